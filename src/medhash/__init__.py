@@ -1,0 +1,1 @@
+"""Regenerates, number by number, papers on hashing for medical image retrieval."""
