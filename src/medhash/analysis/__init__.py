@@ -1,0 +1,1 @@
+"""Statistics, tables and figures made from records; imports no torch."""

@@ -1,0 +1,1 @@
+"""Anti-confounding modules that know no method (ACH, Section IV)."""

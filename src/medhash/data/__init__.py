@@ -1,0 +1,1 @@
+"""Datasets: download, read, phantoms, splits, leakage."""

@@ -1,0 +1,1 @@
+"""Binary codes, Hamming distances and retrieval metrics; imports no torch."""

@@ -1,0 +1,1 @@
+"""The one training loop; the only package that knows devices."""
