@@ -1,0 +1,162 @@
+"""What a paper prints: its grid of tables and figures, as data.
+
+A paper's file (``config/papers/<paper>.yaml``) holds these models. After loading, tables and
+figures are already those of the run: phantoms stand in for datasets, lists are thinned by the
+scale, and the user's choice of datasets is marked.
+"""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator
+
+from medhash.configuration.grid import Cell
+from medhash.configuration.settings import Count, NaturalNumber, StrictModel
+
+PHANTOM_PREFIX = "phantom_"
+
+Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+
+
+class MethodTitle(StrictModel):
+    """How a paper prints a method."""
+
+    title: str
+
+
+class ArtefactSpec(StrictModel):
+    """What tables and figures share: a title and a grid of cells.
+
+    Attributes:
+        paper: the paper's name; filled in from the file.
+        name: the table's or figure's name in the file (``table3``); filled in from the file.
+        title: what it shows, without dataset, scale and seeds.
+        datasets: all columns or panels, in the paper's order.
+        available: the datasets that this run has; ``None`` means all. The others are shown as
+            not run.
+        methods: in the paper's order.
+        variants: in the paper's order.
+        compare: for comparisons of pairs, the treatment and its baseline (``[ach, none]``).
+        bits: code lengths.
+        seeds: seeds of each cell; filled in from the scale.
+    """
+
+    paper: str = ""
+    name: str = ""
+    title: str
+    datasets: tuple[Name, ...] = Field(min_length=1)
+    available: tuple[Name, ...] | None = None
+    methods: tuple[Name, ...] = Field(min_length=1)
+    variants: tuple[Name, ...] = ()
+    compare: tuple[Name, Name] | None = None
+    bits: tuple[Count, ...] = Field(min_length=1)
+    seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1)
+
+    @field_validator("datasets", "available", "methods", "variants", "compare", "bits", "seeds")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return without_repeats(values)
+
+    @property
+    def file_stem(self) -> str:
+        """``ach_table3``: the file's name below ``tables/`` or ``figures/``."""
+        return f"{self.paper}_{self.name}"
+
+    @property
+    def available_datasets(self) -> tuple[str, ...]:
+        """The datasets of this run, in the order of :attr:`datasets`."""
+        if self.available is None:
+            return self.datasets
+        return tuple(dataset for dataset in self.datasets if dataset in self.available)
+
+    @property
+    def trained_variants(self) -> tuple[str, ...]:
+        """The variants whose cells are needed: the listed ones, or the compared pair."""
+        return self.variants or self.compare or ()
+
+    def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
+        """The cells that it is made of, in the order in which it prints them.
+
+        Args:
+            seeds: instead of :attr:`seeds`.
+        """
+        axes = product(
+            self.available_datasets,
+            self.methods,
+            self.trained_variants,
+            self.bits,
+            self.seeds if seeds is None else seeds,
+        )
+        return [Cell(*coordinates) for coordinates in axes]
+
+
+class TableSpec(ArtefactSpec):
+    """A table of a paper.
+
+    ``map``: mAP of every cell, methods x variants by datasets x bits (ACH Table III).
+    ``wilcoxon``: p-values of :attr:`compare` on per-query AP (ACH Table IV).
+    """
+
+    kind: Literal["map", "wilcoxon"]
+
+
+class FigureSpec(ArtefactSpec):
+    """A figure of a paper.
+
+    ``precision_at_k``: P@K against K (ACH Fig. 7); ``precision_recall``: ACH Fig. 8.
+    """
+
+    kind: Literal["precision_at_k", "precision_recall"]
+
+
+class Paper(StrictModel):
+    """A paper's printed names, settings and grid.
+
+    Attributes:
+        paper: the file's name without suffix.
+        title: the paper's title.
+        datasets: dataset -> its title as printed.
+        methods: method -> its title as printed.
+        variants: variant -> the text that is appended to a method's title.
+        settings: the paper's part of a :class:`~medhash.configuration.settings.Settings` tree.
+        tables: name -> table.
+        figures: name -> figure.
+    """
+
+    paper: FileName
+    title: str
+    datasets: dict[Name, str]
+    methods: dict[Name, MethodTitle]
+    variants: dict[Name, str]
+    settings: dict[str, Any] = Field(default_factory=dict)
+    tables: dict[FileName, TableSpec] = Field(default_factory=dict)
+    figures: dict[FileName, FigureSpec] = Field(default_factory=dict)
+
+    def dataset_title(self, dataset: str) -> str:
+        """The dataset as printed; a phantom says that it is one."""
+        if dataset.startswith(PHANTOM_PREFIX):
+            return f"Phantom of {self.dataset_title(dataset.removeprefix(PHANTOM_PREFIX))}"
+        return self.datasets.get(dataset, dataset)
+
+    def method_title(self, method: str, variant: str = "none") -> str:
+        """A row's name as printed (``HashNet+ACH``); a method of the user's keeps its own name."""
+        title = self.methods[method].title if method in self.methods else method
+        suffix = self.variants.get(variant, f"+{variant.upper()}")
+        return title + suffix
+
+
+def without_repeats(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+    """``values`` unchanged.
+
+    Raises:
+        ValueError: a value occurs twice.
+    """
+    seen: set[Any] = set()
+    for value in values or ():
+        if value in seen:
+            raise ValueError(f"{value} is listed twice")
+        seen.add(value)
+    return values

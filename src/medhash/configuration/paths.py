@@ -1,0 +1,65 @@
+"""Where each file of a run lies: one place that knows the folders' names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from medhash.configuration.grid import Cell
+
+PretrainingStage = Literal["mae", "classification"]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The files under ``results/<scale>``.
+
+    Every argument may also be a Snakemake wildcard in braces (``layout.data("{dataset}")``), so
+    that rules and Python code share these names.
+
+    Attributes:
+        root: the folder of one scale, ``results/<scale>``.
+    """
+
+    root: Path
+
+    def data(self, dataset: str) -> Path:
+        """The folder of a prepared dataset: images, labels, index, card."""
+        return self.root / "data" / dataset
+
+    def split(self, dataset: str, seed: int | str) -> Path:
+        """The manifest of a split (CSV); its facts stand beside it as JSON."""
+        return self.root / "splits" / dataset / f"{seed}.csv"
+
+    def leakage(self, dataset: str, seed: int | str) -> Path:
+        """The leakage table of a split, without its suffix (``.csv``, ``.md``, ``.json``)."""
+        return self.root / "leakage" / dataset / str(seed)
+
+    def pretrained(self, dataset: str, stage: PretrainingStage | str) -> Path:
+        """The weights of a pretraining stage (safetensors)."""
+        return self.root / "pretrain" / dataset / f"{stage}.safetensors"
+
+    def cell(self, cell: Cell | str) -> Path:
+        """The folder of a cell; ``cell`` may be its text."""
+        return self.root / "cells" / str(cell)
+
+    def codes(self, cell: Cell | str) -> Path:
+        """The binary codes of a cell's query set and database."""
+        return self.cell(cell) / "codes.npz"
+
+    def training(self, cell: Cell | str) -> Path:
+        """What a cell was trained from and with (JSON)."""
+        return self.cell(cell) / "training.json"
+
+    def record(self, cell: Cell | str) -> Path:
+        """A cell's numbers and their provenance (JSON)."""
+        return self.cell(cell) / "record.json"
+
+    def table(self, paper: str, name: str) -> Path:
+        """A table of a paper, without its suffix (``.csv``, ``.md``, ``.tex``)."""
+        return self.root / "tables" / f"{paper}_{name}"
+
+    def figure(self, paper: str, name: str) -> Path:
+        """A figure of a paper, without its suffix (``.pdf``, ``.png``)."""
+        return self.root / "figures" / f"{paper}_{name}"
