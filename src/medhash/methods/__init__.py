@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,11 +24,11 @@ def names() -> list[str]:
     return sorted(name for name in modules if name not in SHARED_MODULES)
 
 
-def method_class(name: str) -> type[HashingMethod]:
+def method_class(name: str) -> type[HashingMethod[Any]]:
     """The class of the method called ``name``; ``KeyError`` if there is no such file."""
     if name not in names():
         raise KeyError(name)
-    loaded: type[HashingMethod] = importlib.import_module(f"{__name__}.{name}").Method
+    loaded: type[HashingMethod[Any]] = importlib.import_module(f"{__name__}.{name}").Method
     return loaded
 
 

@@ -1,0 +1,109 @@
+"""What a hashing method is to the rest of medhash.
+
+A method says how the hash layer's output becomes a relaxed code, against which reference codes
+V a sample is compared, what a comparison costs, and what happens between epochs. It returns one
+value a sample; how the values become a scalar is somebody else's business, and so are
+counterfactual samples: both come from outside and work with every method.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from medhash.configuration.settings import StrictModel
+
+OwnSettings = TypeVar("OwnSettings", bound=StrictModel)
+
+
+@dataclass(frozen=True)
+class References:
+    """The codes V that a sample is compared with (ACH Eq. 4).
+
+    Attributes:
+        codes: float (M, q), in [-1, 1].
+        labels: float (M, C), 0/1.
+    """
+
+    codes: Tensor
+    labels: Tensor
+
+    def detached(self) -> References:
+        """The same references, as constants."""
+        return References(self.codes.detach(), self.labels)
+
+
+def similarity(labels: Tensor, other_labels: Tensor) -> Tensor:
+    """+1 where two samples share a label, else -1 (ACH Eq. 13): (B, C), (M, C) to (B, M)."""
+    shared = labels @ other_labels.T
+    return torch.where(shared >= 1, 1.0, -1.0).to(labels.dtype)
+
+
+class HashingMethod(nn.Module, Generic[OwnSettings]):
+    """Base of all methods. State that training must keep across epochs goes into buffers.
+
+    Args:
+        settings: the method's own hyperparameters, an instance of ``Settings``.
+        bits: q.
+        labels: float (n, C), 0/1, of all training samples.
+        generator: for every random choice of the method.
+    """
+
+    title: ClassVar[str]
+    Settings: ClassVar[type[StrictModel]]
+    labels: Tensor
+
+    def __init__(
+        self, settings: OwnSettings, bits: int, labels: Tensor, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.bits = bits
+        self.generator = generator
+        self.register_buffer("labels", labels, persistent=False)
+
+    def relax(self, outputs: Tensor) -> Tensor:
+        """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""
+        return outputs.tanh()
+
+    def references(self, codes: Tensor, labels: Tensor) -> References:
+        """V for this batch: by default the batch's own relaxed codes (B, q) and labels (B, C)."""
+        return References(codes, labels)
+
+    def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
+        """What it costs each code that its similarities to V are not the target.
+
+        Args:
+            codes: float (B, q), relaxed codes.
+            references: V, of M codes.
+            target: float (B, M) in [-1, 1]; the wished normalised inner product with each code
+                of V. +1 and -1 for real images (Eq. 13), anything between for counterfactual
+                ones (Eq. 21).
+
+        Returns:
+            float (B,).
+        """
+        raise NotImplementedError
+
+    def regularisation(self, codes: Tensor, rows: Tensor) -> Tensor:
+        """Further cost of each code, such as quantisation; (B, q), int64 (B,) to (B,).
+
+        ``rows`` are the samples' places in the training set.
+        """
+        return codes.new_zeros(len(codes))
+
+    def start_epoch(self, epoch: int) -> None:
+        """Called before each epoch (from 0): continuation schedules."""
+
+    def after_batch(self, codes: Tensor, rows: Tensor) -> None:
+        """Called after each step with the batch's relaxed codes, detached."""
+
+    def after_epoch(self, epoch: int) -> None:
+        """Called after each epoch: the discrete step of alternating methods."""
+
+    def learned_codes(self) -> Tensor | None:
+        """Codes in {-1, +1}, (n, q), of the training samples, if the method learns them."""
+        return None
