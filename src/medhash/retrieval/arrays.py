@@ -1,0 +1,77 @@
+"""Named arrays in one ``.npz`` file: read without pickle, written the same bytes every time."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medhash.errors import MedhashError
+from medhash.files import written_whole
+
+Array = NDArray[Any]
+
+# The earliest date that a zip can hold: a file's bytes must not say when it was written.
+_NO_DATE = (1980, 1, 1, 0, 0, 0)
+_UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, MemoryError, zlib.error)
+
+
+def read_arrays(path: Path, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Array]:
+    """Read some arrays of an ``.npz`` file; nothing in it is ever executed.
+
+    Args:
+        path: the file.
+        names: arrays that must be there.
+        optional: arrays that are read if they are there.
+
+    Raises:
+        MedhashError: the file is missing, is not an ``.npz``, is cut short or damaged, lacks an
+            array, or an array holds Python objects.
+    """
+    if not path.is_file():
+        raise MedhashError(f"{path}: there is no such file")
+    if not zipfile.is_zipfile(path):
+        raise MedhashError(f"{path}: not an .npz file (or cut short); save it with numpy.savez")
+    with zipfile.ZipFile(path) as archive:
+        present = {name.removesuffix(".npy") for name in archive.namelist()}
+        missing = [name for name in names if name not in present]
+        if missing:
+            raise MedhashError(
+                f"{path}: array {', '.join(missing)} is missing; "
+                f"the file has {', '.join(sorted(present)) or 'no arrays'}"
+            )
+        wanted = [*names, *(name for name in optional if name in present)]
+        return {name: _read_array(path, archive, name) for name in wanted}
+
+
+def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write an ``.npz`` file, whole or not at all; the same arrays give the same bytes.
+
+    Members are stored without compression, because a compressor's output changes with its version.
+    """
+    with written_whole(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, array in arrays.items():
+            member = zipfile.ZipInfo(f"{name}.npy", date_time=_NO_DATE)
+            member.create_system = 3  # Unix, wherever it is written
+            with archive.open(member, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> Array:
+    member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
+    try:
+        with archive.open(member) as stream:
+            array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except (*_UNREADABLE, zipfile.BadZipFile) as error:
+        if "Object arrays cannot be loaded" in str(error):
+            raise MedhashError(
+                f"{path}: array {name} holds Python objects, which could run code when loaded; "
+                "save it as a plain array of numbers or text"
+            ) from None
+        raise MedhashError(f"{path}: array {name} cannot be read: {error}") from error
+    return array

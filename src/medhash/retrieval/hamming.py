@@ -1,0 +1,68 @@
+"""Hamming distances between packed binary codes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Query-database pairs that are looked at together. A handful of arrays of this many elements
+# stay in the processor's cache; the memory that distances take does not grow with the data.
+PAIRS_PER_BLOCK = 1 << 18
+
+MAX_BITS = np.iinfo(np.uint16).max
+"""The longest code: distances are counted in 16 bits."""
+
+
+def packed_width(bits: int) -> int:
+    """Bytes that one packed code of ``bits`` bits takes."""
+    return (bits + 7) // 8
+
+
+def padding_is_clear(codes: NDArray[np.uint8], bits: int) -> bool:
+    """Whether the bits that fill up each code's last byte are 0."""
+    padding = packed_width(bits) * 8 - bits
+    return not np.any(codes[:, -1] & np.uint8((1 << padding) - 1))
+
+
+def distances(
+    query_codes: NDArray[np.uint8], database_codes: NDArray[np.uint8]
+) -> NDArray[np.uint16]:
+    """Hamming distance of every query to every database item.
+
+    Args:
+        query_codes: packed codes as numpy.packbits makes them, uint8 (queries, bytes).
+        database_codes: the same for the database, uint8 (items, bytes).
+
+    Returns:
+        uint16 (queries, items).
+    """
+    return word_distances(as_words(query_codes), as_words(database_codes))
+
+
+def as_words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Packed codes, uint8 (n, bytes), as 64-bit words, uint64 (n, ceil(bytes / 8)).
+
+    Codes are padded with zero bits, which add nothing to any distance.
+    """
+    padding = -codes.shape[1] % 8
+    padded = np.pad(codes, ((0, 0), (0, padding)))
+    return np.ascontiguousarray(padded).view(np.uint64)
+
+
+def word_distances(
+    query_words: NDArray[np.uint64], database_words: NDArray[np.uint64]
+) -> NDArray[np.uint16]:
+    """As :func:`distances`, on what :func:`as_words` returns."""
+    total = np.zeros((len(query_words), len(database_words)), dtype=np.uint16)
+    for query_word, database_word in zip(query_words.T, database_words.T, strict=True):
+        total += np.bitwise_count(query_word[:, None] ^ database_word[None, :])
+    return total
+
+
+def query_blocks(queries: int, items: int) -> Iterator[slice]:
+    """Cut the queries into blocks of about :data:`PAIRS_PER_BLOCK` pairs, at least one query."""
+    step = max(1, PAIRS_PER_BLOCK // max(1, items))
+    for start in range(0, queries, step):
+        yield slice(start, min(start + step, queries))
