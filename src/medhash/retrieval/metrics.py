@@ -1,0 +1,202 @@
+"""Retrieval metrics from counts at each Hamming distance, exact for ties.
+
+Items at the same distance from a query are tied. A metric's value here is its expectation over
+all orders within the ties, each as likely as any other (McSherry and Najork 2008, "Computing
+information retrieval performance measures efficiently in the presence of tied scores"). It has a
+closed form in sums over ranks, so nothing is sorted and no order of the database can move it.
+
+Notation of the code: a *tie* is the set of items at one distance. It has ``items``, of which some
+are ``relevant``, and starts after rank ``before`` (the items nearer to the query). ``inside`` of
+its ranks are within a cutoff. A query without any relevant item scores 0 in every metric, as in
+the public deep hashing codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medhash.retrieval.counting import Counts, Numbers, Whole, gain
+
+
+@dataclass(frozen=True, eq=False)
+class QueryScores:
+    """One value for each query, shape (queries,), float64; those at a cutoff are keyed by K.
+
+    Attributes:
+        average_precision: mean of the precision at the rank of each relevant item.
+        weighted_average_precision: the same with ACG in the place of precision (OSDH, mAP_w);
+            above 1 where more than one label is shared, equal to the former with one label each.
+        average_precision_at: the former down to rank K, over min(K, relevant items in the
+            database). (Public deep hashing codes divide by the relevant items among the first K
+            instead, which rewards finding few; over the whole database the two agree.)
+        precision_at: relevant share of the first K.
+        recall_at: share of the relevant items that is among the first K.
+        ndcg_at: discounted gains 2^s - 1 of the first K over those of the best possible order
+            (OSDH section 4.1); the discount of rank i is 1 / log2(1 + i).
+        acg_at: mean number of shared labels of the first K (OSDH section 4.1).
+    """
+
+    average_precision: Numbers
+    weighted_average_precision: Numbers
+    average_precision_at: dict[int, Numbers]
+    precision_at: dict[int, Numbers]
+    recall_at: dict[int, Numbers]
+    ndcg_at: dict[int, Numbers]
+    acg_at: dict[int, Numbers]
+
+
+def tie_aware_scores(counts: Counts, cutoffs: Sequence[int]) -> QueryScores:
+    """Expected scores of each query over all orders within its ties.
+
+    Args:
+        counts: of all queries.
+        cutoffs: the K of the metrics at K, at least 1 and at most the database's size.
+    """
+    size = int(counts.items[0].sum())
+    ranks = np.arange(1, size + 1)
+    harmonic, discount = _RangeSums(1.0 / ranks), _RangeSums(1.0 / np.log2(1.0 + ranks))
+    relevant = np.maximum(counts.total_relevant, 1)
+
+    def precisions(gains: Whole, depth: int) -> Numbers:
+        return _expected_cumulative_gains(counts, gains, depth, harmonic)
+
+    def first(gains: Whole, depth: int) -> Numbers:
+        return _share_inside(gains, counts.items, depth).sum(axis=1)
+
+    found = {k: first(counts.relevant, k) for k in cutoffs}
+    return QueryScores(
+        average_precision=precisions(counts.relevant, size) / relevant,
+        weighted_average_precision=precisions(counts.shared, size) / relevant,
+        average_precision_at={
+            k: precisions(counts.relevant, k) / np.minimum(relevant, k) for k in cutoffs
+        },
+        precision_at={k: found[k] / k for k in cutoffs},
+        recall_at={k: found[k] / relevant for k in cutoffs},
+        ndcg_at={k: _ndcg(counts, k, discount) for k in cutoffs},
+        acg_at={k: first(counts.shared, k) / k for k in cutoffs},
+    )
+
+
+def tie_range(counts: Counts) -> tuple[Numbers, Numbers]:
+    """Least and greatest average precision of each query over all orders within its ties.
+
+    Least: in each tie the relevant items come last; greatest: first. Ties of different queries
+    are ordered on their own, so one order of the database moves a mean at most this far.
+
+    Returns:
+        Least and greatest, each (queries,).
+    """
+    harmonic = _RangeSums(1.0 / np.arange(1, int(counts.items[0].sum()) + 1))
+    found = _before(counts.relevant)
+    first = _before(counts.items)
+    last = first + counts.items - counts.relevant
+    relevant = np.maximum(counts.total_relevant, 1)
+
+    def average_precision(start: Whole) -> Numbers:
+        # Relevant items at ranks start + j for j = 1 .. r have precision (found + j) / (start + j)
+        # = 1 - (start - found) / (start + j).
+        sums = harmonic.between(start, start + counts.relevant)
+        return (counts.relevant - (start - found) * sums).sum(axis=1) / relevant
+
+    return average_precision(last), average_precision(first)
+
+
+def precision_recall(counts: Counts) -> tuple[list[float | None], list[float]]:
+    """Mean precision and mean recall of what lies within each Hamming radius 0 .. q.
+
+    Every query weighs the same (macro average). The precision of an empty result is undefined:
+    the mean is over the queries that retrieve something within the radius, and ``None`` where
+    none does. The recall of an empty result is 0, as is that of a query without relevant items.
+
+    Returns:
+        Precision and recall at each radius, q + 1 values each.
+    """
+    retrieved, found = counts.items.cumsum(axis=1), counts.relevant.cumsum(axis=1)
+    answered = (retrieved > 0).sum(axis=0)
+    precision = (found / np.maximum(retrieved, 1)).sum(axis=0)
+    recall = (found / np.maximum(counts.total_relevant, 1)[:, None]).mean(axis=0)
+    means = [float(p / n) if n else None for p, n in zip(precision, answered, strict=True)]
+    return means, [float(value) for value in recall]
+
+
+def _expected_cumulative_gains(
+    counts: Counts, gains: Whole, depth: int, harmonic: _RangeSums
+) -> Numbers:
+    """Expected sum, over the relevant items down to a rank, of ACG at their ranks, (queries,).
+
+    With the number of relevant items as gains, ACG is precision. Take rank p = before + i of a
+    tie with n items, r of them relevant, of total gain g, and let G be the gains before the tie.
+    The item at p is relevant and each item's gain is counted up to p, so the expectation of
+    [relevant at p] * (gains up to p) is
+
+        g / n                              its own gain,
+        + (r / n) G                        the gains before the tie,
+        + (i - 1) g (r - 1) / (n (n - 1))  the i - 1 items of the tie that precede it,
+
+    to be divided by p and summed over i. The sums are harmonic: sum of 1 / p, called h, and sum of
+    (i - 1) / p = inside - (before + 1) h.
+    """
+    items, relevant = counts.items, counts.relevant
+    before, inside = _before(items), _inside(items, depth)
+    reciprocals = harmonic.between(before, before + inside)
+    own_and_earlier = (gains + relevant * _before(gains)) / np.maximum(items, 1)
+    pairs = gains * np.maximum(relevant - 1, 0) / np.maximum(items * (items - 1.0), 1)
+    sums = own_and_earlier * reciprocals + pairs * (inside - (before + 1) * reciprocals)
+    return np.asarray(sums.sum(axis=1))
+
+
+def _ndcg(counts: Counts, depth: int, discount: _RangeSums) -> Numbers:
+    """Expected NDCG down to a rank, (queries,)."""
+    gained = _discounted(counts.gains, counts.items, depth, discount)
+    # The best order puts items that share most first: ties again, by shared labels.
+    best_first = counts.by_shared[:, ::-1]
+    best_gains = best_first * gain(np.arange(best_first.shape[1]))[::-1]
+    best = _discounted(best_gains, best_first, depth, discount)
+    return np.divide(gained, best, out=np.zeros_like(best), where=best > 0)
+
+
+def _discounted(gains: Numbers, items: Whole, depth: int, discount: _RangeSums) -> Numbers:
+    before = _before(items)
+    discounts = discount.between(before, before + _inside(items, depth))
+    return np.asarray((gains / np.maximum(items, 1) * discounts).sum(axis=1))
+
+
+def _share_inside(gains: Whole, items: Whole, depth: int) -> Numbers:
+    """Expected part of each tie's gains that falls within the first ``depth`` ranks."""
+    return gains * (_inside(items, depth) / np.maximum(items, 1))
+
+
+def _before(values: Whole) -> Whole:
+    """Sum of the values at all nearer distances."""
+    return values.cumsum(axis=1) - values
+
+
+def _inside(items: Whole, depth: int) -> Whole:
+    """How many ranks of each tie are among the first ``depth``."""
+    return np.clip(depth - _before(items), 0, items)
+
+
+class _RangeSums:
+    """Sums over ranges of a sequence, exact to about one rounding of the range's own sum.
+
+    A difference of two running totals loses the digits that the totals have in common, and the
+    metrics multiply it by the rank. So the rounding error of each addition (Knuth's TwoSum) is
+    summed beside the totals.
+    """
+
+    def __init__(self, terms: NDArray[np.float64]) -> None:
+        totals = np.concatenate([[0.0], np.cumsum(terms)])
+        added = totals[1:] - totals[:-1]
+        errors = (totals[:-1] - (totals[1:] - added)) + (terms - added)
+        self._totals = totals
+        self._errors = np.concatenate([[0.0], np.cumsum(errors)])
+
+    def between(self, start: Whole, stop: Whole) -> Numbers:
+        """Sum of the terms number start + 1 to stop, counted from 1."""
+        return (self._totals[stop] - self._totals[start]) + (
+            self._errors[stop] - self._errors[start]
+        )

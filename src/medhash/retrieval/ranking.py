@@ -1,0 +1,85 @@
+"""The ``stable`` protocol: sort by distance, ties in database order, and walk down the list.
+
+This is how the papers' public codes score. The order of ties is the order in which the database
+happens to be stored. The metrics are those of ``medhash.retrieval.metrics``, on that one order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.counting import Numbers, Whole, gain, pair_blocks
+from medhash.retrieval.metrics import QueryScores
+
+
+def stable_scores(codes: Codes, cutoffs: Sequence[int]) -> QueryScores:
+    """Scores of each query on the database sorted stably by distance.
+
+    Args:
+        codes: of the queries and the database.
+        cutoffs: the K of the metrics at K, at least 1 and at most the database's size.
+    """
+    blocks = []
+    for _, distances, shared in pair_blocks(codes):
+        order = np.argsort(distances, axis=1, kind="stable")
+        blocks.append(score_ranked(np.take_along_axis(shared, order, axis=1), cutoffs))
+    return _concatenated(blocks, cutoffs)
+
+
+def score_ranked(shared: Whole, cutoffs: Sequence[int]) -> QueryScores:
+    """Scores of lists that are in order.
+
+    Args:
+        shared: int64 (queries, items), labels shared with the query, nearest item first.
+        cutoffs: the K of the metrics at K.
+    """
+    ranks = np.arange(1, shared.shape[1] + 1)
+    relevant = shared > 0
+    found = relevant.cumsum(axis=1)
+    precision = np.where(relevant, found / ranks, 0.0)
+    weighted = np.where(relevant, shared.cumsum(axis=1) / ranks, 0.0)
+    total = np.maximum(found[:, -1], 1)
+    best = -np.sort(-shared, axis=1)
+    return QueryScores(
+        average_precision=precision.sum(axis=1) / total,
+        weighted_average_precision=weighted.sum(axis=1) / total,
+        average_precision_at={
+            k: precision[:, :k].sum(axis=1) / np.minimum(total, k) for k in cutoffs
+        },
+        precision_at={k: found[:, k - 1] / k for k in cutoffs},
+        recall_at={k: found[:, k - 1] / total for k in cutoffs},
+        ndcg_at={k: _ratio(_dcg(shared[:, :k]), _dcg(best[:, :k])) for k in cutoffs},
+        acg_at={k: shared[:, :k].mean(axis=1) for k in cutoffs},
+    )
+
+
+def _dcg(shared: Whole) -> Numbers:
+    """Discounted cumulative gain of the whole of each list, (queries,)."""
+    discounts = 1.0 / np.log2(1.0 + np.arange(1, shared.shape[1] + 1))
+    return np.asarray((gain(shared) * discounts).sum(axis=1))
+
+
+def _ratio(value: Numbers, best: Numbers) -> Numbers:
+    return np.divide(value, best, out=np.zeros_like(best), where=best > 0)
+
+
+def _concatenated(blocks: Sequence[QueryScores], cutoffs: Sequence[int]) -> QueryScores:
+    def joined(name: str) -> NDArray[np.float64]:
+        return np.concatenate([getattr(block, name) for block in blocks])
+
+    def joined_at(name: str) -> dict[int, NDArray[np.float64]]:
+        return {k: np.concatenate([getattr(block, name)[k] for block in blocks]) for k in cutoffs}
+
+    return QueryScores(
+        average_precision=joined("average_precision"),
+        weighted_average_precision=joined("weighted_average_precision"),
+        average_precision_at=joined_at("average_precision_at"),
+        precision_at=joined_at("precision_at"),
+        recall_at=joined_at("recall_at"),
+        ndcg_at=joined_at("ndcg_at"),
+        acg_at=joined_at("acg_at"),
+    )
