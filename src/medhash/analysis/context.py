@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from medhash.analysis.records import Record
-from medhash.configuration.grid import Cell
 from medhash.configuration.papers import PHANTOM_PREFIX, ArtefactSpec, Paper
 from medhash.errors import MedhashError
 
@@ -14,7 +13,6 @@ PROTOCOLS = {
     "tie-aware": "tie-aware protocol (expectation over the order of equal distances)",
     "stable": "stable protocol (equal distances in database order)",
 }
-NOT_RUN = "not run"
 
 
 @dataclass(frozen=True)

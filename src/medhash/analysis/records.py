@@ -38,7 +38,7 @@ FRAME_COLUMNS = (
 
 
 class _Part(BaseModel):
-    # Keys that no table or figure reads (training, provenance) may grow without breaking them.
+    # The keys that no table or figure reads (provenance, most of training) are free to grow.
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
@@ -79,6 +79,12 @@ class StableMetrics(_Part):
     map: Fraction
 
 
+class TrainingFacts(_Part):
+    """What a table has to say about how a cell was trained."""
+
+    selection: Literal["last-epoch", "best-query-map"]
+
+
 class Record(_Part):
     """One cell's numbers: the part of ``record.json`` that tables and figures read.
 
@@ -94,6 +100,7 @@ class Record(_Part):
     stable: StableMetrics
     per_query_ap: tuple[Fraction, ...]
     query_rows: tuple[Count, ...]
+    training: TrainingFacts
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -170,7 +177,7 @@ def records_frame(records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
 
 
-def per_query_frame(records: Sequence[Record]) -> pd.Series:
+def per_query_ap(records: Sequence[Record]) -> pd.Series:
     """Average precision of every query, averaged over the seeds in which it is a query.
 
     Returns:

@@ -1,0 +1,174 @@
+"""A printed table, apart from what it is about: as Markdown and as LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tabulate import tabulate
+
+Mark = Literal["", "best", "second"]
+
+_LATEX_CHARACTERS = {
+    "\\": r"\textbackslash{}",
+    "{": r"\{",
+    "}": r"\}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+    "→": r"$\rightarrow$",
+    "×": r"$\times$",
+    "≤": r"$\leq$",
+    "−": r"$-$",
+    "–": "--",
+    "—": "---",
+    "’": "'",
+    "“": "``",
+    "”": "''",
+}
+
+
+@dataclass(frozen=True)
+class PrintedCell:
+    """One cell: its value, which carries the mark, and what is printed behind it."""
+
+    value: str
+    mark: Mark = ""
+    suffix: str = ""
+
+    @property
+    def text(self) -> str:
+        """The cell without marks, such as ``74.00 (↑9.11)``."""
+        return f"{self.value} {self.suffix}".rstrip()
+
+
+@dataclass(frozen=True)
+class PrintedRow:
+    """A row's label and its cells, one a column."""
+
+    label: str
+    cells: tuple[PrintedCell, ...]
+
+
+@dataclass(frozen=True)
+class PrintedTable:
+    """A table ready to print.
+
+    Attributes:
+        title: the caption, one or more sentences.
+        groups: the columns: a heading over the sub-headings below it.
+        blocks: rows that belong together, one block a baseline; ruled off from each other.
+        notes: sentences below the table.
+    """
+
+    title: str
+    groups: tuple[tuple[str, tuple[str, ...]], ...]
+    blocks: tuple[tuple[PrintedRow, ...], ...]
+    notes: tuple[str, ...]
+
+
+def markdown(table: PrintedTable) -> str:
+    """GitHub-flavoured Markdown: best bold, second best underlined.
+
+    The underline is ``<ins>``: of the two tags that draw one, GitHub removes ``<u>``.
+    """
+    headings = [f"{group}<br>{name}" for group, names in table.groups for name in names]
+    rows = [
+        [_markdown_text(row.label), *(_markdown_cell(cell) for cell in row.cells)]
+        for block in table.blocks
+        for row in block
+    ]
+    grid = tabulate(
+        rows,
+        headers=["Method", *map(_markdown_text, headings)],
+        tablefmt="pipe",
+        colalign=["left", *["center"] * len(headings)],
+        disable_numparse=True,
+    )
+    notes = "\n".join(f"- {_markdown_text(note)}" for note in table.notes)
+    return f"**{_markdown_text(table.title)}**\n\n{grid}\n\n{notes}\n"
+
+
+def latex(table: PrintedTable, label: str) -> str:
+    r"""A ``table*`` environment for ``\input``; its document needs the package booktabs only.
+
+    Args:
+        table: what to print.
+        label: name behind ``tab:``, for ``\ref``.
+    """
+    columns = sum(len(names) for _, names in table.groups)
+    body = "\n\\midrule\n".join(
+        "\n".join(_latex_row(row) for row in block) for block in table.blocks
+    )
+    notes = r" \\ ".join(latex_text(note) for note in table.notes)
+    lines = [
+        r"% \usepackage{booktabs}",
+        r"\begin{table*}[t]",
+        r"\centering",
+        rf"\caption{{{latex_text(table.title)}}}",
+        rf"\label{{tab:{label}}}",
+        r"\scriptsize",
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabular}}{{l{'c' * columns}}}",
+        r"\toprule",
+        *_latex_head(table.groups),
+        r"\midrule",
+        body,
+        r"\bottomrule",
+        r"\end{tabular}",
+        rf"\par\smallskip\parbox{{\textwidth}}{{\raggedright {notes}}}",
+        r"\end{table*}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def latex_text(text: str) -> str:
+    """Plain text with every character that LaTeX would read as a command escaped."""
+    return "".join(_LATEX_CHARACTERS.get(character, character) for character in text)
+
+
+def _latex_head(groups: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
+    tops, rules, start = [""], [], 2
+    for heading, names in groups:
+        end = start + len(names) - 1
+        tops.append(rf"\multicolumn{{{len(names)}}}{{c}}{{{latex_text(heading)}}}")
+        rules.append(rf"\cmidrule(lr){{{start}-{end}}}")
+        start = end + 1
+    names_below = [latex_text(name) for _, names in groups for name in names]
+    top = " & ".join(tops).lstrip()
+    return [rf"{top} \\", " ".join(rules), rf"{' & '.join(['Method', *names_below])} \\"]
+
+
+def _latex_row(row: PrintedRow) -> str:
+    return " & ".join([latex_text(row.label), *map(_latex_cell, row.cells)]) + r" \\"
+
+
+def _latex_cell(cell: PrintedCell) -> str:
+    value = latex_text(cell.value)
+    if cell.mark:
+        value = rf"\{'textbf' if cell.mark == 'best' else 'underline'}{{{value}}}"
+    return f"{value} {latex_text(cell.suffix)}".rstrip()
+
+
+def _markdown_cell(cell: PrintedCell) -> str:
+    value = _markdown_text(cell.value)
+    if cell.mark:
+        value = f"**{value}**" if cell.mark == "best" else f"<ins>{value}</ins>"
+    return f"{value} {_markdown_text(cell.suffix)}".rstrip()
+
+
+def _markdown_text(text: str) -> str:
+    # A title or name may hold the characters that Markdown takes for a column, emphasis or a tag.
+    return re.sub(r"([\\|*_`]|<(?!br>))", r"\\\1", text)

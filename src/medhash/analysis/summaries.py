@@ -1,0 +1,191 @@
+"""The records of one place in a grid, summed up over its seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import product
+from typing import NamedTuple
+
+from medhash.analysis.context import Context
+from medhash.analysis.records import Record, records_frame
+from medhash.analysis.statistics import mean_and_deviation
+from medhash.configuration.grid import Cell
+from medhash.configuration.papers import ArtefactSpec
+
+NOT_RUN = "not run"
+DECIMALS = 2
+"""Decimals of a printed percentage (ACH Table III)."""
+
+_LISTED = 6
+
+
+class Place(NamedTuple):
+    """A place in a grid: the cells that differ in their seed only."""
+
+    dataset: str
+    method: str
+    variant: str
+    bits: int
+
+    @classmethod
+    def of(cls, cell: Cell) -> Place:
+        """The place of a cell."""
+        return cls(cell.dataset, cell.method, cell.variant, cell.bits)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Metrics of one place as fractions; means over its seeds.
+
+    Attributes:
+        mean_map: mean of mAP.
+        deviation: sample standard deviation of mAP, ``None`` for one seed.
+        seeds: the seeds that ran, ascending.
+        tie_least: the least mAP that an order of equal distances can give.
+        tie_greatest: the greatest.
+        stable_map: mAP under the papers' protocol.
+        queries: size of the query set.
+        queries_without_relevant: those of them that can find nothing.
+        database: size of the database.
+    """
+
+    mean_map: float
+    deviation: float | None
+    seeds: tuple[int, ...]
+    tie_least: float
+    tie_greatest: float
+    stable_map: float
+    queries: int
+    queries_without_relevant: int
+    database: int
+
+    @property
+    def printed_map(self) -> Decimal:
+        """Mean mAP in percent, as the digits that are printed."""
+        return printed_percent(self.mean_map)
+
+    @property
+    def tie_spread(self) -> float:
+        """How far the order of ties could move the mean."""
+        return self.tie_greatest - self.tie_least
+
+
+def summarise(records: Sequence[Record]) -> dict[Place, Summary]:
+    """Sum up records by place."""
+    frame = records_frame(records).sort_values("seed", kind="stable")
+    summaries = {}
+    for _, group in frame.groupby(list(Place._fields), sort=False):
+        means = group[["tie_least", "tie_greatest", "stable_map"]].mean()
+        mean, deviation = mean_and_deviation(group["map"].to_numpy())
+        first = group.iloc[0]
+        place = Place(first.dataset, first.method, first.variant, int(first.bits))
+        summaries[place] = Summary(
+            mean_map=mean,
+            deviation=deviation,
+            seeds=tuple(int(seed) for seed in group["seed"]),
+            tie_least=float(means["tie_least"]),
+            tie_greatest=float(means["tie_greatest"]),
+            stable_map=float(means["stable_map"]),
+            queries=int(first.queries),
+            queries_without_relevant=int(first.queries_without_relevant),
+            database=int(first.database),
+        )
+    return summaries
+
+
+def printed_percent(fraction: float) -> Decimal:
+    """A fraction in percent, rounded to the printed decimals."""
+    return Decimal(f"{100 * fraction:.{DECIMALS}f}")
+
+
+def percent(fraction: float | None) -> str:
+    """A fraction in percent for a CSV file: six decimals, empty for ``None``."""
+    return "" if fraction is None else f"{100 * fraction:.6f}"
+
+
+def columns_of(spec: ArtefactSpec) -> list[tuple[str, int]]:
+    """The columns of a table, (dataset, bits), as printed."""
+    return list(product(spec.datasets, spec.bits))
+
+
+def shared_notes(
+    spec: ArtefactSpec, ran: Mapping[Place, Summary], places: Sequence[Place], context: Context
+) -> list[str]:
+    """The notes that every table needs: what did not run, fewer seeds, ties, query sets."""
+    if not ran:
+        return ["Nothing of this table has run.", *_not_run_notes(spec, ran, places, context)]
+    return [
+        *_seed_notes(spec, ran, context),
+        _tie_note(ran, context),
+        _query_note(spec, ran, context),
+        *_not_run_notes(spec, ran, places, context),
+    ]
+
+
+def name_of(place: Place, context: Context) -> str:
+    """A place in words: ``HashNet+ACH, COVID-CT-Dataset/8 bits``."""
+    row = context.paper.method_title(place.method, place.variant)
+    return f"{row}, {context.column_label(place.dataset, place.bits)}"
+
+
+def _seed_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
+    short = [place for place, summary in ran.items() if len(summary.seeds) < len(spec.seeds)]
+    if not short:
+        return []
+    names = _listed([name_of(place, context) for place in short])
+    return [f"Fewer than {len(spec.seeds)} seeds have run for: {names}."]
+
+
+def _tie_note(ran: Mapping[Place, Summary], context: Context) -> str:
+    place = max(ran, key=lambda each: (ran[each].tie_spread, each))
+    summary = ran[place]
+    return (
+        "Order of ties: over all orders of equal Hamming distances an mAP moves by at most "
+        f"{printed_percent(summary.tie_spread)} points ({name_of(place, context)}: "
+        f"{printed_percent(summary.tie_least)} to {printed_percent(summary.tie_greatest)}); "
+        "the CSV has the range of every value."
+    )
+
+
+def _query_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> str:
+    texts = []
+    for dataset in spec.datasets:
+        sizes = sorted(
+            {
+                (summary.queries, summary.queries_without_relevant, summary.database)
+                for place, summary in ran.items()
+                if place.dataset == dataset
+            }
+        )
+        texts += [
+            f"{context.paper.dataset_title(dataset)}: {queries} queries ({without} of them "
+            f"without a relevant image), database of {database}"
+            for queries, without, database in sizes
+        ]
+    return "; ".join(texts) + "."
+
+
+def _not_run_notes(
+    spec: ArtefactSpec, ran: Mapping[Place, Summary], places: Sequence[Place], context: Context
+) -> list[str]:
+    notes = []
+    for dataset in spec.datasets:
+        own = [place for place in places if place.dataset == dataset]
+        missing = [place for place in own if place not in ran]
+        if not missing:
+            continue
+        title, reason = context.paper.dataset_title(dataset), context.why_not_run(spec, dataset)
+        if len(missing) == len(own):
+            notes.append(f"{title}: {NOT_RUN} ({reason}).")
+        else:
+            names = _listed([name_of(place, context) for place in missing])
+            notes.append(f"{title}: {len(missing)} of {len(own)} {NOT_RUN} ({reason}): {names}.")
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    text = "; ".join(names[:_LISTED])
+    more = len(names) - _LISTED
+    return f"{text}; and {more} more, see the CSV" if more > 0 else text

@@ -1,0 +1,290 @@
+"""Is a variant different from its baseline? P-values on per-query AP (the form of ACH Table IV)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import pandas as pd
+
+from medhash.analysis.context import Context, bits_label, is_synthetic, seeds_of
+from medhash.analysis.records import Record, per_query_ap
+from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.statistics import (
+    SIGNIFICANCE_LEVEL,
+    Comparison,
+    WinTieLoss,
+    compare,
+    count_outcomes,
+    holm,
+)
+from medhash.analysis.summaries import (
+    NOT_RUN,
+    Place,
+    Summary,
+    columns_of,
+    percent,
+    shared_notes,
+    summarise,
+)
+from medhash.configuration.papers import TableSpec
+from medhash.errors import MedhashError
+
+SUMMARY_ROW = "Summary(W/T/L)"
+
+CSV_COLUMNS = (
+    "row",
+    "column",
+    "dataset",
+    "method",
+    "variant",
+    "baseline",
+    "bits",
+    "status",
+    "printed",
+    "p_value",
+    "p_holm",
+    "effect_size",
+    "outcome",
+    "wins",
+    "ties",
+    "losses",
+    "queries",
+    "n_seeds",
+    "seeds",
+    "map_percent",
+    "baseline_map_percent",
+    "difference_points",
+    "tie_difference_least_points",
+    "tie_difference_greatest_points",
+    "tie_spread_points",
+    "scale",
+    "protocol",
+    "synthetic",
+    "note",
+)
+
+
+def wilcoxon_table(
+    spec: TableSpec, records: Sequence[Record], context: Context
+) -> tuple[pd.DataFrame, PrintedTable]:
+    """Build the table: ``spec.compare`` is the variant and its baseline.
+
+    A test runs over the queries; with several seeds a query's AP is its mean over the seeds that
+    both have. Holm's correction takes all tests of the table as one family.
+
+    Returns:
+        The CSV's frame (columns :data:`CSV_COLUMNS`, one row a dataset x method x bits and one
+        summary row a column, all values text) and the printed table.
+
+    Raises:
+        MedhashError: ``spec.compare`` is missing, or two records that are to be paired have
+            different queries.
+    """
+    if spec.compare is None:
+        raise MedhashError(
+            f"table {spec.file_stem}: a table of kind 'wilcoxon' needs the key 'compare', a "
+            "variant and its baseline such as [ach, none]."
+        )
+    grid = _Grid(spec, context, *spec.compare, _tests(*spec.compare, records))
+    used = [record for test in grid.tests.values() for record in test.records]
+    places = [place for method in spec.methods for place in grid.row(method)]
+    printed = PrintedTable(
+        title=context.describe(spec, seeds_of(used)),
+        groups=tuple(
+            (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
+            for dataset in spec.datasets
+        ),
+        blocks=(tuple(map(grid.printed_row, spec.methods)), (grid.printed_summary(),)),
+        notes=(
+            *_reading_notes(grid.tests, context.protocol),
+            *shared_notes(spec, summarise(used), places, context),
+        ),
+    )
+    rows = [*map(grid.csv_row, places), *map(grid.csv_summary, columns_of(spec))]
+    return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
+
+
+@dataclass(frozen=True)
+class _Test:
+    """One variant against its baseline, over the seeds that both have."""
+
+    comparison: Comparison
+    p_holm: float
+    queries: int
+    summary: Summary
+    baseline: Summary
+    records: tuple[Record, ...]
+
+    @property
+    def tie_differences(self) -> tuple[float, float]:
+        """The least and the greatest difference of mAP that orders of ties can give."""
+        least = self.summary.tie_least - self.baseline.tie_greatest
+        return least, self.summary.tie_greatest - self.baseline.tie_least
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Every place of the table, printed or as a row of the CSV."""
+
+    spec: TableSpec
+    context: Context
+    variant: str
+    baseline: str
+    tests: Mapping[Place, _Test]
+
+    def row(self, method: str) -> list[Place]:
+        """The places of one row, column by column."""
+        columns = columns_of(self.spec)
+        return [Place(dataset, method, self.variant, bits) for dataset, bits in columns]
+
+    def label(self, method: str) -> str:
+        """``HashNet+ACH vs. HashNet``."""
+        title = self.context.paper.method_title
+        return f"{title(method, self.variant)} vs. {title(method, self.baseline)}"
+
+    def printed_row(self, method: str) -> PrintedRow:
+        """A method's p-values."""
+        return PrintedRow(self.label(method), tuple(map(self.printed, self.row(method))))
+
+    def printed(self, place: Place) -> PrintedCell:
+        """A p-value as the paper prints it."""
+        if place not in self.tests:
+            return PrintedCell(NOT_RUN)
+        return PrintedCell(printed_p_value(self.tests[place].comparison.p_value))
+
+    def printed_summary(self) -> PrintedRow:
+        """The last row: wins, ties and losses of each column."""
+        counts = [self.win_tie_loss(column) for column in columns_of(self.spec)]
+        return PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_printed_counts(c)) for c in counts))
+
+    def win_tie_loss(self, column: tuple[str, int]) -> WinTieLoss:
+        """Wins, ties and losses over the methods of one column that ran."""
+        tests = [
+            test for place, test in self.tests.items() if (place.dataset, place.bits) == column
+        ]
+        return count_outcomes(test.comparison.outcome for test in tests)
+
+    def csv_row(self, place: Place) -> dict[str, str]:
+        """A test's row of the CSV."""
+        row = self._csv_frame(place.dataset, place.bits) | {
+            "row": self.label(place.method),
+            "method": place.method,
+            "printed": self.printed(place).text,
+        }
+        if place in self.tests:
+            return row | {"status": "ran"} | _numbers(self.tests[place])
+        note = self.context.why_not_run(self.spec, place.dataset)
+        return row | {"status": NOT_RUN, "note": note}
+
+    def csv_summary(self, column: tuple[str, int]) -> dict[str, str]:
+        """A column's summary row of the CSV."""
+        counts = self.win_tie_loss(column)
+        row = self._csv_frame(*column) | {"row": SUMMARY_ROW, "printed": _printed_counts(counts)}
+        if not sum(counts):
+            return row | {"status": NOT_RUN}
+        wins, ties, losses = map(str, counts)
+        return row | {"status": "ran", "wins": wins, "ties": ties, "losses": losses}
+
+    def _csv_frame(self, dataset: str, bits: int) -> dict[str, str]:
+        return dict.fromkeys(CSV_COLUMNS, "") | {
+            "column": self.context.column_label(dataset, bits),
+            "dataset": dataset,
+            "variant": self.variant,
+            "baseline": self.baseline,
+            "bits": str(bits),
+            "scale": self.context.scale,
+            "protocol": self.context.protocol,
+            "synthetic": str(is_synthetic(dataset)).lower(),
+        }
+
+
+def printed_p_value(p_value: float) -> str:
+    """A p-value as ACH Table IV prints it, ``4.738e-20``; never a bare zero."""
+    return f"{p_value:.3e}" if p_value > 0 else "<1e-300"
+
+
+def _tests(variant: str, baseline: str, records: Sequence[Record]) -> dict[Place, _Test]:
+    pairs = _pairs(variant, baseline, records)
+    comparisons = [
+        compare(per_query_ap([a for a, _ in pair]), per_query_ap([b for _, b in pair]))
+        for pair in pairs.values()
+    ]
+    corrected = holm([comparison.p_value for comparison in comparisons])
+    return {
+        place: _Test(
+            comparison=comparison,
+            p_holm=float(p_holm),
+            queries=len(per_query_ap([a for a, _ in pairs[place]])),
+            summary=summarise([a for a, _ in pairs[place]])[place],
+            baseline=summarise([b for _, b in pairs[place]])[place._replace(variant=baseline)],
+            records=tuple(record for pair in pairs[place] for record in pair),
+        )
+        for place, comparison, p_holm in zip(pairs, comparisons, corrected, strict=True)
+    }
+
+
+def _pairs(
+    variant: str, baseline: str, records: Sequence[Record]
+) -> dict[Place, list[tuple[Record, Record]]]:
+    """For each place, its record and the baseline's, for every seed that has both."""
+    by_cell = {record.cell: record for record in records}
+    pairs: dict[Place, list[tuple[Record, Record]]] = {}
+    for record in records:
+        partner = by_cell.get(replace(record.cell, variant=baseline))
+        if record.cell.variant == variant and partner is not None:
+            _check_pair(record, partner)
+            pairs.setdefault(Place.of(record.cell), []).append((record, partner))
+    return pairs
+
+
+def _check_pair(record: Record, partner: Record) -> None:
+    apart = set(record.query_rows) ^ set(partner.query_rows)
+    if apart:
+        raise MedhashError(
+            f"records of cells {record.cell} and {partner.cell} cannot be paired: {len(apart)} "
+            f"queries are in one of them only (for example row {min(apart)} of the dataset's "
+            "index); make both cells from the same split."
+        )
+
+
+def _printed_counts(counts: WinTieLoss) -> str:
+    return "/".join(map(str, counts)) if sum(counts) else NOT_RUN
+
+
+def _reading_notes(tests: Mapping[Place, _Test], protocol: str) -> list[str]:
+    if not tests:
+        return []
+    notes = [
+        "p-values of the two-sided Wilcoxon signed-rank test on the average precision of each "
+        f"query. W: p ≤ {SIGNIFICANCE_LEVEL} in favour of the row's first name, by the signed "
+        f"ranks; L: p ≤ {SIGNIFICANCE_LEVEL} against it; T: the rest. The CSV adds Holm's "
+        "correction over the whole table and the matched-pairs rank-biserial correlation."
+    ]
+    if any(len(test.summary.seeds) > 1 for test in tests.values()):
+        notes.append("A query's average precision is its mean over the seeds that both rows have.")
+    if protocol == "tie-aware":
+        notes.append(
+            "An average precision is an expectation over the orders of ties, so no order of the "
+            "database moves a p-value."
+        )
+    return notes
+
+
+def _numbers(test: _Test) -> dict[str, str]:
+    least, greatest = test.tie_differences
+    return {
+        "p_value": f"{test.comparison.p_value:.6e}",
+        "p_holm": f"{test.p_holm:.6e}",
+        "effect_size": f"{test.comparison.effect_size:.6f}",
+        "outcome": test.comparison.outcome,
+        "queries": str(test.queries),
+        "n_seeds": str(len(test.summary.seeds)),
+        "seeds": " ".join(map(str, test.summary.seeds)),
+        "map_percent": percent(test.summary.mean_map),
+        "baseline_map_percent": percent(test.baseline.mean_map),
+        "difference_points": str(test.summary.printed_map - test.baseline.printed_map),
+        "tie_difference_least_points": percent(least),
+        "tie_difference_greatest_points": percent(greatest),
+        "tie_spread_points": percent(greatest - least),
+    }
