@@ -8,9 +8,9 @@ scale, and the user's choice of datasets is marked.
 from __future__ import annotations
 
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from medhash.configuration.grid import Cell
 from medhash.configuration.settings import Count, NaturalNumber, StrictModel
@@ -75,7 +75,7 @@ class ArtefactSpec(StrictModel):
     @property
     def trained_variants(self) -> tuple[str, ...]:
         """The variants whose cells are needed: the listed ones, or the compared pair."""
-        return self.variants or self.compare or ()
+        return self.compare or self.variants
 
     def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
         """The cells that it is made of, in the order in which it prints them.
@@ -102,6 +102,13 @@ class TableSpec(ArtefactSpec):
 
     kind: Literal["map", "wilcoxon"]
 
+    @model_validator(mode="after")
+    def _has_its_axis(self) -> Self:
+        needed, other = (
+            ("compare", "variants") if self.kind == "wilcoxon" else ("variants", "compare")
+        )
+        return _with_only(self, needed, other)
+
 
 class FigureSpec(ArtefactSpec):
     """A figure of a paper.
@@ -110,6 +117,13 @@ class FigureSpec(ArtefactSpec):
     """
 
     kind: Literal["precision_at_k", "precision_recall"]
+
+    @model_validator(mode="after")
+    def _has_its_axis(self) -> Self:
+        return _with_only(self, "variants", "compare")
+
+
+Artefact = TypeVar("Artefact", bound=ArtefactSpec)
 
 
 class Paper(StrictModel):
@@ -146,6 +160,15 @@ class Paper(StrictModel):
         title = self.methods[method].title if method in self.methods else method
         suffix = self.variants.get(variant, f"+{variant.upper()}")
         return title + suffix
+
+
+def _with_only(spec: Artefact, needed: str, other: str) -> Artefact:
+    """The spec unchanged, if it has the list that its kind needs and not the other one."""
+    if not getattr(spec, needed):
+        raise ValueError(f"the key '{needed}' is missing")
+    if getattr(spec, other):
+        raise ValueError(f"'{other}' does not belong here; this kind takes '{needed}'")
+    return spec
 
 
 def without_repeats(values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:

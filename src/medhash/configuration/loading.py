@@ -1,0 +1,297 @@
+"""Reads ``config/`` and says what a run consists of.
+
+A paper's file gives the grid and the settings that the paper prints; a scale's file overrides
+settings and thins the grid; ``config/config.yaml`` and the command line come last.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from medhash import methods
+from medhash.causal.variants import VARIANTS
+from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
+from medhash.configuration.grid import Cell
+from medhash.configuration.layers import Layer, Layers
+from medhash.configuration.papers import (
+    PHANTOM_PREFIX,
+    ArtefactSpec,
+    FigureSpec,
+    Paper,
+    TableSpec,
+)
+from medhash.configuration.paths import Layout
+from medhash.configuration.restriction import Restriction
+from medhash.configuration.settings import Settings
+from medhash.configuration.validation import (
+    Origin,
+    check_name,
+    parse_value,
+    read_yaml,
+    validate,
+)
+from medhash.data.cards import DatasetCard, load_cards
+from medhash.errors import MedhashError
+
+CONFIG_PATH = Path("config/config.yaml")
+COMMAND_LINE = "command line"
+ARCHIVES_VARIABLE = "MEDHASH_ARCHIVES"
+
+Spec = TypeVar("Spec", bound=ArtefactSpec)
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a run consists of; everything in it is validated.
+
+    Attributes:
+        scale: name of the scale.
+        papers: paper -> its names, and its tables and figures as this run makes them.
+        settings: paper -> the settings of its cells.
+        cards: dataset -> card, phantoms included.
+        datasets: the datasets of this run; each gets a split and a leakage table.
+        phantoms: how phantoms are made, or None where datasets are real.
+        archive_folders: where archives are searched, in this order.
+        download_folder: where downloads go.
+        download: whether archives that are not found are fetched.
+        overrides: what the command line set.
+    """
+
+    scale: str
+    papers: dict[str, Paper]
+    settings: dict[str, Settings]
+    cards: dict[str, DatasetCard]
+    datasets: tuple[str, ...]
+    phantoms: PhantomSettings | None
+    archive_folders: tuple[Path, ...]
+    download_folder: Path
+    download: bool
+    overrides: dict[str, Any]
+
+    @property
+    def layout(self) -> Layout:
+        """Where the files of this scale lie."""
+        return Layout(Path("results") / self.scale)
+
+    @cached_property
+    def tables(self) -> dict[str, TableSpec]:
+        """File stem (``ach_table3``) -> table; only those with a cell in this run."""
+        papers = self.papers.values()
+        return _with_cells(table for paper in papers for table in paper.tables.values())
+
+    @cached_property
+    def figures(self) -> dict[str, FigureSpec]:
+        """File stem (``ach_fig7``) -> figure; only those with a cell in this run."""
+        papers = self.papers.values()
+        return _with_cells(figure for paper in papers for figure in paper.figures.values())
+
+    @cached_property
+    def artefacts(self) -> dict[str, ArtefactSpec]:
+        """Tables and figures together."""
+        return {**self.tables, **self.figures}
+
+    @cached_property
+    def cells(self) -> list[Cell]:
+        """Every cell that a table or figure of this run needs, once, in their order."""
+        return list(dict.fromkeys(c for spec in self.artefacts.values() for c in spec.cells()))
+
+    def settings_for(self, dataset: str) -> Settings:
+        """The settings of a dataset's images, backbone and cells."""
+        return self.settings[self._paper_of_dataset.get(dataset, next(iter(self.papers)))]
+
+    def split_seed(self, dataset: str) -> int:
+        """The seed of a dataset's split: the card's, or 0.
+
+        One split serves all seeds of a cell, because the backbone is pretrained on its training
+        images: under a second split some of those would be queries.
+        """
+        return self.cards[dataset].split.seed or 0
+
+    def artefacts_waiting(self, datasets: Iterable[str]) -> dict[str, list[str]]:
+        """Dataset -> the tables and figures that need it."""
+        specs = self.artefacts.items()
+        return {
+            dataset: [stem for stem, spec in specs if dataset in spec.available_datasets]
+            for dataset in datasets
+        }
+
+    @cached_property
+    def _paper_of_dataset(self) -> dict[str, str]:
+        owners: dict[str, str] = {}
+        for spec in self.artefacts.values():
+            for dataset in spec.available_datasets:
+                owners.setdefault(dataset, spec.paper)
+        return owners
+
+
+def load(
+    config_path: Path = CONFIG_PATH, overrides: Mapping[str, Any] | None = None
+) -> Configuration:
+    """Read and validate the whole configuration.
+
+    Args:
+        config_path: ``config/config.yaml``; the other files are found beside it.
+        overrides: keys of ``config.yaml`` set on the command line.
+
+    Raises:
+        MedhashError: every refused key or value with its file and the nearest valid name.
+    """
+    folder = config_path.parent
+    typed = {key: _typed(value) for key, value in (overrides or {}).items()}
+    user = Layers((read_yaml(config_path), str(config_path)), (typed, COMMAND_LINE))
+    config = validate(ConfigFile, user.tree, user.origin)
+    cards = load_cards(folder / "datasets.yaml")
+    _check_axes(config, cards, user.origin)
+    scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
+    papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
+    overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
+    restriction = Restriction(config, scale, cards)
+    datasets = [name for paper in papers.values() for name in restriction.datasets(paper)]
+    configuration = Configuration(
+        scale=config.scale,
+        papers={paper.paper: restriction.paper(paper) for paper in papers.values()},
+        settings={
+            paper.paper: _settings((paper.settings, str(path)), *overriding)
+            for path, paper in papers.items()
+        },
+        cards=cards,
+        datasets=tuple(dict.fromkeys(datasets)),
+        phantoms=scale.phantoms,
+        archive_folders=(*_folders_of_environment(), *config.archives),
+        download_folder=config.archives[0],
+        download=config.download,
+        overrides=typed,
+    )
+    _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
+    _check_one_settings_a_dataset(configuration)
+    return configuration
+
+
+def check_method_settings(configuration: Configuration) -> None:
+    """Validate the hyperparameters that settings give to methods; imports torch if there are any.
+
+    Raises:
+        MedhashError: an unknown or refused hyperparameter, with the nearest valid name.
+    """
+    for paper, settings in configuration.settings.items():
+        source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
+        for method, values in settings.methods.items():
+            model = methods.settings_model(method)
+            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
+
+
+def _load_scale(
+    folder: Path, name: str, cards: dict[str, DatasetCard], asked_by: str
+) -> tuple[Path, ScaleFile]:
+    path = _file_of(folder / "scales", name, "scale", f"{asked_by}: scale")
+    layers = Layers((read_yaml(path), str(path)))
+    scale = validate(ScaleFile, layers.tree, layers.origin)
+    _check_axes(scale.grid, cards, layers.origin, ("grid",))
+    return path, scale
+
+
+def _load_papers(
+    folder: Path, names: Iterable[str], cards: dict[str, DatasetCard], asked_by: str
+) -> dict[Path, Paper]:
+    paths = [_file_of(folder / "papers", name, "paper", f"{asked_by}: papers") for name in names]
+    return {path: _load_paper(path, cards) for path in paths}
+
+
+def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
+    paper = validate(Paper, read_yaml(path), lambda _: str(path))
+    if paper.paper != path.stem:
+        raise MedhashError(f"{path}: paper: '{paper.paper}' must be the file's name, '{path.stem}'")
+    for dataset in paper.datasets:
+        check_name(dataset, cards, "dataset", f"{path}: datasets")
+    for variant in paper.variants:
+        check_name(variant, VARIANTS, "variant", f"{path}: variants")
+    for kind, specs in (("tables", paper.tables), ("figures", paper.figures)):
+        for name, spec in specs.items():
+            where = f"{path}: {kind}.{name}."
+            for dataset in spec.datasets:
+                check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
+            for method in spec.methods:
+                check_name(method, methods.names(), "method", f"{where}methods")
+            for variant in spec.trained_variants:
+                check_name(variant, VARIANTS, "variant", f"{where}variants")
+    return paper
+
+
+def _settings(*layers: Layer) -> Settings:
+    merged = Layers(*layers)
+    settings = validate(Settings, merged.tree, merged.origin, "settings.")
+    for method in settings.methods:
+        where = f"{merged.origin(('methods', method))}: settings.methods"
+        check_name(method, methods.names(), "method", where)
+    return settings
+
+
+def _check_axes(
+    lists: ConfigFile | GridSettings,
+    cards: dict[str, DatasetCard],
+    origin: Origin,
+    parents: tuple[str, ...] = (),
+) -> None:
+    known = {"datasets": list(cards), "methods": methods.names(), "variants": list(VARIANTS)}
+    for axis, names in known.items():
+        for name in getattr(lists, axis) or ():
+            key = (*parents, axis)
+            where = f"{origin(key)}: {'.'.join(key)}"
+            check_name(name, names, axis.removesuffix("s"), where)
+
+
+def _file_of(folder: Path, name: str, what: str, where: str) -> Path:
+    check_name(name, sorted(path.stem for path in folder.glob("*.yaml")), what, where)
+    return folder / f"{name}.yaml"
+
+
+def _check_scales_are_not_mixed(configuration: Configuration, asked_by: str) -> None:
+    """Phantoms and real images must not meet in one tree of results."""
+    for dataset in configuration.datasets:
+        if dataset.startswith(PHANTOM_PREFIX) != (configuration.phantoms is not None):
+            remedy = (
+                "it has no phantom; choose a scale without phantoms"
+                if configuration.phantoms
+                else "it is a phantom; name the dataset itself or choose a scale with phantoms"
+            )
+            raise MedhashError(
+                f"{asked_by}: datasets: '{dataset}' cannot run at the scale "
+                f"'{configuration.scale}': {remedy}"
+            )
+
+
+def _check_one_settings_a_dataset(configuration: Configuration) -> None:
+    """Two papers may share a dataset's cells only if they train them alike."""
+    for spec in configuration.artefacts.values():
+        for dataset in spec.available_datasets:
+            if configuration.settings_for(dataset) != configuration.settings[spec.paper]:
+                raise MedhashError(
+                    f"config/papers/{spec.paper}.yaml: settings: the dataset '{dataset}' is also "
+                    "used by another paper with other settings; run the papers one at a time "
+                    "(papers: in config/config.yaml)"
+                )
+
+
+def _folders_of_environment() -> tuple[Path, ...]:
+    folders = os.environ.get(ARCHIVES_VARIABLE, "").split(os.pathsep)
+    return tuple(Path(folder) for folder in folders if folder)
+
+
+def _typed(value: Any) -> Any:
+    """Values from a command line, where numbers inside lists arrive as text."""
+    if isinstance(value, str):
+        return parse_value(value)
+    if isinstance(value, Mapping):
+        return {key: _typed(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_typed(inner) for inner in value]
+    return value
+
+
+def _with_cells(specs: Iterable[Spec]) -> dict[str, Spec]:
+    return {spec.file_stem: spec for spec in specs if spec.cells()}

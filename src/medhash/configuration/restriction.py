@@ -1,0 +1,90 @@
+"""From a paper's grid to the grid of one run: phantoms, thinning, the user's choice."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from medhash.configuration.files import ConfigFile, ScaleFile
+from medhash.configuration.papers import PHANTOM_PREFIX, ArtefactSpec, Paper
+from medhash.data.cards import DatasetCard
+
+Spec = TypeVar("Spec", bound=ArtefactSpec)
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """What the scale and the user make of every paper's grid.
+
+    A scale *thins* lists (what it does not list is left out), the user's lists of methods,
+    variants, bits and seeds *replace* a paper's. Datasets are never left out, only marked as not
+    run, by the user's list or else by the scale's; a dataset of the user's that the paper does
+    not know becomes one more column.
+    """
+
+    config: ConfigFile
+    scale: ScaleFile
+    cards: dict[str, DatasetCard]
+
+    def datasets(self, paper: Paper) -> tuple[str, ...]:
+        """The datasets of a paper, and the user's own, that this run works on."""
+        known = [self._stand_in(name) for name in paper.datasets]
+        return tuple(name for name in [*known, *self._own(paper)] if self._is_run(name))
+
+    def paper(self, paper: Paper) -> Paper:
+        """The paper with its tables and figures as this run makes them."""
+        own = {name: self.cards[name].title for name in self._own(paper)}
+        tables = {name: self._spec(table, paper, name) for name, table in paper.tables.items()}
+        figures = {name: self._spec(figure, paper, name) for name, figure in paper.figures.items()}
+        update = {"datasets": paper.datasets | own, "tables": tables, "figures": figures}
+        return paper.model_copy(update=update)
+
+    def _spec(self, spec: Spec, paper: Paper, name: str) -> Spec:
+        datasets = (*map(self._stand_in, spec.datasets), *self._own(paper))
+        chosen = {
+            "methods": self._chosen(spec.methods, self.config.methods, self.scale.grid.methods),
+            "variants": self._chosen(spec.variants, self.config.variants, self.scale.grid.variants),
+            "bits": self._chosen(spec.bits, self.config.bits, self.scale.grid.bits),
+        }
+        nothing_left = any(getattr(spec, axis) and not chosen[axis] for axis in chosen)
+        runs = self._can_compare(spec) and not nothing_left
+        update: dict[str, Any] = {axis: values for axis, values in chosen.items() if values}
+        update |= {
+            "paper": paper.paper,
+            "name": name,
+            "datasets": datasets,
+            "available": tuple(filter(self._is_run, datasets)) if runs else (),
+            "seeds": self.config.seeds or self.scale.seeds,
+        }
+        return spec.model_copy(update=update)
+
+    def _chosen(
+        self,
+        printed: Sequence[Value],
+        replacement: Sequence[Value] | None,
+        kept: Sequence[Value] | None,
+    ) -> tuple[Value, ...]:
+        """The values of one axis; an axis that the paper leaves empty stays empty."""
+        if replacement is not None and printed:
+            return tuple(replacement)
+        return tuple(value for value in printed if kept is None or value in kept)
+
+    def _can_compare(self, spec: ArtefactSpec) -> bool:
+        """Whether the variants that are compared are among those that the run trains."""
+        chosen = self.config.variants or self.scale.grid.variants
+        return spec.compare is None or chosen is None or set(spec.compare) <= set(chosen)
+
+    def _stand_in(self, dataset: str) -> str:
+        phantom = PHANTOM_PREFIX + dataset
+        return phantom if self.scale.phantoms and phantom in self.cards else dataset
+
+    def _own(self, paper: Paper) -> list[str]:
+        """The user's datasets that the paper does not know."""
+        known = {*paper.datasets, *map(self._stand_in, paper.datasets)}
+        return [name for name in self.config.datasets or () if name not in known]
+
+    def _is_run(self, dataset: str) -> bool:
+        names = self.config.datasets or self.scale.grid.datasets
+        return names is None or dataset in names or dataset in map(self._stand_in, names)
