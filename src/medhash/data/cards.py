@@ -161,6 +161,18 @@ class DatasetCard(StrictModel):
         known = [size for size in sizes if size is not None]
         return sum(known) if sizes and len(known) == len(sizes) else None
 
+    @property
+    def known_checksums(self) -> frozenset[str]:
+        """SHA-256 of every archive, copy, table and set of unpacked files that the card knows."""
+        known: set[str | None] = set()
+        for source in self.sources:
+            if isinstance(source, HttpSource):
+                known |= {file.sha256 for file in source.files}
+                known |= {copy for file in source.files for copy in file.known_copies}
+            else:
+                known |= {source.sha256, source.content_sha256}
+        return frozenset(checksum for checksum in known if checksum)
+
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
         bad = [name for name in self.classes if not name.strip() or "|" in name]

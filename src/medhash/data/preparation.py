@@ -1,0 +1,317 @@
+"""From archives to ``data/<dataset>/``: decode, look at, shrink and index every image.
+
+What the papers leave open is decided here, the same for every dataset: an image is squeezed to
+a square as a whole (no crop, no padding) with an antialiased bicubic filter; transparency is
+laid over black; more than 8 bits are stretched from the image's own least to greatest value.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import os
+import warnings
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import imagehash
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from medhash.data.archives import FoundArchives, content_sha256, find_archives
+from medhash.data.cards import DatasetCard
+from medhash.data.progress import progress, say
+from medhash.data.readers import ImageFile, Reading, read_archives
+from medhash.errors import MedhashError
+from medhash.files import write_json, written_whole
+
+INDEX_COLUMNS = (
+    "image_id",
+    "file",
+    "classes",
+    "sha256",
+    "pixel_sha256",
+    "perceptual_hash",
+    "width",
+    "height",
+    "mode",
+    "patient_id",
+    "official_role",
+)
+
+# The formats that image archives use; Pillow's other decoders stay out of reach of their bytes.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+MAX_PIXELS = 100_000_000
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is recorded of one image.
+
+    Attributes:
+        sha256: of the file's bytes.
+        pixel_sha256: of the decoded RGB pixels (uint8, rows first) at the original size.
+        perceptual_hash: 64-bit DCT hash of the original image, 16 hexadecimal digits.
+        width: of the original, in pixels.
+        height: of the original, in pixels.
+        mode: Pillow's mode of the original.
+    """
+
+    sha256: str
+    pixel_sha256: str
+    perceptual_hash: str
+    width: int
+    height: int
+    mode: str
+
+
+def prepare(
+    card: DatasetCard,
+    archives_folders: Sequence[Path],
+    output_folder: Path,
+    image_size: int,
+    *,
+    download_folder: Path | None = None,
+) -> None:
+    """Write ``images.npy``, ``labels.npy``, ``index.csv`` and ``dataset.json``, or nothing.
+
+    The same archives give the same bytes. Differences between the archives and the card are
+    printed and recorded.
+
+    Args:
+        card: the dataset.
+        archives_folders: where its archives are looked for, best first.
+        output_folder: ``data/<dataset>``; replaced if it exists.
+        image_size: S, the side of the square images, in pixels.
+        download_folder: where to download missing archives to; None to download nothing.
+
+    Raises:
+        MedhashError: archives are missing, spoilt or not in the upstream layout, or an image
+            cannot be read. Nothing is left behind.
+    """
+    found = _find_or_download(card, archives_folders, download_folder)
+    reading = read_archives(card, found)
+    with written_whole(output_folder) as folder:
+        folder.mkdir(parents=True)
+        rows = _write_images(folder, card.name, reading, image_size)
+        _write_labels(folder, reading)
+        _write_index(folder, rows)
+        description = _describe(card, found, reading, rows, image_size)
+        write_json(folder / "dataset.json", description)
+    for text in [*description["differences"], *reading.notes]:
+        say(f"{card.name}: {text}")
+
+
+def prepare_image(content: bytes, image_size: int) -> tuple[np.ndarray, ImageFacts]:
+    """Decode one image, shrink it, and note what is recorded of it.
+
+    Args:
+        content: the bytes of a BMP, GIF, JPEG, PNG, TIFF or WebP file; of several frames the
+            first is taken.
+        image_size: S, the side of the square that it is squeezed to.
+
+    Returns:
+        The pixels, uint8 (S, S, 3), and the facts.
+
+    Raises:
+        ValueError: it cannot be decoded, or has more than ``MAX_PIXELS`` pixels.
+    """
+    image = _decode(content)
+    rgb = _to_rgb(image)
+    small = rgb.resize((image_size, image_size), Image.Resampling.BICUBIC)
+    facts = ImageFacts(
+        sha256=hashlib.sha256(content).hexdigest(),
+        pixel_sha256=hashlib.sha256(rgb.tobytes()).hexdigest(),
+        perceptual_hash=str(imagehash.phash(rgb)),
+        width=rgb.width,
+        height=rgb.height,
+        mode=image.mode,
+    )
+    return np.asarray(small), facts
+
+
+def _decode(content: bytes) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            # Its size is checked below; Pillow's own warning would only repeat it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"{image.width}x{image.height} is more than {MAX_PIXELS} pixels")
+        image.load()
+    except UnidentifiedImageError:
+        raise ValueError(f"it is no image in one of the formats {', '.join(FORMATS)}") from None
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(str(error)) from None
+    return image
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """Upright 8-bit RGB."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_stretched(np.asarray(image))).convert("RGB")
+    if image.has_transparency_data:
+        rgba = image.convert("RGBA")
+        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+        return Image.alpha_composite(black, rgba).convert("RGB")
+    return image.convert("RGB")
+
+
+def _stretched(values: np.ndarray) -> np.ndarray:
+    """Any numbers (H, W) -> uint8 from their least to their greatest; a flat image is black."""
+    values = values.astype(np.float64)
+    least, greatest = values.min(), values.max()
+    if not (np.isfinite(least) and np.isfinite(greatest)):
+        raise ValueError("it holds numbers that are not finite")
+    span = greatest - least
+    if span == 0:
+        return np.zeros(values.shape, np.uint8)
+    return np.rint((values - least) / span * 255).astype(np.uint8)
+
+
+def _find_or_download(
+    card: DatasetCard, archives_folders: Sequence[Path], download_folder: Path | None
+) -> FoundArchives:
+    found = find_archives(card, archives_folders)
+    if found.missing and card.sources and download_folder is not None:
+        # Imported here: whoever has the archives needs no network code.
+        from medhash.data.sources import download
+
+        download(card, download_folder)
+        found = find_archives(card, [download_folder])
+    found.require_complete()
+    return found
+
+
+Row = tuple[ImageFile, ImageFacts]
+
+
+def _write_images(folder: Path, title: str, reading: Reading, image_size: int) -> list[Row]:
+    """Fill ``images.npy`` image by image; return what the index needs."""
+    shape = (len(reading.images), image_size, image_size, 3)
+    array = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    rows: list[Row] = []
+    with progress(f"prepare {title}", len(reading.images)) as advance:
+        for image, pixels, facts in _decoded(reading.images, image_size):
+            array[len(rows)] = pixels
+            rows.append((image, facts))
+            advance(1)
+    array.flush()
+    return rows
+
+
+def _decoded(
+    images: list[ImageFile], image_size: int
+) -> Iterator[tuple[ImageFile, np.ndarray, ImageFacts]]:
+    """Decode in threads (Pillow and hashlib release the lock), a few images ahead, in order."""
+    workers = os.cpu_count() or 1
+    waiting: deque[tuple[ImageFile, Future[tuple[np.ndarray, ImageFacts]]]] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for image in images:
+                waiting.append((image, pool.submit(prepare_image, image.read(), image_size)))
+                if len(waiting) > 2 * workers:
+                    yield _finished(*waiting.popleft())
+            while waiting:
+                yield _finished(*waiting.popleft())
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _finished(
+    image: ImageFile, future: Future[tuple[np.ndarray, ImageFacts]]
+) -> tuple[ImageFile, np.ndarray, ImageFacts]:
+    try:
+        return image, *future.result()
+    except ValueError as error:
+        raise MedhashError(
+            f"image '{image.file}' cannot be read: {error}; get the archive again, or repair or "
+            "remove the image"
+        ) from None
+
+
+def _write_labels(folder: Path, reading: Reading) -> None:
+    """``labels.npy``, uint8 (N, C), 1 where the image belongs to the class."""
+    column = {name: index for index, name in enumerate(reading.classes)}
+    labels = np.zeros((len(reading.images), len(column)), np.uint8)
+    for row, image in enumerate(reading.images):
+        labels[row, column[image.image_class]] = 1
+    np.save(folder / "labels.npy", labels)
+
+
+def _write_index(folder: Path, rows: list[Row]) -> None:
+    with (folder / "index.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(INDEX_COLUMNS)
+        for image, facts in rows:
+            values = {**vars(image), **vars(facts), "classes": image.image_class}
+            writer.writerow([values[column] for column in INDEX_COLUMNS])
+
+
+def _describe(
+    card: DatasetCard, found: FoundArchives, reading: Reading, rows: list[Row], image_size: int
+) -> dict[str, Any]:
+    counts = Counter(image.image_class for image in reading.images)
+    archives = _archives(card, found, reading, rows)
+    return {
+        "dataset": card.name,
+        "title": card.title,
+        "classes": list(reading.classes),
+        "counts": {name: counts[name] for name in reading.classes},
+        "image_size": image_size,
+        "card_counts": dict(card.classes),
+        "reported_counts": dict(card.reported_counts),
+        "differences": [*_count_differences(card, counts), *_unknown_copies(card, archives)],
+        "notes": [*card.notes, *reading.notes],
+        "archives": archives,
+        "synthetic": False,
+        "licence": card.licence,
+        "reference": card.reference,
+    }
+
+
+def _archives(
+    card: DatasetCard, found: FoundArchives, reading: Reading, rows: list[Row]
+) -> list[dict[str, str]]:
+    """Name and checksum of each archive; of an unpacked folder, its images' common checksum."""
+    source = card.sources[0].page if card.sources else ""
+    checksums: dict[str, str] = {}
+    for container in found.containers:
+        checksum = container.sha256()
+        if checksum is None:
+            folders = [folder for folder in found.folders if folder.container is container]
+            files = {name for folder in folders for name in folder.names}
+            checksum = content_sha256(
+                {image.image_id: facts.sha256 for image, facts in rows if image.file in files}
+            )
+        checksums[container.path.name] = checksum
+    checksums |= reading.tables
+    return [
+        {"file": name, "sha256": checksum, "source": source}
+        for name, checksum in sorted(checksums.items())
+    ]
+
+
+def _count_differences(card: DatasetCard, counts: Counter[str]) -> list[str]:
+    return [
+        f"class {name}: {counts[name]} images in the archive, {expected} on the card"
+        for name, expected in card.classes.items()
+        if counts[name] != expected
+    ]
+
+
+def _unknown_copies(card: DatasetCard, archives: list[dict[str, str]]) -> list[str]:
+    """Say which archives the card does not know, where it knows any of that source."""
+    if not card.known_checksums:
+        return []
+    return [
+        f"{archive['file']} is not a copy that the card knows (sha256 {archive['sha256']})"
+        for archive in archives
+        if archive["sha256"] not in card.known_checksums
+    ]
