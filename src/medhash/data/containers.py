@@ -182,6 +182,13 @@ def is_image(name: str) -> bool:
     return PurePosixPath(name).suffix.lower() in IMAGE_SUFFIXES
 
 
+def is_web_page(start: bytes) -> bool:
+    """Whether a file's first bytes are those of HTML or XML, as error pages are."""
+    return (
+        start.lstrip(b"\xef\xbb\xbf \t\r\n").lower().startswith((b"<!doctype", b"<html", b"<?xml"))
+    )
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     """Files below ``folder`` in sorted order; links are followed, loops are not."""
     seen: set[Path] = set()
@@ -234,10 +241,9 @@ def _why_not_a_zip(path: Path, content: bytes | None, error: Exception) -> str:
         start = content[:512] if content is not None else _first_bytes(path)
     except OSError as problem:
         return f"cannot be read: {problem.strerror}"
-    text = start.lstrip().lower()
     if not start:
         return "is an empty file; get the archive again"
-    if text.startswith((b"<!doctype", b"<html", b"<?xml")):
+    if is_web_page(start):
         return "is a web page, not a zip archive (a login or error page was saved); get it again"
     if start.startswith(b"PK"):
         return f"is cut short or damaged ({error}); get the archive again"
