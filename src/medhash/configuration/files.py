@@ -54,11 +54,10 @@ class ConfigFile(StrictModel):
 
     scale: Name = Field(description="a file in config/scales")
     papers: tuple[Name, ...] = Field(min_length=1, description="files in config/papers")
-    archives: tuple[Path, ...] = Field(
-        (Path("data/archives"),),
-        min_length=1,
-        description="folders searched for archives, after MEDHASH_ARCHIVES; downloads go to the "
-        "first one",
+    archives: Path = Field(
+        Path("data/archives"),
+        description="folder searched for archives, before those in MEDHASH_ARCHIVES; downloads "
+        "go there",
     )
     download: bool = Field(True, description="fetch the archives that are not found")
     datasets: tuple[Name, ...] | None = Field(

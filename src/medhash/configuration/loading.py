@@ -6,7 +6,6 @@ settings and thins the grid; ``config/config.yaml`` and the command line come la
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,12 +34,12 @@ from medhash.configuration.validation import (
     read_yaml,
     validate,
 )
+from medhash.data.archives import archive_folders
 from medhash.data.cards import DatasetCard, load_cards
 from medhash.errors import MedhashError
 
 CONFIG_PATH = Path("config/config.yaml")
 COMMAND_LINE = "command line"
-ARCHIVES_VARIABLE = "MEDHASH_ARCHIVES"
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
 
@@ -56,8 +55,7 @@ class Configuration:
         cards: dataset -> card, phantoms included.
         datasets: the datasets of this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
-        archive_folders: where archives are searched, in this order.
-        download_folder: where downloads go.
+        archives: the first folder where archives are searched; downloads go there.
         download: whether archives that are not found are fetched.
         overrides: what the command line set.
     """
@@ -68,8 +66,7 @@ class Configuration:
     cards: dict[str, DatasetCard]
     datasets: tuple[str, ...]
     phantoms: PhantomSettings | None
-    archive_folders: tuple[Path, ...]
-    download_folder: Path
+    archives: Path
     download: bool
     overrides: dict[str, Any]
 
@@ -102,7 +99,24 @@ class Configuration:
 
     def settings_for(self, dataset: str) -> Settings:
         """The settings of a dataset's images, backbone and cells."""
-        return self.settings[self._paper_of_dataset.get(dataset, next(iter(self.papers)))]
+        return self.settings[self.paper_for(dataset).paper]
+
+    def paper_for(self, dataset: str) -> Paper:
+        """The paper whose settings and names a dataset's cells have."""
+        return self.papers[self._paper_of_dataset.get(dataset, next(iter(self.papers)))]
+
+    def required_phantoms(self) -> PhantomSettings:
+        """How phantoms are made; a MedhashError at a scale of real images."""
+        if self.phantoms is None:
+            raise MedhashError(
+                f"config/scales/{self.scale}.yaml: phantoms: not given; this scale has no phantoms"
+            )
+        return self.phantoms
+
+    @property
+    def archive_folders(self) -> tuple[Path, ...]:
+        """Where archives are searched, best first; a MedhashError if one is named in vain."""
+        return (self.archives, *archive_folders()[1:])
 
     def split_seed(self, dataset: str) -> int:
         """The seed of a dataset's split: the card's, or 0.
@@ -162,8 +176,7 @@ def load(
         cards=cards,
         datasets=tuple(dict.fromkeys(datasets)),
         phantoms=scale.phantoms,
-        archive_folders=(*_folders_of_environment(), *config.archives),
-        download_folder=config.archives[0],
+        archives=config.archives,
         download=config.download,
         overrides=typed,
     )
@@ -275,11 +288,6 @@ def _check_one_settings_a_dataset(configuration: Configuration) -> None:
                     "used by another paper with other settings; run the papers one at a time "
                     "(papers: in config/config.yaml)"
                 )
-
-
-def _folders_of_environment() -> tuple[Path, ...]:
-    folders = os.environ.get(ARCHIVES_VARIABLE, "").split(os.pathsep)
-    return tuple(Path(folder) for folder in folders if folder)
 
 
 def _typed(value: Any) -> Any:

@@ -1,0 +1,43 @@
+"""``KEY=VALUE`` on a command line."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from medhash.configuration.validation import parse_value
+from medhash.errors import MedhashError
+
+
+def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
+    """Read ``["bits=[8]", "settings.hashing.epochs=3"]`` into a tree; values are YAML.
+
+    Raises:
+        MedhashError: an assignment without ``=`` or without a key, or a key below a value.
+    """
+    tree: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, value = assignment.partition("=")
+        *parents, last = key.split(".")
+        if not equals or not all([*parents, last]):
+            raise MedhashError(f"--set {assignment!r}: expected KEY=VALUE, such as bits=[8]")
+        place = tree
+        for parent in parents:
+            place = place.setdefault(parent, {})
+            if not isinstance(place, dict):
+                raise MedhashError(f"--set {assignment!r}: {parent!r} was set to a value before")
+        place[last] = parse_value(value)
+    return tree
+
+
+def as_options(overrides: Mapping[str, Any]) -> str:
+    """The shell text of options that set the same keys: ``--scale demo --set 'bits=[8]'``."""
+    options = [
+        f"--scale {shlex.quote(str(value))}"
+        if key == "scale"
+        else f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
+        for key, value in overrides.items()
+    ]
+    return " ".join(options)

@@ -1,0 +1,49 @@
+"""JSON schemas of the configuration files, for editors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from medhash.configuration.files import ConfigFile, ScaleFile
+from medhash.configuration.papers import Paper
+from medhash.configuration.settings import Settings
+from medhash.files import write_json
+
+SCHEMA_FOLDER = Path("config/schema")
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """File name without suffix -> JSON schema of ``config.yaml``, a scale's and a paper's file."""
+    models: dict[str, type[BaseModel]] = {"config": ConfigFile, "scale": ScaleFile, "paper": Paper}
+    return {name: _schema(model) for name, model in models.items()}
+
+
+def write_schemas(folder: Path = SCHEMA_FOLDER) -> list[Path]:
+    """Write one ``.json`` file a schema; the same models give the same bytes."""
+    paths = [folder / f"{name}.json" for name in schemas()]
+    for path, schema in zip(paths, schemas().values(), strict=True):
+        write_json(path, schema)
+    return paths
+
+
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """A file's schema in which ``settings`` is any part of a settings tree."""
+    schema = model.model_json_schema()
+    settings = Settings.model_json_schema()
+    definitions = schema.setdefault("$defs", {})
+    definitions |= {name: _partial(part) for name, part in settings.pop("$defs").items()}
+    definitions["Settings"] = _partial(settings)
+    own = schema["properties"]["settings"]
+    schema["properties"]["settings"] = {
+        "$ref": "#/$defs/Settings",
+        "description": own.get("description", "the paper's settings"),
+    }
+    return schema
+
+
+def _partial(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema without required keys: another file may give them."""
+    return {key: value for key, value in schema.items() if key != "required"}
