@@ -77,13 +77,11 @@ class LesionReasoning:
         self,
         settings: LcrSettings,
         class_codes: ClassCodes,
-        generator: torch.Generator,
         *,
         factual: bool = False,
     ) -> None:
         self.settings = settings
         self.class_codes = class_codes
-        self.generator = generator
         self.factual = factual
 
     def loss(
@@ -92,6 +90,7 @@ class LesionReasoning:
         encoder: Encoder,
         loss_of_codes: LossOfCodes,
         references: tuple[Tensor, Tensor],
+        generator: torch.Generator,
     ) -> Tensor:
         """The counterfactual reasoning loss of a batch (Eq. 23), or its factual counterpart.
 
@@ -100,11 +99,13 @@ class LesionReasoning:
             encoder: the hashing network.
             loss_of_codes: the method's own loss against V.
             references: V as codes (M, q) and labels (M, C), constants.
+            generator: draws the key points.
 
         Returns:
             A scalar: Eq. 23 divided by the number of classes in the batch, as DBW does.
         """
-        codes = self._masked_codes(scene, encoder)
+        key_points = self.locate(scene, encoder, generator).key_point
+        codes = self._masked_codes(scene, key_points, encoder)
         repeats = len(self.settings.mask_scales)
         labels = scene.labels.repeat_interleave(repeats, dim=0)
         target = self._targets(codes.detach(), labels, *references)
@@ -112,11 +113,11 @@ class LesionReasoning:
         return (weights * loss_of_codes(codes, target)).sum()
 
     @torch.no_grad()
-    def locate(self, scene: Scene, encoder: Encoder) -> Lesions:
+    def locate(self, scene: Scene, encoder: Encoder, generator: torch.Generator) -> Lesions:
         """Find each image's lesion (C2F-LP). Nothing is learned here, so no gradients."""
         settings = self.settings
         area = salient_area(active_map(scene.features, encoder.grid), settings.window)
-        points = draw_key_points(area, settings.window, settings.key_points, self.generator)
+        points = draw_key_points(area, settings.window, settings.key_points, generator)
         codes = self._segment_codes(scene, points, encoder)
         labels = scene.labels.repeat_interleave(settings.key_points, dim=0)
         distances = self.class_codes.own_distances(codes, labels)
@@ -133,9 +134,8 @@ class LesionReasoning:
         places = segment_patches(corners, settings.segment, encoder.grid)
         return encoder.code(gather_tokens(scene.tokens, places))
 
-    def _masked_codes(self, scene: Scene, encoder: Encoder) -> Tensor:
+    def _masked_codes(self, scene: Scene, key_points: Tensor, encoder: Encoder) -> Tensor:
         """Codes (B*S, q) of the images with blanked patches (Eq. 18-20, or 26)."""
-        key_points = self.locate(scene, encoder).key_point
         boxes = lesion_boxes(key_points, self.settings.mask_scales, encoder.grid)
         hidden = ~boxes if self.factual else boxes
         return encoder.code(blank_out(scene.tokens, encoder.blank_tokens(), hidden))
@@ -167,8 +167,10 @@ def counterfactual_targets(
     sample still has to its own class. Similarities are inner products divided by q.
 
     Args:
-        codes: float (B, q). labels: float (B, C), 0/1.
-        reference_codes: float (M, q). reference_labels: float (M, C), 0/1.
+        codes: float (B, q).
+        labels: float (B, C), 0/1.
+        reference_codes: V, float (M, q).
+        reference_labels: float (M, C), 0/1.
 
     Returns:
         float (B, M).

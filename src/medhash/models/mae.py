@@ -17,6 +17,8 @@ class MaskedAutoencoder(nn.Module):
     Shapes: B images, N patches of which ``kept`` are visible, P pixels a patch side.
     """
 
+    decoder_positions: Tensor
+
     def __init__(self, network: NetworkSettings, settings: MaeSettings) -> None:
         super().__init__()
         self.patch_size = network.patch_size

@@ -7,6 +7,8 @@ features (:meth:`VitBackbone.encode`), features become one vector (:meth:`VitBac
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
@@ -26,6 +28,11 @@ class VitBackbone(nn.Module):
 
     Shapes: B images, N = grid*grid patches, D = ``settings.width``.
     """
+
+    mean: Tensor
+    deviation: Tensor
+    # timm leaves the type of its parameters open.
+    transformer: Any
 
     def __init__(self, settings: NetworkSettings) -> None:
         super().__init__()

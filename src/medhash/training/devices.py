@@ -1,0 +1,69 @@
+"""Devices, seeds and numerical modes."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from medhash.errors import MedhashError
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where tensors live and in which precision networks run."""
+
+    torch_device: torch.device
+    precision: str
+    compile: bool
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """A context in which matrix products run in the chosen precision."""
+        if self.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
+
+    def describe(self) -> dict[str, object]:
+        """Name and driver, for the record."""
+        if self.torch_device.type == "cuda":
+            properties = torch.cuda.get_device_properties(self.torch_device)
+            return {
+                "type": "cuda",
+                "name": properties.name,
+                "memory_bytes": properties.total_memory,
+                "cuda": torch.version.cuda,
+            }
+        return {
+            "type": "cpu",
+            "name": platform.processor() or platform.machine(),
+            "threads": torch.get_num_threads(),
+        }
+
+
+def choose_device(name: str, *, precision: str, threads: int, compile: bool = False) -> Device:  # noqa: A002
+    """Prepare the device ``name`` ("auto", "cpu", "cuda", "cuda:1").
+
+    The number of CPU threads is fixed, because it decides the order in which sums are formed
+    and so the last bits of every result.
+
+    Raises:
+        MedhashError: the device is not there.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise MedhashError(f"device {name!r} was asked for, but torch sees no GPU; use cpu or auto")
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(mode=True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    return Device(torch.device(name), precision, compile)
+
+
+def seed_for(*parts: object) -> int:
+    """A seed of 63 bits from any values: the same values, the same seed, on every machine."""
+    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1

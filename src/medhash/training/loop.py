@@ -1,0 +1,193 @@
+"""The one training loop: pretraining and hashing run through it.
+
+After each epoch the whole state goes to a file. A run that is killed goes on from there and ends
+in the same bytes, because every epoch draws its random numbers from a seed of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from timm.optim import param_groups_weight_decay
+from torch import Tensor, nn
+
+from medhash.configuration.settings import OptimisationSettings
+from medhash.errors import MedhashError
+from medhash.progress import progress
+from medhash.training.checkpoints import (
+    load_tensors,
+    optimiser_tensors,
+    restore_optimiser,
+    save_tensors,
+)
+from medhash.training.devices import Device, seed_for
+from medhash.training.images import Batch, ImageSet
+
+
+class Objective(nn.Module):
+    """What one stage minimises. Parameters and buffers are its whole state."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Called before each epoch, counted from 0."""
+
+    def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Named scalars whose sum is minimised, for one batch."""
+        raise NotImplementedError
+
+    def end_epoch(self, epoch: int) -> None:
+        """Called after each epoch."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a training run needs beside its objective and data.
+
+    Attributes:
+        title: for progress and errors.
+        seed: decides every random choice.
+        device: where and how.
+        resume: file that holds the state after the last finished epoch.
+        identity: hash of all that the run depends on; a resume file of another identity is
+            left aside.
+        watch: called after each epoch with its number; it may look, not touch.
+    """
+
+    title: str
+    seed: int
+    device: Device
+    resume: Path
+    identity: str
+    watch: Callable[[int], None] = field(default=lambda epoch: None)
+
+
+History = list[dict[str, float]]
+"""One dictionary an epoch: ``epoch`` (from 1), ``learning_rate`` and the mean of each term."""
+
+
+def fit(
+    objective: Objective, images: ImageSet, settings: OptimisationSettings, run: Run
+) -> History:
+    """Train ``objective`` for ``settings.epochs`` epochs.
+
+    Raises:
+        MedhashError: a loss term is not finite; epoch, batch and term are named.
+    """
+    optimiser = _optimiser(objective, settings, run.device)
+    history = _resume(objective, optimiser, run)
+    generator = torch.Generator()
+    with progress(run.title, settings.epochs, done=len(history)) as advance:
+        for epoch in range(len(history), settings.epochs):
+            generator.manual_seed(seed_for(run.seed, "epoch", epoch))
+            torch.manual_seed(seed_for(run.seed, "epoch", epoch))
+            rate = _set_learning_rate(optimiser, settings, epoch)
+            objective.train()
+            objective.start_epoch(epoch)
+            means = _epoch(objective, images, settings, optimiser, generator, run, epoch)
+            objective.end_epoch(epoch)
+            history.append({"epoch": epoch + 1, "learning_rate": rate, **means})
+            run.watch(epoch)
+            _save(objective, optimiser, history, run)
+            advance(" ".join(f"{name} {value:.4g}" for name, value in means.items()))
+    return history
+
+
+def history_csv(history: History) -> str:
+    """The history as CSV text, one row an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    return text.getvalue()
+
+
+def learning_rate_factor(settings: OptimisationSettings, epoch: int) -> float:
+    """Share of the learning rate in an epoch: linear warm-up, then constant or half a cosine."""
+    if epoch < settings.warmup_epochs:
+        return (epoch + 1) / (settings.warmup_epochs + 1)
+    if settings.schedule == "constant":
+        return 1.0
+    remaining = settings.epochs - settings.warmup_epochs
+    return 0.5 * (1 + math.cos(math.pi * (epoch - settings.warmup_epochs) / remaining))
+
+
+def _epoch(
+    objective: Objective,
+    images: ImageSet,
+    settings: OptimisationSettings,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    run: Run,
+    epoch: int,
+) -> dict[str, float]:
+    """One pass over the images; the mean of each term over batches."""
+    rows: list[Tensor] = []
+    names: list[str] = []
+    for batch in images.batches(settings.batch_size, generator):
+        optimiser.zero_grad(set_to_none=True)
+        terms = objective.terms(batch, generator)
+        total = torch.stack(list(terms.values())).sum()
+        total.backward()
+        optimiser.step()
+        names = list(terms)
+        rows.append(torch.stack([term.detach().float() for term in terms.values()]))
+    # Looked at once an epoch: a look at each batch would make a GPU wait for the CPU.
+    values = torch.stack(rows).cpu()
+    _require_finite(values, names, run, epoch)
+    return dict(zip(names, values.double().mean(dim=0).tolist(), strict=True))
+
+
+def _require_finite(values: Tensor, names: list[str], run: Run, epoch: int) -> None:
+    bad = (~values.isfinite()).nonzero()
+    if len(bad):
+        batch, term = bad[0].tolist()
+        raise MedhashError(
+            f"{run.title}: the loss term {names[term]!r} is {values[batch, term].item()} in "
+            f"epoch {epoch + 1}, batch {batch + 1}; training stopped. A smaller learning rate "
+            "(hashing.learning_rate of the scale) is the usual remedy."
+        )
+
+
+def _optimiser(
+    objective: Objective, settings: OptimisationSettings, device: Device
+) -> torch.optim.Optimizer:
+    groups = param_groups_weight_decay(objective, settings.weight_decay)
+    fused = device.torch_device.type == "cuda"
+    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
+
+
+def _set_learning_rate(
+    optimiser: torch.optim.Optimizer, settings: OptimisationSettings, epoch: int
+) -> float:
+    rate = settings.learning_rate * learning_rate_factor(settings, epoch)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    return rate
+
+
+def _save(
+    objective: Objective, optimiser: torch.optim.Optimizer, history: History, run: Run
+) -> None:
+    tensors = {f"objective.{n}": t for n, t in objective.state_dict().items()}
+    tensors |= optimiser_tensors(optimiser)
+    save_tensors(run.resume, tensors, {"identity": run.identity, "history": history})
+
+
+def _resume(objective: Objective, optimiser: torch.optim.Optimizer, run: Run) -> History:
+    """Restore the state after the last finished epoch, if there is one of this very run."""
+    if not run.resume.exists():
+        return []
+    tensors, facts = load_tensors(run.resume)
+    if facts["identity"] != run.identity:
+        return []
+    prefix = "objective."
+    state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    objective.load_state_dict(state)
+    restore_optimiser(optimiser, tensors)
+    history: History = facts["history"]
+    return history

@@ -1,0 +1,156 @@
+"""Pretraining of the backbone on the training split: MAE, then classification (ACH Table II)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from medhash.configuration import dependencies
+from medhash.configuration.settings import Settings
+from medhash.errors import MedhashError
+from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
+from medhash.models.heads import ClassificationNetwork
+from medhash.models.mae import MaskedAutoencoder
+from medhash.models.vit import VitBackbone
+from medhash.provenance.code import fingerprint
+from medhash.training.checkpoints import load_backbone, save_tensors
+from medhash.training.devices import Device, choose_device, seed_for
+from medhash.training.facts import Stopwatch, training_facts
+from medhash.training.images import Batch, ImageSet, augment, load_images
+from medhash.training.loop import Objective, Run, fit, history_csv
+
+Stage = Literal["mae", "classification"]
+
+
+def pretrain(
+    stage: Stage,
+    settings: Settings,
+    data_folder: Path,
+    split: Path,
+    out: Path,
+    *,
+    previous: Path | None = None,
+    device: str = "auto",
+    seed: int = 0,
+) -> None:
+    """Train one stage; write ``out`` (weights), and beside it its losses and facts.
+
+    Args:
+        stage: ``mae`` or ``classification``.
+        settings: ``network`` and the stage's own are read.
+        data_folder: a prepared dataset.
+        split: its manifest; only training images are used.
+        out: a ``.safetensors`` file; ``.csv`` and ``.json`` of the same name are written too.
+        previous: weights of the stage before, for ``classification``.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        seed: of initial weights and batches.
+
+    Raises:
+        MedhashError: ``classification`` without ``previous``; a loss that is not finite.
+    """
+    if stage == "classification" and previous is None:
+        raise MedhashError("classification pretraining starts from the MAE's weights; name them")
+    watch = Stopwatch()
+    where = choose_device(
+        device,
+        precision=settings.precision,
+        threads=settings.threads,
+        compile=settings.compile,
+    )
+    images = load_images(data_folder, split, "train", where.torch_device)
+    inputs = {"images": data_folder / "images.npy", "labels": data_folder / "labels.npy"}
+    inputs |= {"split": split} | ({"previous": previous} if previous else {})
+    hashes = {name: sha256_of_file(path) for name, path in inputs.items()}
+    stage_settings = getattr(settings, stage)
+    torch.manual_seed(seed_for(seed, stage))
+    objective = _objective(stage, settings, images, previous, where)
+    code = fingerprint("medhash.training.pretraining")
+    depends_on = dependencies.pretraining(settings, stage)
+    identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
+    run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity)
+    history = fit(objective, images, stage_settings, run)
+    write_text(out.with_suffix(".csv"), history_csv(history))
+    write_json(
+        out.with_suffix(".json"),
+        training_facts(settings, inputs, hashes, where, watch, code)
+        | {"stage": stage, "seed": seed, "epochs": len(history)},
+    )
+    save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
+    run.resume.unlink(missing_ok=True)
+
+
+class BackboneObjective(Objective):
+    """A stage that trains a backbone."""
+
+    backbone: VitBackbone
+
+
+class MaeObjective(BackboneObjective):
+    """Reconstruction of hidden patches."""
+
+    def __init__(self, settings: Settings, device: Device) -> None:
+        super().__init__()
+        self.autoencoder = MaskedAutoencoder(settings.network, settings.mae)
+        self.augmentation = settings.mae.augmentation
+        self.device = device
+
+    @property
+    def backbone(self) -> VitBackbone:  # type: ignore[override]
+        """The encoder, which the next stage goes on with."""
+        return self.autoencoder.backbone
+
+    def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean reconstruction error of the batch."""
+        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        shape = (len(pixels), self.autoencoder.patches)
+        order = torch.rand(shape, generator=generator).argsort(dim=1).to(pixels.device)
+        with self.device.autocast():
+            error = self.autoencoder(pixels, order)
+        return {"reconstruction": error.float().mean()}
+
+
+class ClassificationObjective(BackboneObjective):
+    """Softmax cross-entropy; an image with several labels spreads its weight over them."""
+
+    def __init__(self, settings: Settings, classes: int, device: Device) -> None:
+        super().__init__()
+        self.network = ClassificationNetwork(settings.network, classes)
+        self.augmentation = settings.classification.augmentation
+        self.device = device
+
+    @property
+    def backbone(self) -> VitBackbone:  # type: ignore[override]
+        """The part that hashing goes on with."""
+        return self.network.backbone
+
+    def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
+        """Mean cross-entropy of the batch."""
+        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        with self.device.autocast():
+            scores = self.network(pixels)
+        wished = batch.labels / batch.labels.sum(dim=1, keepdim=True)
+        return {"cross_entropy": cross_entropy(scores.float(), wished)}
+
+
+def resume_file(out: Path) -> Path:
+    """Where the state of an unfinished run of ``out`` lies."""
+    return out.with_name(f".{out.stem}.resume.safetensors")
+
+
+def _objective(
+    stage: Stage, settings: Settings, images: ImageSet, previous: Path | None, device: Device
+) -> BackboneObjective:
+    """The stage's objective, with its starting weights, on the device."""
+    objective: BackboneObjective
+    if stage == "mae":
+        objective = MaeObjective(settings, device)
+    else:
+        objective = ClassificationObjective(settings, images.labels.shape[1], device)
+    if previous:
+        load_backbone(objective.backbone, previous)
+    objective.backbone.set_normalisation(images.images.cpu())
+    return objective.to(device.torch_device)
