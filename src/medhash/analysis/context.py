@@ -14,6 +14,12 @@ PROTOCOLS = {
     "stable": "stable protocol (equal distances in database order)",
 }
 
+NOT_RUN = "not run"
+SELECTIONS = {
+    "last-epoch": "last epoch",
+    "best-query-map": "epoch picked on the query set",
+}
+
 
 @dataclass(frozen=True)
 class Context:
@@ -44,20 +50,30 @@ class Context:
             return "the dataset is not part of this run"
         return "no record yet"
 
-    def describe(self, spec: ArtefactSpec, seeds: Iterable[int]) -> str:
-        """The full title: what, on which datasets, at which scale, seeds and protocol.
+    def heading(self, spec: ArtefactSpec) -> str:
+        """What is shown; phantoms come first."""
+        return f"{_phantom_warning(spec.datasets)}{spec.title.rstrip('.')}."
+
+    def details(self, spec: ArtefactSpec, records: Sequence[Record]) -> str:
+        """On which datasets, at which scale, with which seeds, epoch and protocol.
 
         Args:
             spec: the table or figure.
-            seeds: the seeds that ran, ascending.
+            records: those that it shows.
         """
-        datasets = ", ".join(self.paper.dataset_title(dataset) for dataset in spec.datasets)
-        numbers = [str(seed) for seed in seeds]
-        seed_text = f"seed{'s' * (len(numbers) != 1)} {', '.join(numbers) or 'none'}"
-        protocol = PROTOCOLS.get(self.protocol, self.protocol)
-        warning = _phantom_warning(spec.datasets)
-        title = spec.title.rstrip(".")
-        return f"{warning}{title}. {datasets}; scale {self.scale}; {seed_text}; {protocol}."
+        ran = {record.cell.dataset for record in records}
+        seeds = [str(seed) for seed in seeds_of(records)]
+        parts = [
+            ", ".join(
+                self.paper.dataset_title(dataset) + ("" if dataset in ran else f" ({NOT_RUN})")
+                for dataset in spec.datasets
+            ),
+            f"scale {self.scale}",
+            f"seed{'s' * (len(seeds) != 1)} {', '.join(seeds) or 'none'}",
+            *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
+            PROTOCOLS.get(self.protocol, self.protocol),
+        ]
+        return f"{'; '.join(parts)}."
 
 
 def bits_label(bits: int) -> str:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import pandas as pd
 
-from medhash.analysis.context import Context, is_synthetic, seeds_of
+from medhash.analysis.context import NOT_RUN, Context, is_synthetic, seeds_of
 from medhash.analysis.records import Record
-from medhash.analysis.summaries import NOT_RUN, Place
+from medhash.analysis.summaries import Place
 from medhash.configuration.papers import FigureSpec
 
 POINT_COLUMNS = ("k", "radius", "recall", "precision", "precision_deviation")

@@ -6,7 +6,8 @@ Matplotlib and seaborn are imported on the first drawing only: a table needs nei
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import cycle
 from pathlib import Path
@@ -14,10 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from medhash.analysis.context import Context, bits_label, seeds_of, select
+from medhash.analysis.context import NOT_RUN, Context, bits_label, select
 from medhash.analysis.curves import curve_points
 from medhash.analysis.records import Record
-from medhash.analysis.summaries import NOT_RUN
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.papers import FigureSpec
 from medhash.files import write_text, written_whole
@@ -57,7 +57,7 @@ _STYLE: dict[Any, Any] = {
     "pdf.fonttype": 42,
 }
 _LEGEND_WIDTH = 1.3
-_CHARACTERS_PER_INCH = 15
+_CHARACTERS_PER_INCH = 14
 
 
 def make_figure(
@@ -82,7 +82,8 @@ def make_figure(
     """
     chosen = select(spec, records, context)
     points = curve_points(spec, chosen, context)
-    pictures = _pictures(spec, points, context, context.describe(spec, seeds_of(chosen)))
+    titles = (context.heading(spec), context.details(spec, chosen))
+    pictures = _pictures(spec, points, context, titles)
     paths = []
     for suffix, content in pictures.items():
         paths.append(output_stem.with_name(f"{output_stem.name}.{suffix}"))
@@ -93,33 +94,22 @@ def make_figure(
     return paths
 
 
-def _pictures(
-    spec: FigureSpec, points: pd.DataFrame, context: Context, title: str
-) -> dict[str, bytes]:
-    """The figure's bytes by suffix."""
-    import matplotlib as mpl
-    import seaborn as sns
+def draw(spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+    """Draw the panels, datasets by code lengths, and one legend beside them.
 
-    contents = {}
-    with mpl.rc_context():
-        mpl.rcdefaults()  # whatever the user's matplotlibrc says
-        mpl.rcParams.update(sns.axes_style("whitegrid"))
-        mpl.rcParams.update(_STYLE)
-        figure = _draw(spec, points, context, title)
-        for suffix, metadata in _METADATA.items():
-            stream = BytesIO()
-            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-            contents[suffix] = stream.getvalue()
-    return contents
-
-
-def _draw(spec: FigureSpec, points: pd.DataFrame, context: Context, title: str) -> Figure:
+    Args:
+        spec: the grid.
+        points: from :func:`~medhash.analysis.curves.curve_points`.
+        context: names.
+        titles: lines above the panels; long ones are wrapped.
+    """
     from matplotlib.figure import Figure
 
     rows, columns = len(spec.bits), len(spec.datasets)
     width, height = PANEL_SIZE
     figure_width = columns * width + _LEGEND_WIDTH
-    lines = textwrap.wrap(title, int(figure_width * _CHARACTERS_PER_INCH))
+    characters = int(figure_width * _CHARACTERS_PER_INCH)
+    lines = [line for part in titles for line in textwrap.wrap(part, characters)]
     figure = Figure(figsize=(figure_width, rows * height + 0.17 * len(lines)), layout="constrained")
     figure.suptitle("\n".join(lines), fontsize=8.5, x=0.01, horizontalalignment="left")
     styles = _Styles(spec.methods, spec.trained_variants)
@@ -129,11 +119,38 @@ def _draw(spec: FigureSpec, points: pd.DataFrame, context: Context, title: str) 
             axes.set_title(f"{context.paper.dataset_title(dataset)}, {bits_label(bits)}")
             own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
             _draw_panel(axes, own, spec.kind, styles)
-    legend = figure.legend(handles=styles.legend(context), loc="outside right upper")
+    legend = figure.legend(handles=styles.legend(context), loc="outside right center")
     for text in legend.get_texts():
         if text.get_text() in _Styles.HEADINGS:
             text.set_fontweight("bold")
     return figure
+
+
+@contextmanager
+def house_style() -> Iterator[None]:
+    """Draw and save with medhash's own settings, whatever the user's matplotlibrc says."""
+    import matplotlib as mpl
+    import seaborn as sns
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(sns.axes_style("whitegrid"))
+        mpl.rcParams.update(_STYLE)
+        yield
+
+
+def _pictures(
+    spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
+) -> dict[str, bytes]:
+    """The figure's bytes by suffix."""
+    contents = {}
+    with house_style():
+        figure = draw(spec, points, context, titles)
+        for suffix, metadata in _METADATA.items():
+            stream = BytesIO()
+            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
+            contents[suffix] = stream.getvalue()
+    return contents
 
 
 class _Styles:
@@ -154,9 +171,8 @@ class _Styles:
             (variant for variant in variants if variant != "none"),
             key=lambda variant: -len(VARIANTS.get(variant, ())),
         )
-        self._variants = {
-            variant: _BASELINE_STYLE for variant in variants if variant == "none"
-        } | dict(zip(others, cycle(_OTHER_STYLES), strict=False))
+        lines = {"none": _BASELINE_STYLE, **dict(zip(others, cycle(_OTHER_STYLES), strict=False))}
+        self._variants = {variant: lines[variant] for variant in variants}
 
     def of(self, method: str, variant: str) -> dict[str, Any]:
         """Keyword arguments for a curve; a baseline's markers are hollow."""
@@ -181,12 +197,12 @@ class _Styles:
 
 
 def _draw_panel(axes: Axes, points: pd.DataFrame, kind: str, styles: _Styles) -> None:
-    _label_axes(axes, kind)
     ran = points[points["status"] == "ran"]
     missing = points[points["status"] == NOT_RUN]
     if ran.empty:
         _say_not_run(axes, missing["note"].iloc[0])
         return
+    _label_axes(axes, kind)
     x_name = "k" if kind == "precision_at_k" else "recall"
     for (method, variant), curve in ran.groupby(["method", "variant"], sort=False):
         _draw_curve(axes, curve, x_name, styles.of(str(method), str(variant)))
@@ -219,11 +235,11 @@ def _draw_curve(axes: Axes, curve: pd.DataFrame, x_name: str, style: dict[str, A
 
 def _scale_cutoffs(axes: Axes, cutoffs: pd.Series) -> None:
     """A logarithmic axis where the cutoffs span more than one order of magnitude."""
-    from matplotlib.ticker import NullLocator, ScalarFormatter
+    from matplotlib.ticker import NullLocator, StrMethodFormatter
 
     if cutoffs.max() > 10 * cutoffs.min():
         axes.set_xscale("log")
-        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
 
 
@@ -236,4 +252,4 @@ def _say_not_run(axes: Axes, reason: str) -> None:
 
 def _list_missing(axes: Axes, rows: Iterable[str]) -> None:
     text = textwrap.fill(f"{NOT_RUN}: {', '.join(rows)}", 60)
-    axes.text(0.02, 0.02, text, transform=axes.transAxes, fontsize=6, color="0.35")
+    axes.set_title(f"{axes.get_title()}\n{text}")

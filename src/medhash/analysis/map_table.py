@@ -8,11 +8,10 @@ from decimal import Decimal
 
 import pandas as pd
 
-from medhash.analysis.context import Context, bits_label, is_synthetic, seeds_of
+from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
 from medhash.analysis.records import Record
 from medhash.analysis.rendering import Mark, PrintedCell, PrintedRow, PrintedTable
 from medhash.analysis.summaries import (
-    NOT_RUN,
     Place,
     Summary,
     columns_of,
@@ -23,6 +22,8 @@ from medhash.analysis.summaries import (
 )
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.papers import TableSpec
+
+BASELINE = "none"
 
 CSV_COLUMNS = (
     "row",
@@ -71,7 +72,7 @@ def map_table(
     grid = _Grid(spec, context, ran, standings)
     places = grid.places
     printed = PrintedTable(
-        title=context.describe(spec, seeds_of(records)),
+        title=f"{context.heading(spec)} {context.details(spec, records)}",
         groups=tuple(
             (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
             for dataset in spec.datasets
@@ -165,26 +166,23 @@ class _Grid:
 
 
 def _standings(spec: TableSpec, ran: Mapping[Place, Summary]) -> dict[Place, _Standing]:
-    baseline = spec.compare[1] if spec.compare else "none"
     standings = {}
     for method in spec.methods:
         for dataset, bits in columns_of(spec):
             places = [Place(dataset, method, variant, bits) for variant in spec.trained_variants]
-            standings.update(_compared(baseline, [p for p in places if p in ran], ran))
+            standings.update(_compared([p for p in places if p in ran], ran))
     return standings
 
 
-def _compared(
-    baseline: str, places: Sequence[Place], ran: Mapping[Place, Summary]
-) -> dict[Place, _Standing]:
+def _compared(places: Sequence[Place], ran: Mapping[Place, Summary]) -> dict[Place, _Standing]:
     values = {place: ran[place].printed_map for place in places}
     descending = sorted(set(values.values()), reverse=True)
-    reference = next((values[place] for place in places if place.variant == baseline), None)
+    reference = next((values[place] for place in places if place.variant == BASELINE), None)
     standings = {}
     for place, value in values.items():
         rank = descending.index(value) + 1
         difference = None
-        if reference is not None and place.variant != baseline:
+        if reference is not None and place.variant != BASELINE:
             difference = value - reference
         standings[place] = _Standing(rank, _mark(rank, len(places)), difference)
     return standings

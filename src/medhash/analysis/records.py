@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import astuple
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Literal, Self
 
 import numpy as np
@@ -15,7 +16,8 @@ from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 
 # Sums of floating-point numbers may pass 1 by their last bits.
-Fraction = Annotated[float, Field(ge=0.0, le=1.0 + 1e-9, allow_inf_nan=False)]
+_ROUNDING = 1e-9
+Fraction = Annotated[float, Field(ge=0.0, le=1.0 + _ROUNDING, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 
 FRAME_COLUMNS = (
@@ -115,6 +117,12 @@ class Record(_Part):
         if self.metrics.bits != self.cell.bits:
             raise ValueError(
                 f"metrics.bits is {self.metrics.bits}, but cell.bits is {self.cell.bits}"
+            )
+        # A query without a relevant item counts as 0, so that the mean runs over all of them.
+        if self.per_query_ap and abs(fmean(self.per_query_ap) - self.metrics.map) > _ROUNDING:
+            raise ValueError(
+                f"metrics.map is {self.metrics.map}, but the mean of per_query_ap is "
+                f"{fmean(self.per_query_ap)}"
             )
         return self
 

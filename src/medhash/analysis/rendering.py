@@ -119,6 +119,7 @@ def latex(table: PrintedTable, label: str) -> str:
         r"\centering",
         rf"\caption{{{latex_text(table.title)}}}",
         rf"\label{{tab:{label}}}",
+        r"\par\smallskip",
         r"\scriptsize",
         r"\setlength{\tabcolsep}{3pt}",
         rf"\begin{{tabular}}{{l{'c' * columns}}}",
@@ -159,7 +160,7 @@ def _latex_cell(cell: PrintedCell) -> str:
     value = latex_text(cell.value)
     if cell.mark:
         value = rf"\{'textbf' if cell.mark == 'best' else 'underline'}{{{value}}}"
-    return f"{value} {latex_text(cell.suffix)}".rstrip()
+    return rf"{value}\,{latex_text(cell.suffix)}" if cell.suffix else value
 
 
 def _markdown_cell(cell: PrintedCell) -> str:

@@ -8,13 +8,12 @@ from decimal import Decimal
 from itertools import product
 from typing import NamedTuple
 
-from medhash.analysis.context import Context
+from medhash.analysis.context import NOT_RUN, Context
 from medhash.analysis.records import Record, records_frame
 from medhash.analysis.statistics import mean_and_deviation
 from medhash.configuration.grid import Cell
 from medhash.configuration.papers import ArtefactSpec
 
-NOT_RUN = "not run"
 DECIMALS = 2
 """Decimals of a printed percentage (ACH Table III)."""
 
@@ -161,7 +160,7 @@ def _query_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Conte
         )
         texts += [
             f"{context.paper.dataset_title(dataset)}: {queries} queries ({without} of them "
-            f"without a relevant image), database of {database}"
+            f"without a relevant image, counted as 0), database of {database}"
             for queries, without, database in sizes
         ]
     return "; ".join(texts) + "."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import pandas as pd
 
-from medhash.analysis.context import Context, bits_label, is_synthetic, seeds_of
+from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
 from medhash.analysis.records import Record, per_query_ap
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.analysis.statistics import (
@@ -19,7 +19,6 @@ from medhash.analysis.statistics import (
     holm,
 )
 from medhash.analysis.summaries import (
-    NOT_RUN,
     Place,
     Summary,
     columns_of,
@@ -78,19 +77,14 @@ def wilcoxon_table(
         summary row a column, all values text) and the printed table.
 
     Raises:
-        MedhashError: ``spec.compare`` is missing, or two records that are to be paired have
-            different queries.
+        MedhashError: two records that are to be paired have different queries.
     """
-    if spec.compare is None:
-        raise MedhashError(
-            f"table {spec.file_stem}: a table of kind 'wilcoxon' needs the key 'compare', a "
-            "variant and its baseline such as [ach, none]."
-        )
-    grid = _Grid(spec, context, *spec.compare, _tests(*spec.compare, records))
+    variant, baseline = spec.trained_variants
+    grid = _Grid(spec, context, variant, baseline, _tests(variant, baseline, records))
     used = [record for test in grid.tests.values() for record in test.records]
     places = [place for method in spec.methods for place in grid.row(method)]
     printed = PrintedTable(
-        title=context.describe(spec, seeds_of(used)),
+        title=f"{context.heading(spec)} {context.details(spec, used)}",
         groups=tuple(
             (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
             for dataset in spec.datasets

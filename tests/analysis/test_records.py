@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from medhash.analysis.records import (
+    FRAME_COLUMNS,
+    load_record,
+    load_records,
+    per_query_ap,
+    records_frame,
+)
+from medhash.configuration.grid import Cell
+from medhash.errors import MedhashError
+
+CELL = "covid_ct/hashnet/ach/8/0"
+
+
+def write(folder, values, name="record.json"):
+    path = folder / name
+    path.write_text(values if isinstance(values, str) else json.dumps(values))
+    return path
+
+
+def test_reads_what_tables_need(tmp_path, record_values):
+    values = record_values(CELL, [0.5, 0.75], rows=[7, 3], ties=(0.5, 0.8), stable=0.6)
+    record = load_record(write(tmp_path, values))
+    assert record.cell == Cell("covid_ct", "hashnet", "ach", 8, 0)
+    assert record.per_query_ap == (0.5, 0.75)
+    assert record.query_rows == (7, 3)
+    assert record.metrics.precision_at == {1: 0.625, 10: 0.5625, 100: 0.3125}
+    assert record.metrics.pr_curve.precision[0] is None
+    assert record.metrics.tie_range == (0.5, 0.8)
+    assert record.stable.map == 0.6
+
+
+def change(values, key, value):
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values[parent]
+    if value is ...:
+        del values[last]
+    else:
+        values[last] = value
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("schema", 2, "schema"),
+        ("schema", ..., "schema"),
+        ("scale", ..., "scale"),
+        ("cell.bits", "eight", "cell.bits"),
+        ("cell", ..., "cell"),
+        ("synthetic", "no", "synthetic"),
+        ("metrics.map", 1.5, "metrics.map"),
+        ("metrics.map", float("nan"), "metrics.map"),
+        ("metrics.map", 0.5000001, "metrics.map is 0.5000001, but the mean of per_query_ap is 0.5"),
+        ("metrics.protocol", "lucky", "metrics.protocol"),
+        ("metrics.tie_range", [0.5], "metrics.tie_range"),
+        ("metrics.pr_curve.recall", [0.1], "metrics.pr_curve: radius, precision and recall differ"),
+        ("metrics.bits", 16, "metrics.bits is 16, but cell.bits is 8"),
+        ("metrics.queries", 3, "metrics.queries is 3"),
+        ("stable", ..., "stable"),
+        ("per_query_ap", [0.5, 0.5, "x", 0.5], "per_query_ap.2"),
+        ("query_rows", [0, 1, 2, 2], "query_rows names a query twice"),
+        ("training.selection", "luckiest", "training.selection"),
+    ],
+)
+def test_a_damaged_record_is_named_with_its_key(tmp_path, record_values, key, value, said):
+    values = record_values(CELL, 0.5)
+    change(values, key, value)
+    path = write(tmp_path, values)
+    with pytest.raises(MedhashError) as caught:
+        load_record(path)
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"map": 0.7}', '{"schema": 1, "sca', "<html>"])
+def test_foreign_files_are_refused(tmp_path, text):
+    path = write(tmp_path, text)
+    with pytest.raises(MedhashError, match="not a whole medhash record"):
+        load_record(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(MedhashError, match=r"gone\.json: the record cannot be read"):
+        load_record(tmp_path / "gone.json")
+
+
+def test_records_are_sorted_by_cell(tmp_path, record_values):
+    cells = ["b/x/none/16/0", "b/x/none/8/1", "a/y/ach/8/0", "b/x/none/8/0"]
+    paths = [write(tmp_path, record_values(c, 0.5), f"{i}.json") for i, c in enumerate(cells)]
+    assert [str(record.cell) for record in load_records(paths)] == [
+        "a/y/ach/8/0",
+        "b/x/none/8/0",
+        "b/x/none/8/1",
+        "b/x/none/16/0",
+    ]
+
+
+def test_one_cell_twice_is_refused_with_both_files(tmp_path, record_values):
+    paths = [write(tmp_path, record_values(CELL, ap), f"{ap}.json") for ap in (0.25, 0.5)]
+    with pytest.raises(MedhashError, match=rf"0\.5\.json and .*0\.25\.json both hold cell {CELL}"):
+        load_records(paths)
+
+
+def test_frame_is_tidy(record):
+    frame = records_frame(
+        [record(CELL, 0.5, ties=(0.25, 0.75), stable=0.625), record("a/x/none/16/1", 1.0)]
+    )
+    assert list(frame.columns) == list(FRAME_COLUMNS)
+    expected = ("covid_ct", "hashnet", "ach", 8, 0, "small", False, "tie-aware")
+    assert tuple(frame.iloc[0]) == (*expected, 0.5, 0.625, 0.25, 0.75, 4, 0, 20)
+    assert records_frame([]).empty
+
+
+def test_a_query_is_averaged_over_the_seeds_that_have_it(record):
+    values = per_query_ap(
+        [
+            record("a/x/none/8/0", [0.25, 0.5], rows=[9, 4]),
+            record("a/x/none/8/1", [1.0, 0.75], rows=[4, 6]),
+        ]
+    )
+    assert values.to_dict() == {4: 0.75, 6: 0.75, 9: 0.25}
+    assert list(values.index) == [4, 6, 9]
