@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import as_words, query_blocks, word_distances
+from medhash.retrieval.hamming import as_words, query_blocks, word_distances, word_overlaps
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
+Small = NDArray[np.uint16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,28 +73,28 @@ def count(codes: Codes) -> Counts:
     table = np.empty((len(codes.query_codes), distances * kinds), dtype=np.int64)
     for block, distance, shared in pair_blocks(codes):
         # One number for each (query, distance, shared labels), then one pass that counts them.
-        cell = shared
-        cell += distance * np.int64(kinds)
+        cell = distance * np.int64(kinds)
+        cell += shared
         cell += np.arange(len(cell))[:, None] * table.shape[1]
         counted = np.bincount(cell.ravel(), minlength=len(cell) * table.shape[1])
         table[block] = counted.reshape(len(cell), -1)
     return Counts(table.reshape(-1, distances, kinds))
 
 
-def pair_blocks(codes: Codes) -> Iterator[tuple[slice, NDArray[np.uint16], Whole]]:
+def pair_blocks(codes: Codes) -> Iterator[tuple[slice, Small, Small]]:
     """Walk over the queries in blocks that fit in little memory.
 
     Yields:
-        Which queries, their Hamming distances uint16 (queries, items), and the labels that they
-        share with each item, int64 (queries, items).
+        Which queries; their Hamming distances, uint16 (queries, items); and the labels that they
+        share with each item, uint16 (queries, items).
     """
-    query_words, database_words = as_words(codes.query_codes), as_words(codes.database_codes)
-    # float32 because numpy has no fast product of integer matrices; exact below 2^24 labels.
-    query_labels = codes.query_labels.astype(np.float32)
-    database_labels = np.ascontiguousarray(codes.database_labels.T, dtype=np.float32)
-    for block in query_blocks(len(query_words), len(database_words)):
-        shared = (query_labels[block] @ database_labels).astype(np.int64)
-        yield block, word_distances(query_words[block], database_words), shared
+    query_codes, database_codes = as_words(codes.query_codes), as_words(codes.database_codes)
+    # Labels are bits too: those that both have are shared.
+    query_labels = as_words(np.packbits(codes.query_labels, axis=1))
+    database_labels = as_words(np.packbits(codes.database_labels, axis=1))
+    for block in query_blocks(len(query_codes), len(database_codes)):
+        distances = word_distances(query_codes[block], database_codes)
+        yield block, distances, word_overlaps(query_labels[block], database_labels)
 
 
 def most_shared(codes: Codes) -> int:

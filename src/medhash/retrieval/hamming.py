@@ -54,11 +54,15 @@ def as_words(codes: NDArray[np.uint8]) -> NDArray[np.uint64]:
 def word_distances(
     query_words: NDArray[np.uint64], database_words: NDArray[np.uint64]
 ) -> NDArray[np.uint16]:
-    """As :func:`distances`, on what :func:`as_words` returns."""
-    total = np.zeros((len(query_words), len(database_words)), dtype=np.uint16)
-    for query_word, database_word in zip(query_words.T, database_words.T, strict=True):
-        total += np.bitwise_count(query_word[:, None] ^ database_word[None, :])
-    return total
+    """Bits that differ: as :func:`distances`, on what :func:`as_words` returns."""
+    return _count_bits(np.bitwise_xor, query_words, database_words)
+
+
+def word_overlaps(
+    query_words: NDArray[np.uint64], database_words: NDArray[np.uint64]
+) -> NDArray[np.uint16]:
+    """Bits that both have, uint16 (queries, items), on what :func:`as_words` returns."""
+    return _count_bits(np.bitwise_and, query_words, database_words)
 
 
 def query_blocks(queries: int, items: int) -> Iterator[slice]:
@@ -66,3 +70,12 @@ def query_blocks(queries: int, items: int) -> Iterator[slice]:
     step = max(1, PAIRS_PER_BLOCK // max(1, items))
     for start in range(0, queries, step):
         yield slice(start, min(start + step, queries))
+
+
+def _count_bits(
+    operation: np.ufunc, query_words: NDArray[np.uint64], database_words: NDArray[np.uint64]
+) -> NDArray[np.uint16]:
+    total = np.zeros((len(query_words), len(database_words)), dtype=np.uint16)
+    for query_word, database_word in zip(query_words.T, database_words.T, strict=True):
+        total += np.bitwise_count(operation(query_word[:, None], database_word[None, :]))
+    return total

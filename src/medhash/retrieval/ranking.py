@@ -26,7 +26,8 @@ def stable_scores(codes: Codes, cutoffs: Sequence[int]) -> QueryScores:
     blocks = []
     for _, distances, shared in pair_blocks(codes):
         order = np.argsort(distances, axis=1, kind="stable")
-        blocks.append(score_ranked(np.take_along_axis(shared, order, axis=1), cutoffs))
+        ranked = np.take_along_axis(shared, order, axis=1).astype(np.int64)
+        blocks.append(score_ranked(ranked, cutoffs))
     return _concatenated(blocks, cutoffs)
 
 
