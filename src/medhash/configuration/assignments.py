@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from medhash.configuration.validation import parse_value
@@ -32,12 +33,21 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     return tree
 
 
-def as_options(overrides: Mapping[str, Any]) -> str:
-    """The shell text of options that set the same keys: ``--scale demo --set 'bits=[8]'``."""
-    options = [
-        f"--scale {shlex.quote(str(value))}"
-        if key == "scale"
-        else f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
-        for key, value in overrides.items()
-    ]
-    return " ".join(options)
+@dataclass(frozen=True)
+class CommandOptions:
+    """Options that make a command see the same overrides: ``--scale demo --set 'bits=[8]'``.
+
+    An object of its own and no text, because Snakemake runs a job again when a text among its
+    parameters changes: another list of bit lengths must not train a finished cell again.
+    """
+
+    overrides: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return " ".join(_option(key, value) for key, value in self.overrides.items())
+
+
+def _option(key: str, value: Any) -> str:
+    if key == "scale":
+        return f"--scale {shlex.quote(str(value))}"
+    return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"

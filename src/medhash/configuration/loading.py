@@ -126,6 +126,15 @@ class Configuration:
         """
         return self.cards[dataset].split.seed or 0
 
+    def split_of(self, cell: Cell) -> Path:
+        """The manifest of the split that a cell is trained and scored on."""
+        return self.layout.split(cell.dataset, self.split_seed(cell.dataset))
+
+    def listed_split(self, dataset: str) -> list[Path]:
+        """The file that a split of rule ``listed`` is read from; empty for other rules."""
+        file = self.cards[dataset].split.file
+        return [] if file is None else [file]
+
     def artefacts_waiting(self, datasets: Iterable[str]) -> dict[str, list[str]]:
         """Dataset -> the tables and figures that need it."""
         specs = self.artefacts.items()

@@ -1,0 +1,99 @@
+# From archives, or from nothing, to images, splits and what they leak.
+
+
+rule prepare:
+    output:
+        images=f"{layout.data('{dataset}')}/images.npy",
+        labels=f"{layout.data('{dataset}')}/labels.npy",
+        index=f"{layout.data('{dataset}')}/index.csv",
+        description=f"{layout.data('{dataset}')}/dataset.json",
+    log:
+        f"{logs}/prepare/{{dataset}}.log",
+    wildcard_constraints:
+        dataset="(?!phantom_)[^/]+",
+    conda:
+        "../../environment.yml"
+    threads: 4
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 120 * attempt,
+    params:
+        options=options,
+        version=lambda wildcards: versions.prepare(wildcards.dataset),
+    shell:
+        "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
+
+
+rule phantom:
+    output:
+        images=f"{layout.data('{dataset}')}/images.npy",
+        labels=f"{layout.data('{dataset}')}/labels.npy",
+        index=f"{layout.data('{dataset}')}/index.csv",
+        description=f"{layout.data('{dataset}')}/dataset.json",
+        masks=f"{layout.data('{dataset}')}/masks.npy",
+        confounders=f"{layout.data('{dataset}')}/confounders.csv",
+    log:
+        f"{logs}/phantom/{{dataset}}.log",
+    wildcard_constraints:
+        dataset="phantom_[^/]+",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        options=options,
+        version=lambda wildcards: versions.phantom(wildcards.dataset),
+    shell:
+        "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
+
+
+rule split:
+    input:
+        labels=f"{layout.data('{dataset}')}/labels.npy",
+        index=f"{layout.data('{dataset}')}/index.csv",
+        description=f"{layout.data('{dataset}')}/dataset.json",
+        listed=lambda wildcards: configuration.listed_split(wildcards.dataset),
+    output:
+        manifest=f"{layout.split('{dataset}', '{seed}')}",
+        facts=f"{layout.split('{dataset}', '{seed}').with_suffix('.json')}",
+    log:
+        f"{logs}/split/{{dataset}}/{{seed}}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        options=options,
+        version=lambda wildcards: versions.split(wildcards.dataset),
+    shell:
+        "medhash split {wildcards.dataset} {params.options} > {log} 2>&1"
+
+
+rule leakage:
+    input:
+        index=f"{layout.data('{dataset}')}/index.csv",
+        description=f"{layout.data('{dataset}')}/dataset.json",
+        split=f"{layout.split('{dataset}', '{seed}')}",
+    output:
+        multiext(f"{layout.leakage('{dataset}', '{seed}')}", ".csv", ".md", ".json"),
+    log:
+        f"{logs}/leakage/{{dataset}}/{{seed}}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
+    params:
+        options=options,
+        version=versions.leakage(),
+    shell:
+        "medhash leakage {wildcards.dataset} {params.options} > {log} 2>&1"

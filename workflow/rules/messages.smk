@@ -1,0 +1,34 @@
+# What is said before the first job and after the last one.
+from medhash.configuration.results import results_text
+from medhash.data.archives import missing_report
+
+
+onstart:
+    needed = {
+        job.wildcards.dataset: configuration.cards[job.wildcards.dataset]
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "prepare"
+    }
+    try:
+        waiting = configuration.artefacts_waiting(needed)
+        report = missing_report(needed, configuration.archive_folders, waiting)
+    except MedhashError as error:
+        sys.exit(f"medhash: {error}")
+    if report and not configuration.download:
+        sys.exit(
+            f"medhash: {report}\n\nNo job was started (download: false in config/config.yaml)."
+        )
+    if report:
+        logger.warning(f"{report}\n\nThey are downloaded now.")
+
+
+onsuccess:
+    logger.info(results_text(configuration))
+
+
+onerror:
+    logger.error("These jobs failed; what they stop has not run:")
+    for job in sorted(workflow.scheduler.failed, key=str):
+        logger.error(
+            f"  {job.rule.name} {' '.join(job.wildcards)}  {' '.join(job.log)}"
+        )

@@ -1,0 +1,24 @@
+# Tables from records.
+
+
+rule table:
+    input:
+        lambda wildcards: map(
+            layout.record, configuration.tables[wildcards.stem].cells()
+        ),
+    output:
+        multiext(f"{layout.root}/tables/{{stem}}", ".csv", ".md", ".tex"),
+    log:
+        f"{logs}/table/{{stem}}.log",
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 10 * attempt,
+    params:
+        options=options,
+        version=lambda wildcards: versions.table(wildcards.stem),
+    shell:
+        "medhash table {wildcards.stem} {params.options} > {log} 2>&1"
