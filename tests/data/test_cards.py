@@ -1,0 +1,138 @@
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medhash.data.cards import SplitRule, find_card, load_cards
+from medhash.errors import MedhashError
+
+PROJECT = Path(__file__).parents[2]
+CARDS_FILE = PROJECT / "config/datasets.yaml"
+
+
+def write_cards(folder: Path, **changes: object) -> Path:
+    entry = {
+        "title": "T",
+        "licence": "L",
+        "reference": "R",
+        "reader": "class_folders",
+        "classes": {"a": 3, "b": 4},
+        "sources": [
+            {
+                "kind": "http",
+                "page": "https://example.org",
+                "files": [{"url": "https://example.org/x.zip", "path": "x.zip"}],
+            }
+        ],
+        "split": {"rule": "random", "query": 2},
+    }
+    path = folder / "config/datasets.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(yaml.safe_dump({"mine": {**entry, **changes}}))
+    return path
+
+
+def test_the_cards_of_the_four_datasets_count_what_the_archives_hold():
+    cards = load_cards(CARDS_FILE)
+    images = {name: card.images for name, card in cards.items() if not card.synthetic}
+    assert images == {
+        "covid_radiograph": 21165,
+        "covid_ct": 746,
+        "brain_tumor_mri": 3264,
+        "thermal_ir": 369,
+        "folder": 0,
+    }
+
+
+def test_splits_are_those_of_the_ach_paper():
+    cards = load_cards(CARDS_FILE)
+    rules = {
+        name: (card.split.rule, card.split.query, card.split.train) for name, card in cards.items()
+    }
+    assert rules["covid_ct"] == ("random", 149, "database")
+    assert rules["covid_radiograph"] == ("random", 4200, 2000)
+    assert rules["thermal_ir"] == ("random", 0.2, "database")
+    assert rules["brain_tumor_mri"] == ("official", None, "database")
+
+
+def test_cards_note_where_paper_and_archive_disagree():
+    cards = load_cards(CARDS_FILE)
+    assert "743" in " ".join(cards["covid_ct"].notes)
+    assert "3273" in " ".join(cards["brain_tumor_mri"].notes)
+    reported = cards["covid_ct"].reported_counts
+    assert reported["query"] + reported["database"] == 743
+
+
+def test_each_dataset_with_a_source_has_a_phantom_like_it():
+    cards = load_cards(CARDS_FILE)
+    phantoms = {card.stands_for: card for card in cards.values() if card.synthetic}
+    assert set(phantoms) == {"covid_radiograph", "covid_ct", "brain_tumor_mri", "thermal_ir"}
+    for name, phantom in phantoms.items():
+        assert phantom.name == f"phantom_{name}"
+        assert phantom.classes == cards[name].classes
+        assert phantom.split == cards[name].split
+        assert not phantom.sources
+
+
+def test_find_card_suggests_the_nearest_name():
+    with pytest.raises(MedhashError, match="did you mean 'covid_ct'"):
+        find_card(load_cards(CARDS_FILE), "covid-ct")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"titel": "x"}, r"unknown key 'mine.titel' \(did you mean 'title'\?\)"),
+        ({"reader": "folders"}, "mine.reader = 'folders'"),
+        ({"classes": {"a": 0}}, "mine.classes.a = 0"),
+        ({"classes": {}}, "needs its classes"),
+        ({"classes": {"a|b": 2, "c": 1}}, "must not be empty or contain"),
+        ({"split": {"rule": "random"}}, "needs the key 'query'"),
+        ({"split": {"rule": "random", "query": 7}}, "leaves no database"),
+        ({"split": {"rule": "random", "query": 1.5}}, "mine.split.query"),
+        ({"split": {"rule": "official", "query": 2}}, "only for split rule 'random'"),
+        ({"split": {"rule": "listed"}}, "needs the key 'file'"),
+        ({"split": {"rule": "random", "query": 2, "group_by": "image_id"}}, "group_by"),
+        ({"split": {"rule": "random", "query": 2, "seed": -1}}, "mine.split.seed"),
+        ({"path": "x"}, "either 'path'"),
+        ({"sources": [{"kind": "ftp"}]}, "mine.sources.0"),
+    ],
+)
+def test_a_bad_card_gives_one_message_with_file_key_and_value(tmp_path, changes, message):
+    path = write_cards(tmp_path, **changes)
+    with pytest.raises(MedhashError, match=message) as caught:
+        load_cards(path)
+    assert "datasets.yaml" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_source_file_cannot_leave_the_archive_folder(tmp_path):
+    files = [{"url": "https://example.org/x.zip", "path": "../x.zip"}]
+    sources = [{"kind": "http", "page": "p", "files": files}]
+    with pytest.raises(MedhashError, match="stay inside"):
+        load_cards(write_cards(tmp_path, sources=sources))
+
+
+@pytest.mark.parametrize("text", ["", "- a", "x: [", "mine: 3", "phantom_x: {}"])
+def test_a_file_that_holds_no_cards_is_one_error(tmp_path, text):
+    path = tmp_path / "datasets.yaml"
+    path.write_text(text)
+    with pytest.raises(MedhashError, match=r"datasets\.yaml"):
+        load_cards(path)
+
+
+def test_a_missing_file_is_one_error(tmp_path):
+    with pytest.raises(MedhashError, match="no such file"):
+        load_cards(tmp_path / "datasets.yaml")
+
+
+def test_own_paths_are_taken_from_the_project_root(tmp_path):
+    split = {"rule": "listed", "file": "lists/mine.csv"}
+    card = load_cards(write_cards(tmp_path, sources=[], path="images", split=split))["mine"]
+    assert card.path == tmp_path / "images"
+    assert card.split.file == tmp_path / "lists/mine.csv"
+
+
+def test_a_count_and_a_share_stay_what_they_are():
+    assert isinstance(SplitRule(query=1).query, int)
+    assert isinstance(SplitRule(query=0.2).query, float)

@@ -1,0 +1,172 @@
+"""Small archives in the exact upstream layouts, with real image files in them."""
+
+from __future__ import annotations
+
+import csv
+import io
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import openpyxl
+from PIL import Image
+
+from medhash.data.cards import DatasetCard, load_cards
+
+PROJECT = Path(__file__).parents[2]
+REAL_CARDS = load_cards(PROJECT / "config/datasets.yaml")
+
+
+def image_bytes(seed: int, suffix: str = "png", mode: str = "RGB", size=(24, 18)) -> bytes:
+    channels = {"RGB": 3, "RGBA": 4, "L": 1}[mode]
+    values = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    image = Image.fromarray(values.squeeze(), mode)
+    stream = io.BytesIO()
+    image.save(stream, {"jpg": "JPEG"}.get(suffix, suffix.upper()))
+    return stream.getvalue()
+
+
+def zip_bytes(members: Mapping[str, bytes]) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return stream.getvalue()
+
+
+def write(folder: Path, files: Mapping[str, bytes]) -> Path:
+    for name, content in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return folder
+
+
+def card_with_counts(name: str, counts: Mapping[str, int], **changes: object) -> DatasetCard:
+    """A real card, with the class counts of a small archive."""
+    real = REAL_CARDS[name].model_dump()
+    split = {"rule": "random", "query": 0.25}
+    return DatasetCard.model_validate({**real, "classes": counts, "split": split, **changes})
+
+
+def _xlsx(rows: list[tuple[object, object]]) -> bytes:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(("File name", "Patient ID", "Age"))
+    for row in rows:
+        sheet.append((*row, 41))
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def _csv(rows: list[tuple[str, str]]) -> bytes:
+    stream = io.StringIO(newline="")
+    writer = csv.writer(stream, lineterminator="\r\n")
+    writer.writerow(("", "image name", "patient id"))
+    for number, row in enumerate(rows):
+        writer.writerow((number, *row))
+    return stream.getvalue().encode()
+
+
+def covid_ct() -> tuple[DatasetCard, dict[str, bytes]]:
+    """As in the repository: two zips, two tables, lists with both kinds of line ends."""
+    covid = {
+        "CT_COVID/2020.02.10-p6-52%0.png": image_bytes(1, mode="RGBA"),
+        "CT_COVID/2020.02.10-p6-52%10.png": image_bytes(2),
+        "CT_COVID/kjr-21-e24-p1.png": image_bytes(3, mode="L"),
+        "__MACOSX/CT_COVID/._kjr-21-e24-p1.png": b"resource fork",
+        "CT_COVID/.DS_Store": b"junk",
+    }
+    non_covid = {
+        "CT_NonCOVID/0.jpg": image_bytes(4, "jpg"),
+        "CT_NonCOVID/1%0.jpg": image_bytes(5, "jpg"),
+        "CT_NonCOVID/112.png": image_bytes(6),
+        "CT_NonCOVID/113.png": image_bytes(7),
+    }
+    files = {
+        "Images-processed/CT_COVID.zip": zip_bytes(covid),
+        "Images-processed/CT_NonCOVID.zip": zip_bytes(non_covid),
+        "COVID-CT-MetaInfo.xlsx": _xlsx(
+            [
+                ("2020.02.10-p6-52%0.png", "Patient 2"),
+                ("2020.02.10-p6-52%10", "Patient 2 "),
+                (None, None),
+            ]
+        ),
+        "NonCOVID-CT-MetaInfo.csv": _csv(
+            [("0.jpg", "crawled_0"), ("1%0.jpg", "crawled_1"), ("112.png", "m"), ("113.png", "m")]
+        ),
+        "Data-split/COVID/trainCT_COVID.txt": b"2020.02.10-p6-52%0.png\n\n",
+        "Data-split/COVID/valCT_COVID.txt": b"2020.02.10-p6-52%10.png\n",
+        "Data-split/COVID/testCT_COVID.txt": b"kjr-21-e24-p1.png\n",
+        "Data-split/NonCOVID/trainCT_NonCOVID.txt": b"0.jpg\r\n1%0.jpg\r\n",
+        "Data-split/NonCOVID/valCT_NonCOVID.txt": b"112.png\r\n",
+        "Data-split/NonCOVID/testCT_NonCOVID.txt": b"113.png\r\n\r\n",
+    }
+    return card_with_counts("covid_ct", {"COVID": 3, "NonCOVID": 4}), files
+
+
+BRAIN_COUNTS = {"glioma_tumor": 3, "meningioma_tumor": 3, "no_tumor": 3, "pituitary_tumor": 3}
+
+
+def brain_tumor_members() -> dict[str, bytes]:
+    seeds = iter(range(100, 200))
+    return {
+        f"{part}/{name}/image({number}).jpg": image_bytes(next(seeds), "jpg")
+        for part, count in (("Testing", 1), ("Training", 2))
+        for name in BRAIN_COUNTS
+        for number in range(count)
+    }
+
+
+def brain_tumor_mri() -> tuple[DatasetCard, dict[str, bytes]]:
+    files = {"archive.zip": zip_bytes(brain_tumor_members())}
+    return card_with_counts("brain_tumor_mri", BRAIN_COUNTS, split={"rule": "official"}), files
+
+
+def covid_radiograph() -> tuple[DatasetCard, dict[str, bytes]]:
+    """One zip with a top folder, lung masks beside the images, tables beside the classes."""
+    counts = {"COVID": 2, "Lung_Opacity": 2, "Normal": 3, "Viral Pneumonia": 1}
+    seeds = iter(range(200, 300))
+    top = "COVID-19_Radiography_Dataset"
+    members = {f"{top}/README.md.txt": b"read me"}
+    for name, count in counts.items():
+        members[f"{top}/{name}.metadata.xlsx"] = b"not read"
+        for number in range(1, count + 1):
+            for folder in ("images", "masks"):
+                path = f"{top}/{name}/{folder}/{name}-{number}.png"
+                members[path] = image_bytes(next(seeds), mode="L")
+    return card_with_counts("covid_radiograph", counts), {"downloaded.zip": zip_bytes(members)}
+
+
+def thermal_ir() -> tuple[DatasetCard, dict[str, bytes]]:
+    counts = dict.fromkeys(REAL_CARDS["thermal_ir"].classes, 1) | {"A&C&B30": 2}
+    seeds = iter(range(300, 400))
+    members = {
+        f"Thermal image of equipment/IR-Motor-bmp/{name}/{number:03d}.bmp": image_bytes(
+            next(seeds), "bmp"
+        )
+        for name, count in counts.items()
+        for number in range(count)
+    }
+    return card_with_counts("thermal_ir", counts), {"m4sbt8hbvk-3.zip": zip_bytes(members)}
+
+
+def own_folder(folder: Path) -> DatasetCard:
+    files = {
+        f"{name}/{number}.png": image_bytes(400 + 10 * number + len(name))
+        for name in ("benign", "malignant")
+        for number in range(3)
+    }
+    write(folder, files)
+    return DatasetCard.model_validate({**REAL_CARDS["folder"].model_dump(), "path": folder})
+
+
+BUILDERS = {
+    "covid_ct": covid_ct,
+    "brain_tumor_mri": brain_tumor_mri,
+    "covid_radiograph": covid_radiograph,
+    "thermal_ir": thermal_ir,
+}
