@@ -31,9 +31,11 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 
 CHECKSUMS_FILE = "checksums.json"
-CHUNK_BYTES = 256 * 1024
+# What is lost of a cut connection is less than a chunk.
+CHUNK_BYTES = 64 * 1024
 TIMEOUT_SECONDS = (15.0, 60.0)
 ATTEMPTS_WITHOUT_PROGRESS = 5
+RETRY_SECONDS = 1.0
 
 
 def download(card: DatasetCard, folder: Path) -> list[Path]:
@@ -103,7 +105,7 @@ class ResumingDownloader:
                     return
                 problem = "the connection was cut"
             except (requests.RequestException, HTTPError) as error:
-                problem = str(error)
+                problem = _what_happened(error)
             fruitless = 0 if self._arrived() > before else fruitless + 1
             if fruitless >= ATTEMPTS_WITHOUT_PROGRESS:
                 raise MedhashError(
@@ -111,7 +113,7 @@ class ResumingDownloader:
                     "run the command again to resume it"
                 )
             say(f"{self.target.name}: {problem}; trying again")
-            time.sleep(0.2 * 2**fruitless)
+            time.sleep(RETRY_SECONDS * 2**fruitless)
 
     def _attempt(self, url: str) -> bool:
         """One request; True where the file is whole after it."""
@@ -188,6 +190,17 @@ def _copy(response: requests.Response, stream: IO[bytes], advance: Advance) -> N
     for chunk in response.iter_content(CHUNK_BYTES):
         stream.write(chunk)
         advance(len(chunk))
+
+
+def _what_happened(error: Exception) -> str:
+    """The network libraries' long messages in a few words."""
+    if isinstance(error, requests.Timeout):
+        return "the server does not answer"
+    if isinstance(error, requests.ConnectionError):
+        return "no connection to the server"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError | HTTPError):
+        return "the connection was cut"
+    return str(error)
 
 
 def _raise_for_status(response: requests.Response, url: str) -> None:
