@@ -348,6 +348,21 @@ def test_a_method_of_the_users_appears_with_all_six_variants(table_spec, record,
 
 
 @pytest.mark.parametrize(
+    ("protocol", "said"),
+    [("tie-aware", "no order of the database moves"), ("stable", "another order")],
+)
+def test_table_four_says_whether_ties_move_it(table_spec, record, make, paper, protocol, said):
+    records = [
+        record(f"covid_ct/csq/{variant}/8/0", [0.1, 0.2, ap], protocol=protocol)
+        for variant, ap in (("ach", 0.3), ("none", 0.4))
+    ]
+    spec = table_spec(kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"])
+    made = make(spec, records, Context(paper, "small", protocol))
+    assert any(said in note for note in made.notes)
+    assert f"{protocol} protocol" in made.title
+
+
+@pytest.mark.parametrize(
     ("options", "said"),
     [
         ({"scale": "paper"}, "its scale is 'paper', but 'small' is asked for"),

@@ -61,7 +61,7 @@ def map_table(
     """Build the table; a block is a method with its variants.
 
     Best and second best are marked within a block and column, as the paper marks them; equal
-    printed values share the mark, and the last of a column's values gets none.
+    printed values share the mark. Best needs two rows that ran, second best three.
 
     Returns:
         The CSV's frame (columns :data:`CSV_COLUMNS`, one row a dataset x method x variant x bits,
@@ -188,8 +188,8 @@ def _compared(places: Sequence[Place], ran: Mapping[Place, Summary]) -> dict[Pla
     return standings
 
 
-def _mark(rank: int, of: int) -> Mark:
-    if rank >= of:
+def _mark(rank: int, rows: int) -> Mark:
+    if rank >= rows:
         return ""
     return "best" if rank == 1 else "second" if rank == 2 else ""
 

@@ -257,11 +257,12 @@ def _reading_notes(tests: Mapping[Place, _Test], protocol: str) -> list[str]:
     ]
     if any(len(test.summary.seeds) > 1 for test in tests.values()):
         notes.append("A query's average precision is its mean over the seeds that both rows have.")
-    if protocol == "tie-aware":
-        notes.append(
-            "An average precision is an expectation over the orders of ties, so no order of the "
-            "database moves a p-value."
-        )
+    notes.append(
+        "An average precision is an expectation over the orders of ties, so no order of the "
+        "database moves a p-value."
+        if protocol == "tie-aware"
+        else "Ties are in database order, so another order of the database moves the p-values."
+    )
     return notes
 
 
