@@ -128,6 +128,12 @@ def test_masks_do_not_pass_for_images(tmp_path):
         find_archives(card, [tmp_path]).require_complete()
 
 
+def test_a_folder_name_in_common_does_not_make_a_dataset(tmp_path):
+    card, _ = covid_radiograph()
+    write(tmp_path, {"other.zip": zip_bytes({"chest/Normal/images/1.png": b"x"})})
+    assert find_archives(card, [tmp_path]).missing
+
+
 def test_a_spoilt_archive_is_reported_with_its_reason(tmp_path):
     card, _ = brain_tumor_mri()
     write(tmp_path, {"archive.zip": b"<html>Sign in</html>"})

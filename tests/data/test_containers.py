@@ -57,6 +57,15 @@ def bomb() -> bytes:
     return stream.getvalue()
 
 
+def bomb_of_small_members() -> bytes:
+    """No member is large, all together are."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for number in range(4):
+            archive.writestr(f"a/{number}.png", bytes(8 * 1024 * 1024))
+    return stream.getvalue()
+
+
 def bomb_beside_ballast() -> bytes:
     """One member is a bomb although the archive as a whole is not."""
     stream = io.BytesIO(zip_bytes({"a/0.png": image_bytes(0, size=(400, 400)) * 2}))
@@ -81,6 +90,7 @@ UNUSABLE = {
     "encrypted": (encrypted_zip(), "is encrypted"),
     "twice": (twice(), "twice"),
     "bomb": (bomb(), "a zip bomb"),
+    "bomb of small members": (bomb_of_small_members(), "times its size of"),
     "bomb beside ballast": (bomb_beside_ballast(), "a zip bomb"),
 }
 

@@ -155,6 +155,7 @@ def test_sixteen_bits_are_stretched_from_least_to_greatest():
     assert rgb.max() == 255
 
 
+@pytest.mark.filterwarnings("error")
 def test_a_flat_sixteen_bit_image_is_black():
     flat = Image.fromarray(np.full((8, 8), 3000, np.uint16))
     assert (prepare_image(encoded(flat), 8)[0] == 0).all()

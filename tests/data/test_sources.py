@@ -37,6 +37,7 @@ class Behaviour:
     cut_after: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     seen: list[str | None] = field(default_factory=list)
+    answers: list[int] = field(default_factory=list)
 
     def etag(self, path: str) -> str:
         return f'"{hashlib.sha256(self.files[path]).hexdigest()[:16]}"'
@@ -65,7 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", "0")
             self.end_headers()
             return
-        self.send_response(200 if start is None else 206)
+        behaviour.answers.append(200 if start is None else 206)
+        self.send_response(behaviour.answers[-1])
         if start is not None:
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
         body = content[start or 0 :]
@@ -208,6 +210,19 @@ def test_a_file_that_changes_between_two_runs_is_never_mixed(
     behaviour.honours_if_range = honours_if_range
     behaviour.files["archive.zip"] = other = zip_bytes({"other.bin": bytes(600_000)})
     [path] = download(card, tmp_path)
+    assert path.read_bytes() == other
+
+
+def test_after_a_change_the_new_file_is_the_one_that_is_resumed(tmp_path, address, behaviour):
+    card = card_for(address, ["archive.zip"])
+    behaviour.cut_after = [100_000, *[0] * sources.ATTEMPTS_WITHOUT_PROGRESS]
+    with pytest.raises(MedhashError):
+        download(card, tmp_path)
+    behaviour.files["archive.zip"] = other = zip_bytes({"other.bin": bytes(600_000)})
+    behaviour.answers.clear()
+    behaviour.cut_after = [200_000]
+    [path] = download(card, tmp_path)
+    assert behaviour.answers == [200, 206]
     assert path.read_bytes() == other
 
 
