@@ -19,7 +19,7 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
     """Write tensors and JSON-able facts, whole or not at all, the same bytes for the same input."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with written_whole(path) as temporary:
-        save_file(on_cpu, temporary, {"medhash": json.dumps(facts, sort_keys=True)})
+        save_file(on_cpu, temporary, {"medhash": json.dumps(facts)})
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -74,7 +74,7 @@ def rows_of(split: Path, part: str) -> np.ndarray:
     """Rows, int64 (n,), of the index that a manifest gives to ``part``."""
     manifest = pd.read_csv(split)
     chosen = manifest["train"] == 1 if part == "train" else manifest["role"] == part
-    return manifest.loc[chosen, "row"].to_numpy(np.int64)
+    return manifest.loc[chosen, "row"].to_numpy(np.int64, copy=True)
 
 
 def augment(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

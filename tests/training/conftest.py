@@ -1,0 +1,75 @@
+"""A dataset of two classes that differ by a bright corner, as prepared files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from medhash.configuration.settings import Settings
+from medhash.training.cells import CellInputs
+from medhash.training.pretraining import pretrain
+
+
+def make_settings(**changes: object) -> Settings:
+    tiny = {
+        "network": {"image_size": 16, "patch_size": 4, "width": 16, "depth": 1, "heads": 2},
+        "mae": {
+            "epochs": 2,
+            "batch_size": 16,
+            "learning_rate": 1e-3,
+            "decoder_width": 8,
+            "decoder_depth": 1,
+            "decoder_heads": 2,
+        },
+        "classification": {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3},
+        "hashing": {
+            "epochs": 4,
+            "batch_size": 16,
+            "learning_rate": 3e-3,
+            "augmentation": {"flip": 0.5, "least_area": 0.8},
+        },
+        "lcr": {"window": [3, 3], "segment": [2, 2], "mask_scales": [[1, 1], [2, 2]]},
+    }
+    return Settings.model_validate(tiny | changes)
+
+
+@pytest.fixture
+def settings() -> Settings:
+    return make_settings()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory) -> CellInputs:
+    folder = tmp_path_factory.mktemp("dataset")
+    random = np.random.default_rng(5)
+    classes = np.arange(60) % 2
+    images = random.integers(0, 120, (60, 16, 16, 3), dtype=np.uint8)
+    images[classes == 1, :6, :6] += 120
+    np.save(folder / "images.npy", images)
+    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
+    role = np.where(np.arange(60) < 12, "query", "database")
+    manifest = pd.DataFrame(
+        {
+            "row": np.arange(60),
+            "image_id": [f"image{i}" for i in range(60)],
+            "role": role,
+            "train": (role == "database").astype(int),
+        }
+    )
+    split = folder / "split.csv"
+    manifest.to_csv(split, index=False)
+    out = folder / "pretrain"
+    tiny = make_settings()
+    pretrain("mae", tiny, folder, split, out / "mae.safetensors")
+    previous = out / "mae.safetensors"
+    pretrained = out / "classification.safetensors"
+    pretrain("classification", tiny, folder, split, pretrained, previous=previous)
+    return CellInputs(folder, split, pretrained)
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    return tmp_path / "cell"

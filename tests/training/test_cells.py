@@ -1,0 +1,245 @@
+"""Training end to end: every method with every variant, determinism, kill and resume, errors."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_settings
+from safetensors import safe_open
+
+from medhash import methods
+from medhash.causal.variants import VARIANTS
+from medhash.configuration.grid import Cell
+from medhash.errors import MedhashError
+from medhash.files import sha256_of_file
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.evaluation import evaluate
+from medhash.training.cells import CellInputs, build_objective, train_cell
+from medhash.training.devices import choose_device
+from medhash.training.encoding import encode_split
+from medhash.training.images import rows_of
+from medhash.training.loop import Run, fit
+
+CELL = Cell("toy", "hashnet", "ach", 8, 0)
+
+
+def train_labels(files: CellInputs) -> torch.Tensor:
+    labels = torch.from_numpy(np.load(files.data_folder / "labels.npy")).float()
+    return labels[rows_of(files.split, "train")]
+
+
+def map_of(codes: Codes) -> float:
+    return evaluate(codes).metrics["map"]
+
+
+@pytest.mark.parametrize("method", methods.names())
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_method_trains_with_every_variant(method, variant, settings, files, out):
+    train_cell(Cell("toy", method, variant, 8, 0), settings, files, out, device="cpu")
+    losses = pd.read_csv(out / "train.csv")
+    expected = {"epoch", "learning_rate", "similarity", "regularisation"}
+    parts = set(VARIANTS[variant])
+    expected |= {"counterfactual"} if "lcr" in parts else set()
+    expected |= {"factual"} if "lfr" in parts else set()
+    assert set(losses.columns) == expected
+    assert losses["epoch"].tolist() == [1, 2, 3, 4]
+    assert Codes.load(out / "codes.npz").bits == 8
+
+
+@pytest.mark.parametrize("method", methods.names())
+def test_training_learns_what_is_easy(method, files, out):
+    hashing = {"epochs": 25, "batch_size": 16, "learning_rate": 3e-3}
+    cell = Cell("toy", method, "none", 8, 0)
+    train_cell(cell, make_settings(hashing=hashing), files, out, device="cpu")
+    assert map_of(Codes.load(out / "codes.npz")) > 0.85
+
+
+def test_same_seed_same_bytes(settings, files, tmp_path):
+    for name in ("first", "second"):
+        train_cell(CELL, settings, files, tmp_path / name, device="cpu")
+    for file in ("codes.npz", "checkpoint.safetensors", "train.csv"):
+        first, second = (tmp_path / name / file for name in ("first", "second"))
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_other_seed_other_weights(settings, files, tmp_path):
+    for seed in (0, 1):
+        cell = Cell("toy", "hashnet", "none", 8, seed)
+        train_cell(cell, settings, files, tmp_path / str(seed), device="cpu")
+    hashes = {sha256_of_file(tmp_path / str(seed) / "checkpoint.safetensors") for seed in (0, 1)}
+    assert len(hashes) == 2
+
+
+def test_training_file_tells_what_went_in_and_came_out(settings, files, out):
+    train_cell(CELL, settings, files, out, device="cpu")
+    facts = json.loads((out / "training.json").read_text())
+    assert facts["cell"]["method"] == "hashnet"
+    assert facts["selection"] == "last-epoch"
+    assert facts["epochs"] == facts["evaluated_epoch"] == 4
+    assert "medhash.methods.hashnet" in facts["code"]["modules"]
+    assert "medhash.methods.csq" not in facts["code"]["modules"]
+    assert "medhash.retrieval.metrics" not in facts["code"]["modules"]
+    for name, path in files.files().items():
+        assert facts["inputs"][name]["sha256"] == sha256_of_file(path)
+    for output in facts["outputs"].values():
+        assert output["sha256"] == sha256_of_file(out / output["path"])
+    assert not list(out.glob(".*"))
+
+
+def test_codes_are_the_sign_of_the_checkpoint(settings, files, out):
+    """Rebuild the network from its checkpoint and code one image by hand."""
+    train_cell(CELL, settings, files, out, device="cpu")
+    device = choose_device("cpu", precision="float32", threads=1)
+    labels = train_labels(files)
+    objective = build_objective(CELL, settings, labels, device)
+    with safe_open(out / "checkpoint.safetensors", framework="pt") as stream:
+        state = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+    network = objective.network
+    network.load_state_dict(
+        {n.removeprefix("network."): t for n, t in state.items() if n.startswith("network.")}
+    )
+    codes = Codes.load(out / "codes.npz")
+    images = torch.from_numpy(np.load(files.data_folder / "images.npy"))
+    network.eval()
+    for place in (0, 7):
+        image = images[codes.query_rows[place]][None]
+        bits = (network(image)[0] >= 0).numpy()
+        assert (np.packbits(bits) == codes.query_codes[place]).all()
+
+
+class TestResume:
+    @pytest.mark.parametrize("method", methods.names())
+    def test_killed_and_resumed_ends_in_the_same_bytes(self, method, files, tmp_path):
+        """A process is killed after its second epoch; a second one goes on."""
+        cell = f"toy/{method}/ach/8/0"
+        whole, killed = tmp_path / "whole", tmp_path / "killed"
+        train_cell(Cell.parse(cell), make_settings(), files, whole, device="cpu")
+        self._kill_after_two_epochs(cell, files, killed)
+        assert not (killed / "codes.npz").exists()
+        train_cell(Cell.parse(cell), make_settings(), files, killed, device="cpu")
+        for file in ("codes.npz", "checkpoint.safetensors", "train.csv"):
+            assert (whole / file).read_bytes() == (killed / file).read_bytes()
+        assert not list(killed.glob(".*"))
+
+    def _kill_after_two_epochs(self, cell: str, files: CellInputs, folder: Path) -> None:
+        slow = Path(__file__).with_name("slow_training.py")
+        arguments = [cell, files.data_folder, files.split, files.pretrained, folder]
+        process = subprocess.Popen([sys.executable, slow, *arguments])
+        deadline = time.monotonic() + 120
+        while not (folder / "two_epochs_done").exists():
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def test_the_state_of_other_settings_is_left_aside(self, files, tmp_path):
+        other = make_settings(dbw={"population": "batch"})
+        self._kill_after_two_epochs("toy/hashnet/ach/8/0", files, tmp_path / "cell")
+        train_cell(CELL, other, files, tmp_path / "cell", device="cpu")
+        train_cell(CELL, other, files, tmp_path / "fresh", device="cpu")
+        first, second = (tmp_path / n / "codes.npz" for n in ("cell", "fresh"))
+        assert first.read_bytes() == second.read_bytes()
+
+    def test_it_really_goes_on(self, settings, files, tmp_path, capfd):
+        self._kill_after_two_epochs("toy/hashnet/ach/8/0", files, tmp_path / "cell")
+        capfd.readouterr()
+        train_cell(CELL, settings, files, tmp_path / "cell", device="cpu")
+        lines = capfd.readouterr().err
+        assert "1/4" not in lines
+        assert "4/4" in lines
+
+
+class TestErrors:
+    @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+    def test_non_finite_loss_names_epoch_batch_and_term(self, bad, settings, files, out):
+        device = choose_device("cpu", precision="float32", threads=1)
+        from medhash.training.images import load_images
+
+        images = load_images(files.data_folder, files.split, "train", device.torch_device)
+        objective = build_objective(CELL, settings, images.labels, device)
+        count = iter(range(100))
+        honest = objective.terms
+
+        def broken(batch, generator):
+            terms = honest(batch, generator)
+            # three batches an epoch: this is the second batch of the third epoch
+            return terms | (
+                {"regularisation": terms["similarity"] * bad} if next(count) == 7 else {}
+            )
+
+        objective.terms = broken
+        run = Run("train toy", 0, device, out / ".resume.safetensors", "x")
+        with pytest.raises(
+            MedhashError, match=r"'regularisation' is (nan|inf) in epoch 3, batch 2"
+        ):
+            fit(objective, images, settings.hashing, run)
+        with safe_open(out / ".resume.safetensors", framework="pt") as stream:
+            kept = [stream.get_tensor(name) for name in stream.keys()]  # noqa: SIM118
+        assert all(tensor.isfinite().all() for tensor in kept)
+
+    def test_diverging_training_stops_and_leaves_no_result(self, files, out):
+        hashing = {"epochs": 3, "batch_size": 16, "learning_rate": 1e30}
+        with pytest.raises(MedhashError, match=r"loss term .* in epoch"):
+            train_cell(CELL, make_settings(hashing=hashing), files, out, device="cpu")
+        assert not (out / "codes.npz").exists()
+        assert not (out / "training.json").exists()
+
+    def test_backbone_of_another_shape(self, files, out):
+        network = {"image_size": 16, "patch_size": 4, "width": 32, "depth": 1, "heads": 2}
+        with pytest.raises(MedhashError, match=r"classification\.safetensors: this backbone"):
+            train_cell(CELL, make_settings(network=network), files, out, device="cpu")
+
+    def test_damaged_backbone(self, settings, files, out, tmp_path):
+        broken = tmp_path / "classification.safetensors"
+        broken.write_bytes(files.pretrained.read_bytes()[:1000])
+        inputs = CellInputs(files.data_folder, files.split, broken)
+        with pytest.raises(MedhashError, match="not a checkpoint of medhash"):
+            train_cell(CELL, settings, inputs, out, device="cpu")
+
+    @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+    def test_absent_gpu(self, settings, files, out):
+        with pytest.raises(MedhashError, match="torch sees no GPU"):
+            train_cell(CELL, settings, files, out, device="cuda")
+
+
+class TestSelection:
+    def test_best_epoch_is_kept_and_named(self, files, out):
+        evaluation = {"selection": "best-query-map"}
+        scores = iter([0.3, 0.9, 0.5, 0.4])
+        settings = make_settings(evaluation=evaluation)
+        train_cell(CELL, settings, files, out, device="cpu", score=lambda codes: next(scores))
+        facts = json.loads((out / "training.json").read_text())
+        assert facts["selection"] == "best-query-map"
+        assert facts["evaluated_epoch"] == 2
+        short = out.with_name("short")
+        hashing = settings.hashing.model_copy(update={"epochs": 2})
+        train_cell(CELL, make_settings(hashing=hashing.model_dump()), files, short, device="cpu")
+        assert (short / "codes.npz").read_bytes() == (out / "codes.npz").read_bytes()
+
+    def test_needs_a_score(self, files, out):
+        settings = make_settings(evaluation={"selection": "best-query-map"})
+        with pytest.raises(MedhashError, match="no score"):
+            train_cell(CELL, settings, files, out, device="cpu")
+
+
+def test_learned_database_codes_replace_the_networks(settings, files):
+    device = choose_device("cpu", precision="float32", threads=1)
+    labels = train_labels(files)
+    own = make_settings(methods={"adsh": {"learned_database": True}})
+    objective = build_objective(Cell("toy", "adsh", "none", 8, 0), own, labels, device)
+    codes = encode_split(
+        objective.network, objective.method, files.data_folder, files.split, device
+    )
+    expected = np.packbits(objective.method.database_codes.numpy() > 0, axis=1)
+    assert (codes.database_codes == expected).all()

@@ -1,0 +1,181 @@
+"""Schedules, augmentation, and the pretraining stages."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import make_settings
+
+from medhash.configuration.settings import Augmentation, OptimisationSettings
+from medhash.errors import MedhashError
+from medhash.training.checkpoints import load_tensors
+from medhash.training.devices import choose_device, seed_for
+from medhash.training.images import augment, load_images
+from medhash.training.loop import learning_rate_factor
+from medhash.training.pretraining import pretrain
+
+
+def optimisation(**changes: object) -> OptimisationSettings:
+    return OptimisationSettings.model_validate({"epochs": 10, "learning_rate": 1.0} | changes)
+
+
+def test_constant_schedule():
+    assert {learning_rate_factor(optimisation(), epoch) for epoch in range(10)} == {1.0}
+
+
+def test_cosine_schedule_with_warm_up():
+    settings = optimisation(schedule="cosine", warmup_epochs=2)
+    found = [learning_rate_factor(settings, epoch) for epoch in range(10)]
+    assert found[:2] == pytest.approx([1 / 3, 2 / 3])
+    for step in range(8):
+        assert found[2 + step] == pytest.approx((1 + math.cos(math.pi * step / 8)) / 2)
+
+
+def test_seeds_are_stable_and_differ():
+    assert seed_for(0, "epoch", 1) == seed_for(0, "epoch", 1)
+    assert len({seed_for(s, "epoch", e) for s in range(20) for e in range(20)}) == 400
+    assert seed_for(0, "epoch", 1) == 123735704575244949
+
+
+class TestAugmentation:
+    def pixels(self) -> torch.Tensor:
+        return torch.randn(64, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+
+    def test_nothing_asked_nothing_done(self):
+        pixels = self.pixels()
+        assert augment(pixels, Augmentation(), torch.Generator()) is pixels
+
+    def test_flip_mirrors_some_images_and_no_other(self):
+        pixels = self.pixels()
+        changed = augment(pixels, Augmentation(flip=0.5), torch.Generator().manual_seed(1))
+        mirrored = [
+            torch.allclose(c, p.flip(2), atol=1e-5) for c, p in zip(changed, pixels, strict=True)
+        ]
+        same = [torch.allclose(c, p, atol=1e-5) for c, p in zip(changed, pixels, strict=True)]
+        assert all(m != s for m, s in zip(mirrored, same, strict=True))
+        assert 16 < sum(mirrored) < 48
+
+    def test_crop_keeps_values_inside_the_image(self):
+        pixels = self.pixels()
+        changed = augment(pixels, Augmentation(least_area=0.3), torch.Generator().manual_seed(1))
+        assert changed.shape == pixels.shape
+        assert (changed.amax(dim=(2, 3)) <= pixels.amax(dim=(2, 3)) + 1e-5).all()
+        assert not torch.allclose(changed, pixels)
+
+    def test_crop_enlarges_a_square_of_the_right_size(self):
+        """On an image that shows its own column numbers, the crop's span is its side."""
+        ramp = torch.linspace(0, 1, 64).expand(500, 1, 64, 64).clone()
+        changed = augment(ramp, Augmentation(least_area=0.25), torch.Generator().manual_seed(3))
+        sides = changed[:, 0, 0, -1] - changed[:, 0, 0, 0]
+        assert 0.47 < sides.min() < 0.56
+        assert 0.97 < sides.max() <= 1.0
+
+    def test_same_generator_same_images(self):
+        first, second = (
+            augment(self.pixels(), Augmentation(flip=0.5), torch.Generator().manual_seed(4))
+            for _ in range(2)
+        )
+        assert torch.equal(first, second)
+
+
+def test_batches_cover_every_image_once(files):
+    images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
+    batches = list(images.batches(16, torch.Generator().manual_seed(0)))
+    assert [len(batch.rows) for batch in batches] == [16, 16, 16]
+    rows = torch.cat([batch.rows for batch in batches])
+    assert sorted(rows.tolist()) == list(range(48))
+    for batch in batches:
+        assert torch.equal(batch.images, images.images[batch.rows])
+        assert torch.equal(batch.labels, images.labels[batch.rows])
+
+
+def test_parts_of_a_split(files):
+    for part, count in [("train", 48), ("query", 12), ("database", 48)]:
+        assert (
+            len(load_images(files.data_folder, files.split, part, torch.device("cpu")).rows)
+            == count
+        )
+
+
+class TestPretraining:
+    def test_classification_starts_from_the_mae(self, files, tmp_path):
+        """With no step taken, classification's backbone is the MAE's."""
+        mae = files.pretrained.with_name("mae.safetensors")
+        still = {"epochs": 1, "batch_size": 16, "learning_rate": 1e-30, "weight_decay": 0.0}
+        out = tmp_path / "classification.safetensors"
+        pretrain(
+            "classification",
+            make_settings(classification=still),
+            files.data_folder,
+            files.split,
+            out,
+            previous=mae,
+        )
+        before, after = load_tensors(mae)[0], load_tensors(out)[0]
+        assert before.keys() == after.keys()
+        assert all(torch.allclose(before[name], after[name], atol=1e-20) for name in before)
+
+    @pytest.mark.parametrize("stage", ["mae", "classification"])
+    def test_same_seed_same_bytes(self, stage, settings, files, tmp_path):
+        previous = files.pretrained.with_name("mae.safetensors") if stage != "mae" else None
+        out = tmp_path / f"{stage}.safetensors"
+        pretrain(stage, settings, files.data_folder, files.split, out, previous=previous)
+        expected = files.pretrained.with_name(f"{stage}.safetensors")
+        assert out.read_bytes() == expected.read_bytes()
+        facts = json.loads(out.with_suffix(".json").read_text())
+        assert facts["stage"] == stage
+        assert len(pd.read_csv(out.with_suffix(".csv"))) == facts["epochs"]
+
+    def test_mae_learns(self, files, tmp_path):
+        mae = make_settings().mae.model_copy(update={"epochs": 15, "learning_rate": 5e-3})
+        out = tmp_path / "mae.safetensors"
+        settings = make_settings(mae=mae.model_dump())
+        pretrain("mae", settings, files.data_folder, files.split, out)
+        losses = pd.read_csv(out.with_suffix(".csv"))["reconstruction"]
+        assert losses.iloc[-1] < 0.95 * losses.iloc[0]
+
+    def test_only_training_images_decide(self, settings, files, tmp_path):
+        """Other pixels in the query images give the same weights."""
+        folder = tmp_path / "toy"
+        folder.mkdir()
+        images = np.load(files.data_folder / "images.npy")
+        images[:12] = 0
+        np.save(folder / "images.npy", images)
+        np.save(folder / "labels.npy", np.load(files.data_folder / "labels.npy"))
+        out = tmp_path / "mae.safetensors"
+        pretrain("mae", settings, folder, files.split, out)
+        assert out.read_bytes() == files.pretrained.with_name("mae.safetensors").read_bytes()
+
+    def test_classification_without_mae_is_refused(self, settings, files, tmp_path):
+        with pytest.raises(MedhashError, match="starts from the MAE"):
+            pretrain(
+                "classification",
+                settings,
+                files.data_folder,
+                files.split,
+                tmp_path / "classification.safetensors",
+            )
+
+
+def test_bfloat16_runs_and_is_close(files):
+    """Autocast changes the last digits of the network, not the loss's own precision."""
+    from medhash.configuration.grid import Cell
+    from medhash.training.cells import build_objective
+    from medhash.training.loop import Objective
+
+    images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
+    batch = next(images.batches(16, torch.Generator().manual_seed(0)))
+    totals = {}
+    for precision in ("float32", "bfloat16"):
+        device = choose_device("cpu", precision=precision, threads=1)
+        cell = Cell("toy", "csq", "ach", 8, 0)
+        objective: Objective = build_objective(cell, make_settings(), images.labels, device)
+        terms = objective.terms(batch, torch.Generator().manual_seed(0))
+        assert all(term.dtype == torch.float32 for term in terms.values())
+        totals[precision] = sum(terms.values()).item()
+    assert totals["bfloat16"] == pytest.approx(totals["float32"], rel=0.05)
