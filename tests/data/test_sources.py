@@ -146,10 +146,10 @@ def test_a_download_arrives_and_is_recorded(tmp_path, address):
     [path] = download(card_for(address, ["archive.zip"]), tmp_path)
     assert path == tmp_path / "brain_tumor_mri/archive.zip"
     assert path.read_bytes() == ZIP
-    assert everything(tmp_path) == ["brain_tumor_mri/archive.zip", "checksums.json"]
-    recorded = json.loads((tmp_path / "checksums.json").read_text())
+    assert everything(tmp_path) == ["brain_tumor_mri.checksums.json", "brain_tumor_mri/archive.zip"]
+    recorded = json.loads((tmp_path / "brain_tumor_mri.checksums.json").read_text())
     assert recorded == {
-        "brain_tumor_mri/archive.zip": {
+        "archive.zip": {
             "sha256": hashlib.sha256(ZIP).hexdigest(),
             "source": f"{address}/archive.zip",
         }
@@ -168,7 +168,7 @@ def test_a_cut_connection_is_resumed_where_it_stopped(tmp_path, address, behavio
     [path] = download(card_for(address, ["archive.zip"]), tmp_path)
     assert path.read_bytes() == ZIP
     assert behaviour.seen == [None, f"bytes={2 * CHUNK_BYTES}-", f"bytes={3 * CHUNK_BYTES}-"]
-    assert everything(tmp_path) == ["brain_tumor_mri/archive.zip", "checksums.json"]
+    assert everything(tmp_path) == ["brain_tumor_mri.checksums.json", "brain_tumor_mri/archive.zip"]
 
 
 def test_a_download_given_up_is_resumed_by_the_next_run(tmp_path, address, behaviour):
@@ -285,7 +285,7 @@ def test_a_recorded_checksum_must_match_later(tmp_path, address, behaviour):
     behaviour.files["archive.zip"] = zip_bytes({"other.bin": b"other"})
     with pytest.raises(MedhashError, match="the first download recorded"):
         download(card, tmp_path)
-    assert everything(tmp_path) == ["checksums.json"]
+    assert everything(tmp_path) == ["brain_tumor_mri.checksums.json"]
 
 
 def test_a_file_changed_on_disk_is_noticed_and_kept(tmp_path, address):
@@ -315,8 +315,9 @@ def test_no_server_at_all_is_one_error(tmp_path):
         download(card_for("http://localhost:9", ["archive.zip"]), tmp_path)
 
 
-def test_a_damaged_record_of_checksums_is_one_error(tmp_path, address):
-    write(tmp_path, {"checksums.json": b"{"})
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"archive.zip": "abc"}', b"\xff"])
+def test_a_damaged_record_of_checksums_is_one_error(tmp_path, address, content):
+    write(tmp_path, {"brain_tumor_mri.checksums.json": content})
     with pytest.raises(MedhashError, match=r"checksums\.json: cannot be read"):
         download(card_for(address, ["archive.zip"]), tmp_path)
 
@@ -407,8 +408,10 @@ class TestKaggle:
         [path] = download(kaggle_card(), folder)
         assert path == folder / "brain_tumor_mri"
         assert everything(path) == sorted(brain_tumor_members())
-        assert list(json.loads((folder / "checksums.json").read_text())) == ["brain_tumor_mri"]
-        assert not (folder / ".kagglehub").exists()
+        assert sorted(entry.name for entry in folder.iterdir()) == [
+            "brain_tumor_mri",
+            "brain_tumor_mri.checksums.json",
+        ]
 
     def test_it_is_found_and_prepared(self, kaggle, tmp_path):
         folder = tmp_path / "archives"
@@ -430,4 +433,4 @@ class TestKaggle:
         kaggle.archive = b"<html>Sign in</html>"
         with pytest.raises(MedhashError, match="Kaggle's download failed"):
             download(kaggle_card(), tmp_path / "archives")
-        assert not (tmp_path / "archives/brain_tumor_mri").exists()
+        assert everything(tmp_path) == []

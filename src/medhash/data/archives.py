@@ -327,7 +327,7 @@ def _choose_own(found: FoundArchives, candidates: list[_Candidate]) -> None:
 
 def _missing_block(found: FoundArchives, waiting: Sequence[str]) -> str:
     card = found.card
-    size = "unknown" if card.total_size is None else decimal(card.total_size)
+    size = "unknown" if card.total_size is None else f"about {decimal(card.total_size)}"
     lines = [f"{card.name}: {card.title}"]
     lines += [f"  from     {source.page}" for source in card.sources]
     lines += [f"  size     {size}"] if card.sources else []

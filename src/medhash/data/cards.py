@@ -69,7 +69,7 @@ class RemoteFile(StrictModel):
 
     url: Annotated[str, StringConstraints(pattern=r"^https?://")]
     path: str = Field(description="where it lies in the upstream layout, with '/'")
-    size: Count | None = Field(None, description="bytes, where known")
+    size: Count | None = Field(None, description="bytes; about, unless the checksum is pinned")
     sha256: Sha256 | None = Field(
         None, description="pinned; where null, the first download records it"
     )
@@ -100,10 +100,10 @@ class KaggleSource(StrictModel):
     handle: Annotated[
         str, StringConstraints(pattern=r"^[A-Za-z0-9-]+/[A-Za-z0-9-]+(/versions/\d+)?$")
     ]
-    size: Count | None = Field(None, description="bytes of the archive")
+    size: Count | None = Field(None, description="bytes; about, unless the checksum is pinned")
     sha256: Sha256 | None = Field(None, description="of the archive as the site serves it")
     content_sha256: Sha256 | None = Field(
-        None, description="of the unpacked files, see medhash.data.archives.content_sha256"
+        None, description="of all unpacked files, see medhash.data.archives.content_sha256"
     )
 
     @property
@@ -148,7 +148,7 @@ class DatasetCard(StrictModel):
 
     @property
     def total_size(self) -> int | None:
-        """Bytes to download, or None where a size is unknown."""
+        """About how many bytes to download, or None where a size is unknown."""
         sizes = [
             size
             for source in self.sources

@@ -210,7 +210,7 @@ def _decoded(
     images: list[ImageFile], image_size: int
 ) -> Iterator[tuple[ImageFile, np.ndarray, ImageFacts]]:
     """Decode in threads (Pillow and hashlib release the lock), a few images ahead, in order."""
-    workers = os.cpu_count() or 1
+    workers = _usable_cores()
     waiting: deque[tuple[ImageFile, Future[tuple[np.ndarray, ImageFacts]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
@@ -222,6 +222,13 @@ def _decoded(
                 yield _finished(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _usable_cores() -> int:
+    """Cores that this process may use, fewer than the machine's in a cluster's job."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _finished(

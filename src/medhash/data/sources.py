@@ -2,8 +2,9 @@
 
 Files come over HTTP(S) through pooch, which checks and moves them into place, with a downloader
 that resumes what was interrupted; Kaggle's datasets come through kagglehub. A checksum that the
-card pins must match. Where none is pinned, the first download is recorded in ``checksums.json``
-of the archive folder, and every later one must match that.
+card pins must match. Where none is pinned, the first download is recorded in
+``<dataset>.checksums.json`` of the archive folder, and every later one must match that. (One file
+for each dataset, because datasets are downloaded at the same time.)
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pooch
 import requests
+from pydantic import TypeAdapter, ValidationError
 from urllib3.exceptions import HTTPError
 
+from medhash.configuration.settings import StrictModel
 from medhash.data.archives import content_sha256
 from medhash.data.cards import DatasetCard, HttpSource, KaggleSource, RemoteFile
 from medhash.data.containers import UnusableArchiveError, ZipContainer, is_junk, is_web_page
@@ -30,7 +33,6 @@ from medhash.data.progress import Advance, progress, say
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 
-CHECKSUMS_FILE = "checksums.json"
 # What is lost of a cut connection is less than a chunk.
 CHUNK_BYTES = 64 * 1024
 TIMEOUT_SECONDS = (15.0, 60.0)
@@ -187,6 +189,7 @@ class ResumingDownloader:
 
 
 def _copy(response: requests.Response, stream: IO[bytes], advance: Advance) -> None:
+    """Write the body chunk by chunk."""
     for chunk in response.iter_content(CHUNK_BYTES):
         stream.write(chunk)
         advance(len(chunk))
@@ -227,19 +230,20 @@ def _total(response: requests.Response, offset: int) -> int | None:
 
 
 def _download_files(dataset: str, source: HttpSource, folder: Path) -> list[Path]:
-    return [_download_file(file, folder, f"{dataset}/{file.path}") for file in source.files]
+    record = _Record(folder, dataset)
+    return [_download_file(file, folder / dataset, record) for file in source.files]
 
 
-def _download_file(file: RemoteFile, folder: Path, key: str) -> Path:
-    target = folder / key
-    expected = file.sha256 or _recorded(folder, key, "sha256")
+def _download_file(file: RemoteFile, folder: Path, record: _Record) -> Path:
+    target = folder / file.path
+    expected = file.sha256 or record.checksum(file.path)
     if target.exists():
         checksum = sha256_of_file(target)
         _refuse_other(target, checksum, expected)
     else:
         _retrieve(file.url, target, expected)
         checksum = expected or sha256_of_file(target)
-    _record(folder, key, {"sha256": checksum, "source": file.url})
+    record.write(file.path, checksum, file.url)
     return target
 
 
@@ -257,7 +261,7 @@ def _retrieve(url: str, target: Path, expected: str | None) -> None:
         # pooch removes what it fetched and says nothing that a user could act on.
         raise MedhashError(
             f"{url}: the server's file has changed, its SHA-256 is not {expected}, which the card "
-            f"pins or the first download recorded in {CHECKSUMS_FILE}; nothing was kept"
+            "pins or the first download recorded; nothing was kept"
         ) from None
     except OSError as error:
         raise MedhashError(f"{target}: cannot be written: {error}") from None
@@ -273,24 +277,24 @@ def _refuse_other(path: Path, checksum: str, expected: str | None) -> None:
 
 def _download_kaggle(dataset: str, source: KaggleSource, folder: Path) -> Path:
     """Fetch and unpack with kagglehub; the checksum is that of all files together."""
-    target = folder / dataset
-    expected = source.content_sha256 or _recorded(folder, dataset, "content_sha256")
+    target, cache = folder / dataset, folder / f".{dataset}.kagglehub"
+    record = _Record(folder, dataset)
+    expected = source.content_sha256 or record.checksum(_WHOLE_CONTENT)
     if target.exists():
         checksum = _content_checksum(target)
         _refuse_other(target, checksum, expected)
     else:
-        arrived = _fetch_from_kaggle(source, folder / ".kagglehub")
+        arrived = _fetch_from_kaggle(source, cache)
         checksum = _content_checksum(arrived)
-        if expected not in {None, checksum}:
-            shutil.rmtree(folder / ".kagglehub")
-            raise MedhashError(
-                f"{source.page}: the files have changed, their common SHA-256 is {checksum}, not "
-                f"{expected}, which the card pins or the first download recorded in "
-                f"{CHECKSUMS_FILE}; nothing was kept"
-            )
-        arrived.replace(target)
-        shutil.rmtree(folder / ".kagglehub")
-    _record(folder, dataset, {"content_sha256": checksum, "source": source.page})
+        if expected in {None, checksum}:
+            arrived.replace(target)
+        shutil.rmtree(cache)
+    if expected not in {None, checksum}:
+        raise MedhashError(
+            f"{source.page}: the files have changed, their common SHA-256 is {checksum}, not "
+            f"{expected}, which the card pins or the first download recorded; nothing was kept"
+        )
+    record.write(_WHOLE_CONTENT, checksum, source.page)
     return target
 
 
@@ -314,6 +318,9 @@ def _fetch_from_kaggle(source: KaggleSource, cache: Path) -> Path:
         try:
             return Path(kagglehub.dataset_download(source.handle))
         except failures as error:
+            if not isinstance(error, requests.RequestException):
+                # What arrived is wrong: kagglehub would take it for a beginning next time.
+                shutil.rmtree(cache, ignore_errors=True)
             first_line = str(error).strip().partition("\n")[0]
             raise MedhashError(
                 f"{source.page}: Kaggle's download failed ({first_line or type(error).__name__}); "
@@ -350,25 +357,42 @@ def _content_checksum(folder: Path) -> str:
     )
 
 
-def _checksums(folder: Path) -> dict[str, Any]:
-    path = folder / CHECKSUMS_FILE
-    if not path.exists():
-        return {}
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise MedhashError(f"{path}: cannot be read ({error}); repair or remove it") from None
-    if not isinstance(content, dict) or not all(isinstance(v, dict) for v in content.values()):
-        raise MedhashError(f"{path}: expected a mapping of file to checksum; repair or remove it")
-    return content
+_WHOLE_CONTENT = "."
 
 
-def _recorded(folder: Path, key: str, kind: str) -> str | None:
-    value = _checksums(folder).get(key, {}).get(kind)
-    return None if value is None else str(value)
+class _Record:
+    """``<dataset>.checksums.json``: path in the upstream layout -> SHA-256 and source."""
+
+    def __init__(self, folder: Path, dataset: str) -> None:
+        self.path = folder / f"{dataset}.checksums.json"
+
+    def checksum(self, name: str) -> str | None:
+        """What the first download of a file had, None before it."""
+        entry = self._entries().get(name)
+        return None if entry is None else entry.sha256
+
+    def write(self, name: str, checksum: str, source: str) -> None:
+        """Add or replace an entry."""
+        entries = self._entries()
+        entry = _Entry(sha256=checksum, source=source)
+        if entries.get(name) != entry:
+            write_json(self.path, _ENTRIES.dump_python({**entries, name: entry}))
+
+    def _entries(self) -> dict[str, _Entry]:
+        if not self.path.exists():
+            return {}
+        try:
+            return _ENTRIES.validate_json(self.path.read_bytes())
+        except (OSError, ValidationError) as error:
+            problem = str(error).partition("\n")[0]
+            raise MedhashError(
+                f"{self.path}: cannot be read ({problem}); repair or remove it"
+            ) from None
 
 
-def _record(folder: Path, key: str, entry: dict[str, str]) -> None:
-    checksums = _checksums(folder)
-    if checksums.get(key) != entry:
-        write_json(folder / CHECKSUMS_FILE, {**checksums, key: entry})
+class _Entry(StrictModel):
+    sha256: str
+    source: str
+
+
+_ENTRIES = TypeAdapter(dict[str, _Entry])
