@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from medhash.configuration.settings import MaeSettings, NetworkSettings
-from medhash.models.heads import ClassificationNetwork, HashingNetwork
+from medhash.models.heads import ClassificationNetwork, HashHead, HashingNetwork
 from medhash.models.mae import MaskedAutoencoder
 from medhash.models.vit import VitBackbone
 
@@ -78,7 +78,7 @@ def test_a_part_of_the_patches_can_be_encoded(images):
 
 
 def test_heads_have_their_shapes(images):
-    assert HashingNetwork(NETWORK, bits=12)(images).shape == (3, 12)
+    assert HashingNetwork(NETWORK, HashHead(NETWORK, 12))(images).shape == (3, 12)
     network = ClassificationNetwork(NETWORK, classes=4)
     assert network(network.backbone.normalise(images)).shape == (3, 4)
 

@@ -156,8 +156,8 @@ class TestResume:
         capfd.readouterr()
         train_cell(CELL, settings, files, tmp_path / "cell", device="cpu")
         lines = capfd.readouterr().err
-        assert "1/4" not in lines
-        assert "4/4" in lines
+        assert "1 of 4" not in lines
+        assert "4 of 4" in lines
 
 
 class TestErrors:

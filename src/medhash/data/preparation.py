@@ -25,10 +25,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from medhash.data.archives import FoundArchives, content_sha256, find_archives
 from medhash.data.cards import DatasetCard
-from medhash.data.progress import progress, say
 from medhash.data.readers import ImageFile, Reading, read_archives
 from medhash.errors import MedhashError
 from medhash.files import write_json, written_whole
+from medhash.progress import progress, say
 
 INDEX_COLUMNS = (
     "image_id",

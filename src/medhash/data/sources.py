@@ -29,9 +29,9 @@ from medhash.configuration.settings import StrictModel
 from medhash.data.archives import content_sha256
 from medhash.data.cards import DatasetCard, HttpSource, KaggleSource, RemoteFile
 from medhash.data.containers import UnusableArchiveError, ZipContainer, is_junk, is_web_page
-from medhash.data.progress import Advance, progress, say
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
+from medhash.progress import Advance, progress, say
 
 # What is lost of a cut connection is less than a chunk.
 CHUNK_BYTES = 64 * 1024

@@ -14,7 +14,8 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from medhash.configuration.settings import StrictModel
+from medhash.configuration.settings import NetworkSettings, StrictModel
+from medhash.models.heads import HashHead
 
 OwnSettings = TypeVar("OwnSettings", bound=StrictModel)
 
@@ -64,6 +65,11 @@ class HashingMethod(nn.Module, Generic[OwnSettings]):
         self.bits = bits
         self.generator = generator
         self.register_buffer("labels", labels, persistent=False)
+
+    @classmethod
+    def head(cls, network: NetworkSettings, bits: int) -> nn.Module:
+        """The layers between patch features and outputs; see :class:`HashHead` for their form."""
+        return HashHead(network, bits)
 
     def relax(self, outputs: Tensor) -> Tensor:
         """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""

@@ -1,4 +1,4 @@
-"""What stands on the backbone: the hash layer (ACH Eq. 3) and the classifier of pretraining."""
+"""What stands on the backbone: the hash head (ACH Eq. 3) and the classifier of pretraining."""
 
 from __future__ import annotations
 
@@ -8,24 +8,49 @@ from medhash.configuration.settings import NetworkSettings
 from medhash.models.vit import VitBackbone
 
 
-class HashingNetwork(nn.Module):
-    """Backbone and hash layer. The layer's activation belongs to the method (tanh, or HashNet's).
+class HashHead(nn.Module):
+    """The hash layer of most methods: one linear layer on the pooled features (ACH Eq. 3).
 
-    Shapes: B images, q bits.
+    A method with another one brings its own module with the same ``forward``.
     """
 
     def __init__(self, settings: NetworkSettings, bits: int) -> None:
         super().__init__()
+        self.projection = nn.Linear(settings.width, bits)
+
+    def forward(self, features: Tensor, pooled: Tensor) -> Tensor:
+        """Outputs before the activation.
+
+        Args:
+            features: patch features, float (B, n, D); n is smaller than N for a segment.
+            pooled: their normalised mean, float (B, D).
+
+        Returns:
+            float (B, q).
+        """
+        return self.projection(pooled)
+
+
+class HashingNetwork(nn.Module):
+    """Backbone and hash head. The head's activation belongs to the method (tanh, or HashNet's).
+
+    Shapes: B images, q bits.
+    """
+
+    def __init__(self, settings: NetworkSettings, head: nn.Module) -> None:
+        super().__init__()
         self.backbone = VitBackbone(settings)
-        self.hash_layer = nn.Linear(settings.width, bits)
+        self.head = head
 
     def project(self, features: Tensor) -> Tensor:
-        """Patch features (B, n, D) to the hash layer's output before activation (B, q)."""
-        return self.hash_layer(self.backbone.pool(features))
+        """Patch features (B, n, D) to the head's outputs before activation (B, q)."""
+        outputs: Tensor = self.head(features, self.backbone.pool(features))
+        return outputs
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 images (B, S, S, 3) to the hash layer's output before activation (B, q)."""
-        return self.hash_layer(self.backbone(images))
+        """uint8 images (B, S, S, 3) to the head's outputs before activation (B, q)."""
+        backbone = self.backbone
+        return self.project(backbone.encode(backbone.embed(backbone.normalise(images))))
 
 
 class ClassificationNetwork(nn.Module):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from medhash.configuration import dependencies
+from medhash.configuration import relevant_settings
 from medhash.configuration.grid import Cell
 from medhash.configuration.paths import Layout
 from medhash.configuration.settings import Settings
@@ -87,8 +87,8 @@ def _check_training(
     path = layout.training(cell)
     if training.get("cell") != asdict(cell):
         raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
-    trained = dependencies.training(Settings.model_validate(training["settings"]), cell)
-    wanted = dependencies.training(settings, cell)
+    trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
+    wanted = relevant_settings.training(settings, cell)
     different = [key for key in wanted if trained[key] != wanted[key]]
     if different:
         changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)

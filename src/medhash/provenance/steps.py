@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
-from medhash.configuration import dependencies
+from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
 from medhash.files import sha256_of_value
@@ -52,17 +52,17 @@ class StepVersions:
 
     def pretrain(self, dataset: str, stage: str) -> str:
         """Version of a pretraining stage."""
-        settings = dependencies.pretraining(self._configuration.settings_for(dataset), stage)
+        settings = relevant_settings.pretraining(self._configuration.settings_for(dataset), stage)
         return _version(settings, "medhash.training.pretraining")
 
     def train(self, cell: Cell) -> str:
         """Version of the training of a cell: of other methods' files it knows nothing."""
-        settings = dependencies.training(self._configuration.settings_for(cell.dataset), cell)
+        settings = relevant_settings.training(self._configuration.settings_for(cell.dataset), cell)
         return _version(settings, "medhash.training.cells", f"medhash.methods.{cell.method}")
 
     def record(self, cell: Cell) -> str:
         """Version of the scoring of a cell."""
-        settings = dependencies.recording(self._configuration.settings_for(cell.dataset))
+        settings = relevant_settings.recording(self._configuration.settings_for(cell.dataset))
         return _version(settings, "medhash.provenance.records")
 
     def table(self, stem: str) -> str:

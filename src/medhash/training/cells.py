@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from medhash.configuration import dependencies
+from medhash.configuration import relevant_settings
 from medhash.configuration.grid import Cell
 from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
@@ -89,7 +89,7 @@ def train_cell(
     files = inputs.files()
     hashes = {name: sha256_of_file(path) for name, path in files.items()}
     code = fingerprint("medhash.training.cells", f"medhash.methods.{cell.method}")
-    depends_on = dependencies.training(settings, cell)
+    depends_on = relevant_settings.training(settings, cell)
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
     images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device)
     objective = build_objective(cell, settings, images.labels, where)
@@ -140,8 +140,8 @@ def build_objective(
         device: where it will run.
     """
     torch.manual_seed(seed_for(cell.seed, "network"))
-    network = HashingNetwork(settings.network, cell.bits)
     kind = method_class(cell.method)
+    network = HashingNetwork(settings.network, kind.head(settings.network, cell.bits))
     own = kind.Settings(**settings.methods.get(cell.method, {}))
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
     method: HashingMethod[Any] = kind(own, cell.bits, labels.cpu(), generator)

@@ -81,7 +81,7 @@ def fit(
     optimiser = _optimiser(objective, settings, run.device)
     history = _resume(objective, optimiser, run)
     generator = torch.Generator()
-    with progress(run.title, settings.epochs, done=len(history)) as advance:
+    with progress(run.title, settings.epochs, "epochs", done=len(history)) as advance:
         for epoch in range(len(history), settings.epochs):
             generator.manual_seed(seed_for(run.seed, "epoch", epoch))
             torch.manual_seed(seed_for(run.seed, "epoch", epoch))
@@ -93,7 +93,7 @@ def fit(
             history.append({"epoch": epoch + 1, "learning_rate": rate, **means})
             run.watch(epoch)
             _save(objective, optimiser, history, run)
-            advance(" ".join(f"{name} {value:.4g}" for name, value in means.items()))
+            advance(1, " ".join(f"{name} {value:.4g}" for name, value in means.items()))
     return history
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from medhash.configuration import dependencies
+from medhash.configuration import relevant_settings
 from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
@@ -69,7 +69,7 @@ def pretrain(
     torch.manual_seed(seed_for(seed, stage))
     objective = _objective(stage, settings, images, previous, where)
     code = fingerprint("medhash.training.pretraining")
-    depends_on = dependencies.pretraining(settings, stage)
+    depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity)
     history = fit(objective, images, stage_settings, run)

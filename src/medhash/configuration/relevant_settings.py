@@ -1,0 +1,40 @@
+"""Which settings pretraining, training and scoring depend on.
+
+What a step does not depend on must not make it run again. This module is reached by the training
+code itself, so it imports nothing that training does not need.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from medhash.causal.variants import VARIANTS
+from medhash.configuration.grid import Cell
+from medhash.configuration.settings import Settings
+
+# They decide the last bits of a sum.
+_ARITHMETIC = ("threads", "precision", "compile")
+
+
+def pretraining(settings: Settings, stage: str) -> dict[str, Any]:
+    """A pretraining stage depends on the network and on its own settings."""
+    return settings.model_dump(mode="json", include={"network", stage, *_ARITHMETIC})
+
+
+def training(settings: Settings, cell: Cell) -> dict[str, Any]:
+    """A cell depends on the network, its method and the parts of its variant.
+
+    How its codes are scored is left out, but for the epoch that is chosen.
+    """
+    parts = VARIANTS[cell.variant]
+    included = {"network", "hashing", *_ARITHMETIC}
+    included |= {"dbw"} & set(parts)
+    included |= {"lcr"} if {"lcr", "lfr"} & set(parts) else set()
+    chosen = settings.model_dump(mode="json", include=included)
+    own = settings.methods.get(cell.method, {})
+    return chosen | {"method": own, "selection": settings.evaluation.selection}
+
+
+def recording(settings: Settings) -> dict[str, Any]:
+    """A record depends on how codes are scored."""
+    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs"})
