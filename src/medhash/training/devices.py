@@ -6,6 +6,7 @@ import hashlib
 import platform
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -39,7 +40,7 @@ class Device:
             }
         return {
             "type": "cpu",
-            "name": platform.processor() or platform.machine(),
+            "name": _processor_name(),
             "threads": torch.get_num_threads(),
         }
 
@@ -61,6 +62,16 @@ def choose_device(name: str, *, precision: str, threads: int, compile: bool = Fa
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     return Device(torch.device(name), precision, compile)
+
+
+def _processor_name() -> str:
+    """The CPU's model; Linux alone says it in a file."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
 
 
 def seed_for(*parts: object) -> int:
