@@ -286,8 +286,9 @@ def archives(scale: Scale = None, assignments: Assignments = None) -> None:
         elif found.complete:
             places = ", ".join(str(container.path) for container in found.containers)
             typer.echo(f"{name}: {places}")
-    waiting = configuration.artefacts_waiting(cards)
-    typer.echo(missing_report(cards, folders, waiting), nl=bool(cards))
+    report = missing_report(cards, folders, configuration.artefacts_waiting(cards))
+    if report:
+        typer.echo(report)
 
 
 @app.command(rich_help_panel=RUN)
@@ -400,3 +401,7 @@ def _records(configuration: Configuration, spec: ArtefactSpec) -> Any:
 def _lines_of_queries(metrics: dict[str, Any]) -> str:
     values = metrics["per_query_ap"]
     return "\n".join(f"query {number}: AP {value:.4f}" for number, value in enumerate(values))
+
+
+if __name__ == "__main__":
+    main()

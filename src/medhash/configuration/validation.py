@@ -154,8 +154,8 @@ _DEMANDS = {
     "greater_than_equal": "must be at least {ge}",
     "less_than": "must be less than {lt}",
     "less_than_equal": "must be at most {le}",
-    "too_short": "must have at least {min_length} values",
-    "too_long": "must have at most {max_length} values",
+    "too_short": "must have at least {min_length} value(s)",
+    "too_long": "must have at most {max_length} value(s)",
     "string_pattern_mismatch": "has characters that a name cannot have ({pattern})",
 }
 

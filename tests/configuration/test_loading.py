@@ -1,0 +1,344 @@
+import re
+from itertools import product
+
+import pytest
+import yaml
+
+from medhash.configuration.grid import Cell
+from medhash.configuration.loading import check_method_settings, load
+from medhash.configuration.papers import PHANTOM_PREFIX
+from medhash.errors import MedhashError
+
+
+def edit(path, **changes):
+    """Set top-level keys of a YAML file."""
+    tree = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump(tree | changes, sort_keys=False))
+
+
+def scale(config_path, name="demo"):
+    return config_path.parent / "scales" / f"{name}.yaml"
+
+
+def paper(config_path, name="ach"):
+    return config_path.parent / "papers" / f"{name}.yaml"
+
+
+def write_paper(config_path, name, **changes):
+    tree = yaml.safe_load(paper(config_path).read_text())
+    paper(config_path, name).write_text(yaml.safe_dump(tree | {"paper": name} | changes))
+
+
+BAD_SETTINGS = [
+    # key and value of config.yaml, and what the message must name
+    ({"metods": ["csq"]}, ["unknown key 'metods'", "did you mean 'methods'"]),
+    ({"scale": "smal"}, ["scale", "'smal'", "did you mean 'small'"]),
+    ({"papers": ["acj"]}, ["papers", "'acj'", "did you mean 'ach'"]),
+    ({"papers": []}, ["papers", "[] must have at least 1 value"]),
+    ({"methods": ["hashnett"]}, ["methods", "'hashnett'", "did you mean 'hashnet'"]),
+    ({"variants": ["achh"]}, ["variants", "'achh'", "did you mean 'ach'"]),
+    ({"datasets": ["covid_tc"]}, ["datasets", "'covid_tc'", "did you mean 'covid_ct'"]),
+    ({"datasets": []}, ["datasets", "empty"]),
+    ({"bits": [0]}, ["bits.0", "0 must be at least 1"]),
+    ({"bits": [8, 7.5]}, ["bits.1", "7.5 must be a whole number"]),
+    ({"bits": [True]}, ["bits.0", "True must be a whole number"]),
+    ({"bits": ["8"]}, ["bits.0", "'8' must be a whole number"]),
+    ({"bits": [8, 8]}, ["bits", "8 is listed twice"]),
+    ({"bits": 8}, ["bits", "8 must be a list"]),
+    ({"seeds": [0, 1, 0]}, ["seeds", "0 is listed twice"]),
+    ({"seeds": [-1]}, ["seeds.0", "-1 must be at least 0"]),
+    ({"download": "perhaps"}, ["download", "'perhaps' must be true or false"]),
+    ({"settings": 3}, ["settings", "3 must be keys and values"]),
+    (
+        {"settings": {"hashing": {"epochs": -1}}},
+        ["settings.hashing.epochs", "-1 must be at least 1"],
+    ),
+    (
+        {"settings": {"hashing": {"epoch": 5}}},
+        ["unknown key 'settings.hashing.epoch'", "did you mean 'epochs'"],
+    ),
+    (
+        {"settings": {"hashng": {"epochs": 5}}},
+        ["unknown key 'settings.hashng'", "did you mean 'hashing'"],
+    ),
+    (
+        {"settings": {"mae": {"augmentation": {"flips": 0.5}}}},
+        ["unknown key 'settings.mae.augmentation.flips'", "did you mean 'flip'"],
+    ),
+    (
+        {"settings": {"hashing": {"learning_rate": 0}}},
+        ["settings.hashing.learning_rate", "0 must be greater than 0"],
+    ),
+    (
+        {"settings": {"evaluation": {"protocol": "stabel"}}},
+        ["settings.evaluation.protocol", "'stabel'", "did you mean 'stable'"],
+    ),
+    (
+        {"settings": {"methods": {"csqq": {}}}},
+        ["settings.methods", "unknown method 'csqq'", "did you mean 'csq'"],
+    ),
+    (
+        {"settings": {"network": {"image_size": 30}}},
+        ["settings.network", "30 is not a multiple of patch_size"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("changes", "named"), BAD_SETTINGS)
+def test_bad_values_in_the_file_are_one_line(config_path, changes, named):
+    edit(config_path, **({"scale": "demo"} | changes))
+    with pytest.raises(MedhashError) as caught:
+        load(config_path)
+    message = str(caught.value)
+    assert message.startswith("config/config.yaml: ")
+    assert len(message.splitlines()) == 1
+    assert "pydantic" not in message
+    for text in named:
+        assert text in message
+
+
+@pytest.mark.parametrize(("changes", "named"), BAD_SETTINGS)
+def test_bad_values_on_the_command_line_say_so(config_path, changes, named):
+    if changes == {"bits": ["8"]}:
+        pytest.skip("text on a command line is read as YAML, so this is the number 8")
+    with pytest.raises(MedhashError) as caught:
+        load(config_path, {"scale": "demo"} | changes)
+    message = str(caught.value)
+    assert message.startswith("command line: ")
+    for text in named:
+        assert text in message
+
+
+def test_several_bad_values_are_all_named(config_path):
+    edit(config_path, bits=[0], seeds=[0, 0])
+    with pytest.raises(MedhashError) as caught:
+        load(config_path, {"metods": ["csq"]})
+    assert sorted(str(caught.value).splitlines()) == [
+        "command line: unknown key 'metods'; did you mean 'methods'?",
+        "config/config.yaml: bits.0: 0 must be at least 1",
+        "config/config.yaml: seeds: 0 is listed twice",
+    ]
+
+
+def test_a_bad_value_of_a_scale_names_its_file(config_path):
+    edit(scale(config_path), settings={"hashing": {"epochs": 0}})
+    with pytest.raises(MedhashError, match=r"^config/scales/demo\.yaml: settings\.hashing\.epochs"):
+        load(config_path, {"scale": "demo"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"sseeds": [0]}, "unknown key 'sseeds'; did you mean 'seeds'"),
+        ({"grid": {"bit": [8]}}, "unknown key 'grid.bit'; did you mean 'bits'"),
+        ({"grid": {"bits": [8, 8]}}, "grid.bits: 8 is listed twice"),
+        ({"grid": {"methods": ["cqs"]}}, "grid.methods: unknown method 'cqs'; did you mean 'csq'"),
+        ({"phantoms": {"images": 0}}, "phantoms.images: 0 must be at least 1"),
+        ({"seeds": []}, "seeds: .* must have at least 1 value"),
+    ],
+)
+def test_a_bad_scale_names_its_file(config_path, changes, message):
+    edit(scale(config_path), **changes)
+    with pytest.raises(MedhashError, match=rf"^config/scales/demo\.yaml: (?:{message})"):
+        load(config_path, {"scale": "demo"})
+
+
+def table(**changes):
+    usual = {
+        "kind": "map",
+        "title": "t",
+        "datasets": ["covid_ct"],
+        "methods": ["csq"],
+        "variants": ["none"],
+        "bits": [8],
+    }
+    merged = usual | changes
+    return {"tables": {"t1": {key: value for key, value in merged.items() if value is not None}}}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (table(methods=["cqs"]), "tables.t1.methods: unknown method 'cqs'; did you mean 'csq'"),
+        (
+            table(variants=["lccr"]),
+            "tables.t1.variants: unknown variant 'lccr'; did you mean 'lcr'",
+        ),
+        (table(datasets=["jsrt"]), "tables.t1.datasets: unknown dataset 'jsrt'"),
+        (table(bits=[8, 8]), "tables.t1.bits: 8 is listed twice"),
+        (table(kind="mpa"), "tables.t1.kind: 'mpa' must be .*did you mean 'map'"),
+        (table(variants=None), "tables.t1: the key 'variants' is missing"),
+        (table(kind="wilcoxon"), "tables.t1: the key 'compare' is missing"),
+        (
+            table(kind="wilcoxon", compare=["ach", "none"]),
+            "tables.t1: 'variants' does not belong here",
+        ),
+        (table(title=None), "the key 'tables.t1.title' is missing"),
+        (
+            {"datasets": {"covid": "C"}},
+            "datasets: unknown dataset 'covid'; did you mean 'covid_ct'",
+        ),
+        ({"variants": {"non": ""}}, "variants: unknown variant 'non'; did you mean 'none'"),
+        ({"paper": "ahc"}, "paper: 'ahc' must be the file's name, 'ach'"),
+    ],
+)
+def test_a_bad_paper_names_its_file(config_path, changes, message):
+    edit(paper(config_path), **changes)
+    with pytest.raises(MedhashError, match=rf"^config/papers/ach\.yaml: {message}"):
+        load(config_path)
+
+
+def test_a_setting_that_a_paper_must_give_is_missed(config_path):
+    edit(paper(config_path), settings={"hashing": {"epochs": 1, "learning_rate": 0.1}})
+    with pytest.raises(MedhashError, match=r"papers/ach\.yaml.*the key 'settings\.mae.*missing"):
+        load(config_path, {"scale": "paper"})
+
+
+@pytest.mark.parametrize("text", ["a: [", "just text", "bits: [8]\nbits: [16]", "- 1"])
+def test_a_file_that_is_no_mapping_is_refused(config_path, text):
+    config_path.write_text(text)
+    with pytest.raises(MedhashError, match=r"^config/config\.yaml: "):
+        load(config_path)
+
+
+def test_without_the_file_the_message_says_where_to_go(config_path):
+    config_path.unlink()
+    with pytest.raises(MedhashError, match=r"config/config\.yaml: no such file; run this in"):
+        load(config_path)
+
+
+def test_later_layers_win_key_by_key(config_path):
+    edit(config_path, settings={"hashing": {"epochs": 7}})
+    edit(scale(config_path), settings={"hashing": {"epochs": 5, "batch_size": 16}})
+    overrides = {"scale": "demo", "settings": {"mae": {"epochs": 9}}}
+    with_override = load(config_path, overrides).settings["ach"]
+    assert with_override.hashing.epochs == 7  # config.yaml over the scale
+    assert with_override.hashing.batch_size == 16  # the scale over the paper
+    assert with_override.hashing.weight_decay == 0.05  # the paper
+    assert with_override.mae.epochs == 9  # the command line over all
+
+
+def test_numbers_arrive_from_snakemake_as_text(config_path):
+    # what Snakemake makes of --config 'bits=[8,16]' 'settings={hashing: {learning_rate: 1e-3}}'
+    overrides = {
+        "scale": "demo",
+        "bits": ["8", "16"],
+        "settings": {"hashing": {"learning_rate": "1e-3"}},
+    }
+    configuration = load(config_path, overrides)
+    assert {cell.bits for cell in configuration.cells} == {8, 16}
+    assert configuration.settings["ach"].hashing.learning_rate == 0.001
+
+
+def test_the_cells_of_the_paper_scale_are_the_papers_grid(config_path):
+    spec = yaml.safe_load(paper(config_path).read_text())["tables"]["table3"]
+    axes = product(spec["datasets"], spec["methods"], spec["variants"], spec["bits"], [0])
+    configuration = load(config_path, {"scale": "paper"})
+    assert configuration.tables["ach_table3"].cells() == [Cell(*axis) for axis in axes]
+    assert set(configuration.cells) >= set(configuration.tables["ach_table4"].cells())
+    assert len(configuration.cells) == len(set(configuration.cells))
+
+
+def test_phantoms_stand_in_for_every_dataset(config_path):
+    configuration = load(config_path, {"scale": "demo"})
+    assert all(name.startswith(PHANTOM_PREFIX) for name in configuration.datasets)
+    assert all(cell.dataset.startswith(PHANTOM_PREFIX) for cell in configuration.cells)
+    assert len(configuration.datasets) == 4
+    title = configuration.papers["ach"].dataset_title("phantom_covid_ct")
+    assert title == "Phantom of COVID-CT-Dataset"
+
+
+@pytest.mark.parametrize("name", ["covid_ct", "phantom_covid_ct"])
+def test_the_users_datasets_restrict_but_keep_the_columns(config_path, name):
+    spec = load(config_path, {"scale": "demo", "datasets": [name]}).tables["ach_table3"]
+    assert spec.datasets == ("phantom_covid_radiograph", "phantom_covid_ct")
+    assert {cell.dataset for cell in spec.cells()} == {"phantom_covid_ct"}
+
+
+def test_a_scale_restricts_datasets_unless_the_user_names_them(config_path):
+    small = load(config_path, {"scale": "small"})
+    assert {cell.dataset for cell in small.cells} == {"covid_ct"}
+    assert small.datasets == ("covid_ct", "brain_tumor_mri")
+    asked = load(config_path, {"scale": "small", "datasets": ["covid_radiograph"]})
+    assert {cell.dataset for cell in asked.cells} == {"covid_radiograph"}
+
+
+def test_a_dataset_of_ones_own_becomes_a_column(config_path):
+    configuration = load(config_path, {"scale": "small", "datasets": ["covid_ct", "folder"]})
+    spec = configuration.tables["ach_table3"]
+    assert spec.datasets == ("covid_radiograph", "covid_ct", "folder")
+    assert {cell.dataset for cell in spec.cells()} == {"covid_ct", "folder"}
+    assert configuration.datasets == ("covid_ct", "folder")
+    assert configuration.papers["ach"].dataset_title("folder") == "Own images"
+
+
+@pytest.mark.parametrize(
+    ("scale_name", "dataset"), [("demo", "folder"), ("small", "phantom_covid_ct")]
+)
+def test_phantoms_and_real_images_never_mix(config_path, scale_name, dataset):
+    with pytest.raises(MedhashError, match=f"'{dataset}' cannot run at the scale '{scale_name}'"):
+        load(config_path, {"scale": scale_name, "datasets": [dataset]})
+
+
+def test_the_users_lists_replace_the_papers(config_path):
+    overrides = {"methods": ["adsh"], "variants": ["lfr", "none"], "bits": [12], "seeds": [3, 4]}
+    spec = load(config_path, {"scale": "demo"} | overrides).tables["ach_table3"]
+    assert spec.methods == ("adsh",)
+    assert spec.variants == ("lfr", "none")
+    assert spec.bits == (12,)
+    assert {cell.seed for cell in spec.cells()} == {3, 4}
+
+
+def test_what_is_compared_is_not_trained_if_the_user_left_it_out(config_path):
+    configuration = load(config_path, {"scale": "demo", "variants": ["none", "dbw"]})
+    assert "ach_table4" not in configuration.tables
+    assert {cell.variant for cell in configuration.cells} == {"none", "dbw"}
+
+
+def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
+    edit(scale(config_path), grid={"bits": [16, 24], "variants": ["none", "dbw"]})
+    configuration = load(config_path, {"scale": "demo"})
+    assert configuration.tables["ach_table3"].bits == (16, 24)
+    assert configuration.tables["ach_table3"].variants == ("none", "dbw")
+    assert configuration.figures == {}  # the figures are drawn at 8 bits
+    assert list(configuration.tables) == ["ach_table3"]
+
+
+def test_two_papers_share_cells_only_with_the_same_settings(config_path):
+    write_paper(config_path, "other")
+    both = load(config_path, {"papers": ["ach", "other"]})
+    assert set(both.tables) == {"ach_table3", "ach_table4", "other_table3", "other_table4"}
+    settings = yaml.safe_load(paper(config_path).read_text())["settings"]
+    write_paper(config_path, "other", settings=settings | {"dbw": {"population": "batch"}})
+    with pytest.raises(MedhashError, match=r"papers/other\.yaml: settings: .*'covid_ct'"):
+        load(config_path, {"papers": ["ach", "other"]})
+
+
+def test_every_cell_uses_its_datasets_one_split(config_path):
+    cards = config_path.parent / "datasets.yaml"
+    tree = yaml.safe_load(cards.read_text())
+    tree["covid_ct"]["split"]["seed"] = 5
+    cards.write_text(yaml.safe_dump(tree))
+    configuration = load(config_path, {"scale": "small", "seeds": [0, 1]})
+    splits = {configuration.split_of(cell).as_posix() for cell in configuration.cells}
+    assert splits == {"results/small/splits/covid_ct/5.csv"}
+
+
+def test_hyperparameters_of_methods_are_checked_on_demand(config_path):
+    good = load(config_path, {"scale": "demo", "settings": {"methods": {"csq": {}}}})
+    check_method_settings(good)
+    bad = load(
+        config_path, {"scale": "demo", "settings": {"methods": {"adsh": {"quantization": 1}}}}
+    )
+    expected = re.escape(
+        "unknown key 'settings.methods.adsh.quantization'; did you mean 'quantisation'"
+    )
+    with pytest.raises(MedhashError, match=expected):
+        check_method_settings(bad)
+
+
+def test_archives_named_in_vain_are_refused_only_when_needed(config_path, monkeypatch):
+    monkeypatch.setenv("MEDHASH_ARCHIVES", "/no/such/folder")
+    configuration = load(config_path)
+    with pytest.raises(MedhashError, match="MEDHASH_ARCHIVES: no such folder: /no/such/folder"):
+        _ = configuration.archive_folders
