@@ -17,9 +17,10 @@ from collections.abc import Callable
 import numpy as np
 from tabulate import tabulate
 
-from medhash.retrieval.codes import Codes, pack
+from medhash.retrieval.codes import Codes
 from medhash.retrieval.counting import count
 from medhash.retrieval.evaluation import DEFAULT_CUTOFFS
+from medhash.retrieval.hamming import pack
 from medhash.retrieval.metrics import tie_aware_scores
 from medhash.retrieval.ranking import stable_scores
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from medhash.retrieval.codes import Codes, pack
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.hamming import pack
 
 
 def make_codes(query, database, query_labels, database_labels) -> Codes:

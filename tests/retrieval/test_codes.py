@@ -9,8 +9,9 @@ import pytest
 from retrieval_reference import random_arrays, random_codes
 
 from medhash.errors import MedhashError
-from medhash.retrieval.codes import Codes, pack, read_foreign
+from medhash.retrieval.codes import Codes, read_foreign
 from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.hamming import pack
 
 ARRAYS = (
     *("query_codes", "database_codes", "query_labels", "database_labels"),
@@ -179,6 +180,14 @@ class TestForeign:
         save_foreign(path, valid() | {"query_codes": np.array([[0.0] * 8, [-0.5] * 7 + [0.5]])})
         assert read_foreign(path).query_codes.tolist() == [[0], [1]]
 
+    def test_one_side_may_be_positive_floats(self, path):
+        save_foreign(path, valid() | {"query_codes": np.full((2, 8), 0.3)})
+        assert read_foreign(path).query_codes.tolist() == [[255], [255]]
+        signed = np.linspace(-1, 1, 24).reshape(3, 8)
+        arrays = {"query_codes": np.full((2, 8), 0.3), "database_codes": signed}
+        save_foreign(path, valid() | arrays)
+        assert read_foreign(path).query_codes.tolist() == [[255], [255]]
+
     def test_large_ids_are_not_mixed_up(self, path):
         save_foreign(
             path,
@@ -343,6 +352,14 @@ class TestBadForeignFile:
     def test_cut_short(self, path):
         save_foreign(path, valid())
         path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(MedhashError, match=r"not an \.npz file"):
+            read_foreign(path)
+
+    def test_damaged_list_of_contents(self, path):
+        save_foreign(path, valid())
+        content = bytearray(path.read_bytes())
+        content[content.index(b"PK\x01\x02")] ^= 1
+        path.write_bytes(bytes(content))
         with pytest.raises(MedhashError, match=r"not an \.npz file"):
             read_foreign(path)
 

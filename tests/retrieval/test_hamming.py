@@ -3,7 +3,7 @@ import pytest
 from retrieval_reference import distance
 
 from medhash.retrieval import hamming
-from medhash.retrieval.codes import pack
+from medhash.retrieval.hamming import pack
 
 
 @pytest.mark.parametrize("bits", [1, 7, 8, 9, 32, 63, 64, 65, 130, 520])

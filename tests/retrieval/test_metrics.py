@@ -19,9 +19,10 @@ from retrieval_reference import (
 from sklearn.metrics import average_precision_score, ndcg_score
 
 from medhash.retrieval import hamming
-from medhash.retrieval.codes import Codes, pack
+from medhash.retrieval.codes import Codes
 from medhash.retrieval.counting import count
 from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.hamming import pack
 from medhash.retrieval.metrics import _RangeSums, tie_range
 
 SMALL_CASES = [
@@ -188,6 +189,26 @@ def test_an_order_of_the_database_does_move_the_stable_metrics():
     assert forwards["tie_range"] == backwards["tie_range"] == [0.5, 1.0]
 
 
+@pytest.mark.parametrize("protocol", ["tie-aware", "stable"])
+@pytest.mark.parametrize("classes", [1, 7])
+def test_perfect_lists_score_one_and_never_more(protocol, classes):
+    # Records refuse fractions above 1, so not even the last bit of a float may exceed it.
+    rng = np.random.default_rng(classes)
+    for items in range(1, 80):
+        database = rng.integers(0, 2, (items, 9))
+        labels = np.ones((items, classes))
+        codes = make_codes(rng.integers(0, 2, (4, 9)), database, np.ones((4, classes)), labels)
+        evaluation = evaluate(codes, protocol, range(1, items + 1))
+        scores = flattened(evaluation.metrics)
+        for name in ("map", "map_at", "precision_at", "ndcg_at"):
+            values = [value for key, value in scores.items() if key.split()[0] == name]
+            assert max(values) <= 1.0
+            assert min(values) == pytest.approx(1.0, abs=1e-13)
+        assert evaluation.per_query_ap.max() <= 1.0
+        assert evaluation.metrics["tie_range"] == [1.0, 1.0]
+        assert max(scores[f"recall_at {k}"] for k in range(1, items + 1)) <= 1.0
+
+
 def test_values_by_hand():
     # Distances 0 | 1 1 | 2: relevant at 0, one of the two at 1, none at 2.
     codes = make_codes(
@@ -245,7 +266,7 @@ def test_range_sums_keep_their_digits_at_high_ranks():
     sums = _RangeSums(terms)
     ranges = np.array([[999_990, 999_993], [0, 1_000_000], [5, 5], [500_000, 500_100]])
     expected = [math.fsum(terms[start:stop]) for start, stop in ranges]
-    assert sums.between(*ranges.T) == pytest.approx(expected, rel=1e-15)
+    assert sums.between(*ranges.T) == pytest.approx(expected, rel=1e-15, abs=0)
 
 
 # The mAP that CalcTopMap of https://github.com/swuxyj/DeepHash-pytorch (utils/tools.py, commit

@@ -35,9 +35,7 @@ def read_arrays(path: Path, names: Iterable[str], optional: Iterable[str] = ()) 
     """
     if not path.is_file():
         raise MedhashError(f"{path}: there is no such file")
-    if not zipfile.is_zipfile(path):
-        raise MedhashError(f"{path}: not an .npz file (or cut short); save it with numpy.savez")
-    with zipfile.ZipFile(path) as archive:
+    with _opened(path) as archive:
         present = {name.removesuffix(".npy") for name in archive.namelist()}
         missing = [name for name in names if name not in present]
         if missing:
@@ -60,6 +58,15 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
             member.create_system = 3  # Unix, wherever it is written
             with archive.open(member, "w", force_zip64=True) as stream:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (*_UNREADABLE, zipfile.BadZipFile) as error:
+        raise MedhashError(
+            f"{path}: not an .npz file, or cut short ({error}); save it with numpy.savez"
+        ) from error
 
 
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> Array:

@@ -99,11 +99,6 @@ _ARRAYS = (
 )
 
 
-def pack(signs: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pack codes (n, q) into uint8 (n, ceil(q / 8)); a bit is 1 where the value is above 0."""
-    return np.packbits(np.asarray(signs) > 0, axis=1)
-
-
 def read_foreign(path: Path) -> Codes:
     """Read anybody's codes from an ``.npz`` file.
 

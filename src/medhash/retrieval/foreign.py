@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
-from medhash.retrieval.hamming import MAX_BITS, packed_width, padding_is_clear
+from medhash.retrieval.hamming import MAX_BITS, pack, packed_width, padding_is_clear
 
 Array = NDArray[Any]
 LabelMatrices = tuple[NDArray[np.uint8], NDArray[np.uint8]]
@@ -67,7 +67,7 @@ def packed_codes(name: str, codes: Array, bits: int | None) -> tuple[NDArray[np.
     if codes.shape[1] > MAX_BITS:
         raise MedhashError(f"{name} has {codes.shape[1]} bits; at most {MAX_BITS} can be read")
     _check_unpacked(name, codes)
-    return np.packbits(codes > 0, axis=1), codes.shape[1]
+    return pack(codes), codes.shape[1]
 
 
 def check_signs(query_codes: Array, database_codes: Array) -> None:
@@ -76,9 +76,10 @@ def check_signs(query_codes: Array, database_codes: Array) -> None:
     Raises:
         MedhashError: no value is negative, and some lie between 0 and 1 or above 1.
     """
-    both = [codes for codes in (query_codes, database_codes) if codes.dtype.kind == "f"]
-    unsigned = bool(both) and all(codes.min() >= 0 for codes in both)
-    if unsigned and not all(np.isin(codes, (0, 1)).all() for codes in both):
+    both = (query_codes, database_codes)
+    floats = [codes for codes in both if codes.dtype.kind == "f"]
+    unsigned = all(codes.min() >= 0 for codes in both)
+    if unsigned and not all(np.isin(codes, (0, 1)).all() for codes in floats):
         raise MedhashError(
             "query_codes and database_codes hold floats and none is negative, so they cannot "
             "be signed; subtract the threshold (0.5 for probabilities) or save 0/1"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,11 @@ MAX_BITS = np.iinfo(np.uint16).max
 def packed_width(bits: int) -> int:
     """Bytes that one packed code of ``bits`` bits takes."""
     return (bits + 7) // 8
+
+
+def pack(codes: NDArray[Any]) -> NDArray[np.uint8]:
+    """Pack codes (n, q) into uint8 (n, ceil(q / 8)); a bit is 1 where the value is above 0."""
+    return np.packbits(codes > 0, axis=1)
 
 
 def padding_is_clear(codes: NDArray[np.uint8], bits: int) -> bool:

@@ -61,19 +61,21 @@ def tie_aware_scores(counts: Counts, cutoffs: Sequence[int]) -> QueryScores:
     harmonic, discount = _RangeSums(1.0 / ranks), _RangeSums(1.0 / np.log2(1.0 + ranks))
     relevant = np.maximum(counts.total_relevant, 1)
 
-    def precisions(gains: Whole, depth: int) -> Numbers:
+    def gains_at_relevant(gains: Whole, depth: int) -> Numbers:
         return _expected_cumulative_gains(counts, gains, depth, harmonic)
+
+    def average_precision(depth: int) -> Numbers:
+        mean = gains_at_relevant(counts.relevant, depth) / np.minimum(relevant, depth)
+        return np.minimum(mean, 1.0)  # the last bit of a perfect list may round up
 
     def first(gains: Whole, depth: int) -> Numbers:
         return _share_inside(gains, counts.items, depth).sum(axis=1)
 
     found = {k: first(counts.relevant, k) for k in cutoffs}
     return QueryScores(
-        average_precision=precisions(counts.relevant, size) / relevant,
-        weighted_average_precision=precisions(counts.shared, size) / relevant,
-        average_precision_at={
-            k: precisions(counts.relevant, k) / np.minimum(relevant, k) for k in cutoffs
-        },
+        average_precision=average_precision(size),
+        weighted_average_precision=gains_at_relevant(counts.shared, size) / relevant,
+        average_precision_at={k: average_precision(k) for k in cutoffs},
         precision_at={k: found[k] / k for k in cutoffs},
         recall_at={k: found[k] / relevant for k in cutoffs},
         ndcg_at={k: _ndcg(counts, k, discount) for k in cutoffs},
@@ -156,7 +158,8 @@ def _ndcg(counts: Counts, depth: int, discount: _RangeSums) -> Numbers:
     best_first = counts.by_shared[:, ::-1]
     best_gains = best_first * gain(np.arange(best_first.shape[1]))[::-1]
     best = _discounted(best_gains, best_first, depth, discount)
-    return np.divide(gained, best, out=np.zeros_like(best), where=best > 0)
+    ratio = np.divide(gained, best, out=np.zeros_like(best), where=best > 0)
+    return np.minimum(ratio, 1.0)  # the last bit of a perfect list may round up
 
 
 def _discounted(gains: Numbers, items: Whole, depth: int, discount: _RangeSums) -> Numbers:
@@ -167,7 +170,7 @@ def _discounted(gains: Numbers, items: Whole, depth: int, discount: _RangeSums) 
 
 def _share_inside(gains: Whole, items: Whole, depth: int) -> Numbers:
     """Expected part of each tie's gains that falls within the first ``depth`` ranks."""
-    return gains * (_inside(items, depth) / np.maximum(items, 1))
+    return gains * _inside(items, depth) / np.maximum(items, 1)
 
 
 def _before(values: Whole) -> Whole:
