@@ -76,6 +76,8 @@ def test_segments_have_their_size_and_stay_inside():
         expected = [(corner[0] + i) * GRID + corner[1] + j for i in range(3) for j in range(2)]
         assert found.tolist() == expected
         assert point[0] * GRID + point[1] in expected
+        if 1 <= point[0] <= GRID - 2 and 1 <= point[1] <= GRID - 1:
+            assert corner == [point[0] - 1, point[1] - 1]
 
 
 def test_choice_is_the_nearest_segment():
