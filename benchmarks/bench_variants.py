@@ -2,8 +2,8 @@
 
     python benchmarks/bench_variants.py [--device cuda] [--scale small|paper] [--bits 8]
 
-Floating-point operations are counted by torch in one step (matrix products and convolutions, forward
-and backward); steps of all variants are timed in turn, in one process, and medians compared.
+Floating-point operations of one step (matrix products and convolutions, forward and backward) are
+counted by torch; steps of all variants are timed in turn, in one process, and medians compared.
 """
 
 from __future__ import annotations

@@ -162,9 +162,11 @@ class LinearEncoder:
 
     def __init__(self) -> None:
         self.weight = torch.randn(WIDTH, BITS, generator=torch.Generator().manual_seed(2))
+        self.learning: list[bool] = []
         self.blank = torch.randn(1, GRID**2, WIDTH, generator=torch.Generator().manual_seed(4))
 
     def code(self, tokens: torch.Tensor) -> torch.Tensor:
+        self.learning.append(torch.is_grad_enabled())
         return (tokens.mean(dim=1) @ self.weight).tanh()
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
@@ -294,9 +296,10 @@ def test_gradient_reaches_the_tokens_but_not_the_search(scene, memory):
     features = scene.features.clone().requires_grad_()
     watched = Scene(scene.pixels, tokens, features, scene.labels)
     references = torch.ones(1, BITS), torch.tensor([[1.0, 0.0]])
+    encoder = LinearEncoder()
     loss = LesionReasoning(SETTINGS, memory).loss(
         watched,
-        LinearEncoder(),
+        encoder,
         lambda codes, target: squares(codes, references[0], target),
         references,
         torch.Generator().manual_seed(1),
@@ -304,3 +307,4 @@ def test_gradient_reaches_the_tokens_but_not_the_search(scene, memory):
     loss.backward()
     assert tokens.grad.abs().sum() > 0
     assert features.grad is None
+    assert encoder.learning == [False, True]

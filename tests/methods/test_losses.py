@@ -167,6 +167,16 @@ class TestCsq:
         assert (centres.sum(dim=1) == 0).all()
         assert len({tuple(row) for row in centres.tolist()}) == classes
 
+    def test_the_best_of_many_random_sets_is_taken(self):
+        def least_distance(draws: int, seed: int) -> float:
+            generator = torch.Generator().manual_seed(seed)
+            centres = csq.hash_centres(11, 24, draws, generator)
+            distances = (24 - centres @ centres.T) / 2
+            return distances.fill_diagonal_(24).min().item()
+
+        single = sorted(least_distance(1, seed) for seed in range(60))
+        assert least_distance(200, 0) >= single[-3] > single[30]
+
 
 class TestAdsh:
     def test_loss_is_the_asymmetric_square(self, labels, generator):
