@@ -1,0 +1,144 @@
+"""The jobs that Snakemake plans, and what it refuses before any of them."""
+
+import re
+import resource
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from medhash import methods
+from medhash.configuration.loading import load
+from medhash.data.cards import load_cards
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-dag")]
+
+PROJECT = Path(__file__).resolve().parents[2]
+CONFIG = PROJECT / "config/config.yaml"
+SECONDS_FOR_THE_PAPER_GRID = 15
+
+
+@pytest.fixture(scope="module")
+def project(copy_project):
+    """A copy that no test edits."""
+    return copy_project()
+
+
+def expected_jobs(scale):
+    """Rule -> number of jobs, counted from the configuration alone."""
+    configuration = load(CONFIG, {"scale": scale})
+    images = "phantom" if configuration.phantoms else "prepare"
+    trained = {cell.dataset for cell in configuration.cells}
+    every_dataset = dict.fromkeys((images, "split", "leakage"), len(configuration.datasets))
+    every_cell = dict.fromkeys(("train", "record"), len(configuration.cells))
+    artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
+    return Counter(
+        every_dataset | every_cell | artefacts | {"pretrain": 2 * len(trained), "all": 1}
+    )
+
+
+@pytest.fixture(scope="module")
+def demo_plan(project):
+    result = project.snakemake("--profile", "demo", "--dry-run", "all")
+    assert result.returncode == 0, result.stdout
+    return result.stdout
+
+
+def test_the_demo_plans_what_the_configuration_lists(demo_plan):
+    jobs = re.findall(r"^(?:local)?rule (\w+):$", demo_plan, re.M)
+    assert Counter(jobs) == expected_jobs("demo")
+
+
+def test_every_job_says_what_it_needs_and_where_it_logs(demo_plan):
+    blocks = re.split(r"^(?:local)?rule ", demo_plan, flags=re.M)[1:]
+    steps = [block for block in blocks if not block.startswith("all")]
+    assert len(steps) > 50
+    for block in steps:
+        needs = re.search(r"^    resources: (.*)$", block, re.M)[1]
+        assert all(f"{name}=" in needs for name in ("gpu", "mem_mb", "runtime")), block
+        assert re.search(r"^    log: logs/demo/\w+/", block, re.M), block
+
+
+def test_training_asks_for_a_gpu_and_the_rest_does_not(demo_plan):
+    blocks = re.split(r"^(?:local)?rule ", demo_plan, flags=re.M)[1:]
+    asking = {block.split(":")[0] for block in blocks if "gpu=1" in block}
+    assert asking == {"pretrain", "train"}
+
+
+def test_the_papers_grid_is_planned_quickly_and_without_archives(project):
+    # The processor's time, which others on the machine do not lengthen.
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    counts = project.planned("--config", "scale=paper", "--", "all")
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert counts == expected_jobs("paper")
+    assert counts["train"] == 2 * 3 * 4 * 4
+    assert 0 < seconds < SECONDS_FOR_THE_PAPER_GRID
+
+
+def test_one_table_plans_nothing_that_it_does_not_need(project):
+    configuration = load(CONFIG, {"scale": "demo"})
+    cells = configuration.tables["ach_table4"].cells()
+    counts = project.planned("--profile", "demo", "results/demo/tables/ach_table4.csv")
+    assert counts["train"] == counts["record"] == len(cells) < len(configuration.cells)
+    assert counts["table"] == 1
+    assert not counts["figure"]
+    assert not counts["leakage"]
+
+
+def test_a_restricted_run_plans_only_its_datasets(project):
+    arguments = ["--profile", "demo", "--config", "datasets=[covid_ct]", "bits=[12]", "--"]
+    counts = project.planned(*arguments, "all")
+    assert counts["phantom"] == counts["leakage"] == 1
+    assert counts["train"] == 3 * 4
+
+
+def test_no_rule_spells_out_what_the_configuration_lists():
+    rules = [PROJECT / "Snakefile", *(PROJECT / "workflow/rules").glob("*.smk")]
+    text = "\n".join(path.read_text() for path in rules)
+    names = [*methods.names(), *load_cards(PROJECT / "config/datasets.yaml"), "dbw", "lcr", "lfr"]
+    assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
+    assert not re.search(r"\b(8|12|16|24|32)\b", re.sub(r"mem_mb=.*|runtime=.*", "", text))
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("methods=[hashnett]", "methods: unknown method 'hashnett'; did you mean 'hashnet'?"),
+        ("bits=[8,7.5]", "bits.1: 7.5 must be a whole number"),
+        ("settings={hashing: {epochs: -1}}", "settings.hashing.epochs: -1 must be at least 1"),
+        (
+            "settings={methods: {adsh: {quantization: 1}}}",
+            "unknown key 'settings.methods.adsh.quantization'; did you mean 'quantisation'?",
+        ),
+    ],
+)
+def test_a_bad_setting_on_the_command_line_is_one_message(project, setting, message):
+    result = project.snakemake("--profile", "demo", "--config", setting, "--", "all")
+    assert result.returncode != 0
+    assert f"{message}" in result.stdout
+    assert "Traceback" not in result.stdout
+    assert "pydantic" not in result.stdout
+    assert "Job stats" not in result.stdout
+
+
+def test_a_bad_setting_in_a_file_is_one_message(copy_project):
+    own_project = copy_project()
+    own_project.edit("config/scales/demo.yaml", "seeds: [0]", "seeds: [0, 0]")
+    result = own_project.snakemake("--profile", "demo", "all")
+    assert result.returncode != 0
+    assert result.stdout.splitlines()[1:] == [
+        "medhash: config/scales/demo.yaml: seeds: 0 is listed twice"
+    ]
+
+
+def test_missing_archives_are_reported_before_any_job(project):
+    settings = ["download=false", "datasets=[covid_ct]"]
+    result = project.snakemake("--profile", "small", "--config", *settings, "--", "all")
+    assert result.returncode != 0
+    assert "missing archives (looked in data/archives)" in result.stdout
+    assert "https://github.com/UCSD-AI4H/COVID-CT" in result.stdout
+    assert "waiting  ach_table3, ach_table4, ach_fig7, ach_fig8" in result.stdout
+    assert "No job was started" in result.stdout
+    assert "rule prepare" not in result.stdout
+    assert "brain_tumor_mri" not in result.stdout

@@ -1,0 +1,146 @@
+"""A method in one file gets into the table, and what makes its steps run again.
+
+One small run on phantoms is shared by all tests here; each then asks Snakemake what it would do.
+"""
+
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
+
+PROJECT = Path(__file__).resolve().parents[2]
+TABLE = "results/demo/tables/ach_table3.csv"
+VARIANTS = ["none", "dbw", "lcr", "ach", "lfr", "dbw+lfr"]
+METHOD = "src/medhash/methods/toy.py"
+CHOICE = [
+    "methods=[toy]",
+    f"variants=[{','.join(VARIANTS)}]",
+    "bits=[8]",
+    "datasets=[covid_ct]",
+]
+ALL_CELLS = {"train": 6, "record": 6, "table": 1}
+
+
+@pytest.fixture(scope="module")
+def run(copy_project):
+    """The tree after `snakemake --profile demo` made Table III of the toy method."""
+    tree = copy_project()
+    shutil.copy(PROJECT / "examples/toy_method.py", tree.path(METHOD))
+    stage = {"epochs": 1}
+    settings = {"mae": stage, "classification": stage, "hashing": stage}
+    smaller = {"phantoms": {"images": 48}, "settings": settings}
+    tree.edit_yaml("config/scales/demo.yaml", smaller)
+    result = tree.snakemake("--profile", "demo", "--config", *CHOICE, "--", TABLE)
+    assert result.returncode == 0, result.stdout
+    return tree
+
+
+@pytest.fixture
+def changed(run):
+    """Edit a file of the tree for one test."""
+    before = {}
+
+    def edit(name, old, new):
+        before.setdefault(name, run.path(name).read_text())
+        run.edit(name, old, new)
+
+    yield edit
+    for name, text in before.items():
+        run.path(name).write_text(text)
+
+
+def planned(tree, *settings):
+    chosen = {setting.split("=")[0]: setting for setting in [*CHOICE, *settings]}
+    return tree.planned("--profile", "demo", "--config", *chosen.values(), "--", TABLE)
+
+
+def test_the_table_has_the_method_with_all_six_variants(run):
+    rows = pd.read_csv(run.path(TABLE), dtype=str)
+    assert set(rows["variant"]) == set(VARIANTS)
+    assert set(rows["method"]) == {"toy"}
+    ran = rows[rows["dataset"] == "phantom_covid_ct"]
+    assert ran["map_percent"].astype(float).between(0, 100).all()
+    text = run.path(TABLE).with_suffix(".md").read_text()
+    assert all(name in text for name in ("toy+ACH", "toy+DBW+LFR", "Synthetic phantoms"))
+
+
+def test_a_finished_run_has_nothing_to_do(run):
+    assert planned(run) == {}
+
+
+def test_comments_and_formatting_run_nothing(run, changed):
+    changed(METHOD, "products = codes", "# a comment\n        products = codes")
+    changed("src/medhash/causal/dbw.py", '"""Debiased weighting', '"""Other words')
+    changed("src/medhash/analysis/tables.py", "\n\n\n", "\n\n\n\n\n")
+    assert planned(run) == {}
+
+
+def test_the_methods_loss_runs_its_cells_again(run, changed):
+    changed(METHOD, ".pow(2)", ".pow(4)")
+    assert planned(run) == ALL_CELLS
+
+
+def test_another_methods_loss_runs_nothing(run, changed):
+    changed("src/medhash/methods/csq.py", "pow(2)", "pow(4)")
+    assert planned(run) == {}
+
+
+def test_a_change_in_the_tables_code_makes_the_table_again(run, changed):
+    changed("src/medhash/analysis/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
+    assert planned(run) == {"table": 1}
+
+
+def test_a_setting_of_training_runs_the_cells_again(run):
+    assert planned(run, "settings={hashing: {epochs: 2}}") == ALL_CELLS
+
+
+def test_the_methods_own_setting_runs_the_cells_again(run):
+    assert planned(run, "settings={methods: {toy: {sharpness: 2.0}}}") == ALL_CELLS
+
+
+def test_a_setting_of_scoring_trains_nothing(run):
+    assert planned(run, "settings={evaluation: {cutoffs: [3]}}") == {"record": 6, "table": 1}
+
+
+def test_a_longer_list_runs_only_what_is_new(run):
+    assert planned(run, "bits=[8,16]") == ALL_CELLS
+    assert planned(run, "variants=[none,ach]") == {"table": 1}
+
+
+def test_a_deleted_table_is_made_from_its_records(run):
+    path = run.path(TABLE)
+    content = path.read_bytes()
+    times = path.stat()
+    path.unlink()
+    try:
+        assert planned(run) == {"table": 1}
+    finally:
+        path.write_bytes(content)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_touched_file_of_the_same_content_runs_nothing(run):
+    run.path("results/demo/data/phantom_covid_ct/images.npy").touch()
+    assert planned(run) == {}
+
+
+def test_a_cell_that_fails_is_named_with_its_log_and_stops_no_other(run):
+    broken = run.path("src/medhash/methods/broken.py")
+    text = run.path(METHOD).read_text()
+    broken.write_text(
+        text.replace("return (products - target)", "return (products * 1e40 - target)")
+    )
+    choice = ["methods=[broken,toy]", "variants=[none]", *CHOICE[2:]]
+    try:
+        result = run.snakemake("--profile", "demo", "--config", *choice, "--", TABLE)
+    finally:
+        broken.unlink()
+    log = "logs/demo/train/phantom_covid_ct/broken/none/8/0.log"
+    assert result.returncode != 0
+    assert f"train phantom_covid_ct/broken/none/8/0  {log}" in result.stdout
+    assert "epoch" in run.path(log).read_text()
+    assert "Traceback" not in run.path(log).read_text()
