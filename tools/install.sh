@@ -30,8 +30,11 @@ find_uv() {
   fi
   if [ ! -x .uv/bin/uv ]; then
     if ! "$python" -c 'import ensurepip' 2>/dev/null; then
-      if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
-        (apt-get update && apt-get install -y --no-install-recommends python3-venv) >&2
+      local root=()
+      [ "$(id -u)" = 0 ] || root=(sudo -n)
+      if command -v apt-get >/dev/null && "${root[@]}" true 2>/dev/null; then
+        ("${root[@]}" apt-get update &&
+          "${root[@]}" apt-get install -y --no-install-recommends python3-venv) >&2
       else
         echo "make install: this Python has no venv; install it (Debian: apt-get install python3-venv) or put uv on the PATH" >&2
         exit 1

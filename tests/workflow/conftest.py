@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 PROJECT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "demo", "small")
+PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "small")
 
 
 class Tree:

@@ -127,9 +127,9 @@ def test_a_bad_setting_in_a_file_is_one_message(copy_project):
     own_project.edit("config/scales/demo.yaml", "seeds: [0]", "seeds: [0, 0]")
     result = own_project.snakemake("--profile", "demo", "all")
     assert result.returncode != 0
-    assert result.stdout.splitlines()[1:] == [
-        "medhash: config/scales/demo.yaml: seeds: 0 is listed twice"
-    ]
+    message = "medhash: config/scales/demo.yaml: seeds: 0 is listed twice"
+    assert result.stdout.splitlines()[-1] == message
+    assert len(result.stdout.splitlines()) <= 3
 
 
 def test_missing_archives_are_reported_before_any_job(project):
