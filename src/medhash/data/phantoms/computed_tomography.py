@@ -162,18 +162,18 @@ def _ground_glass(
     """COVID-19: several hazy patches near the pleura, mostly posterior, on both sides."""
     coverage = canvas.zeros()
     wobble = 0.30 * canvas.texture(rng, 14)
-    for focus in range(rng.integers(3, 7)):
+    for focus in range(rng.integers(4, 8)):
         side = 1 if focus % 2 else -1
         around = rng.uniform(-0.5, 1.15)
         reach = rng.uniform(0.72, 0.92)
         x = chest.lungs.x + side * np.cos(around) * chest.lungs.rx * reach
         y = chest.lungs.y + np.sin(around) * chest.lungs.ry * reach
-        long, short = rng.uniform(0.12, 0.24) * chest.scale, rng.uniform(0.07, 0.13) * chest.scale
+        long, short = rng.uniform(0.14, 0.26) * chest.scale, rng.uniform(0.09, 0.15) * chest.scale
         # Patches lie along the pleura: their long axis is the border's tangent.
         shape = Ellipse(x, y, long, short, side * (around + np.pi / 2))
         coverage = np.maximum(coverage, canvas.ellipse(shape, 0.05 * chest.scale, wobble))
     solid = np.clip(canvas.texture(rng, 10) - rng.uniform(0.2, 1.2), 0.0, 1.0)
-    density = -560.0 + 60.0 * canvas.texture(rng, 20) + 430.0 * solid
+    density = -470.0 + 60.0 * canvas.texture(rng, 20) + 430.0 * solid
     return coverage * lungs, density
 
 
@@ -197,7 +197,7 @@ def _display(request: Request, density: Plane, rng: np.random.Generator) -> Plan
     # Scanners and exports differ a little beside the named window.
     low, high = low + rng.uniform(-60.0, 60.0), high + rng.uniform(-60.0, 60.0)
     density = canvas.blur(density, 0.006 if sharp else 0.014)
-    return finish(canvas, (density - low) / (high - low), rng, 0.045 if sharp else 0.018)
+    return finish(canvas, (density - low) / (high - low), rng, 0.055 if sharp else 0.018)
 
 
 def _artifacts(request: Request, chest: _Chest, image: Plane, rng: np.random.Generator) -> Plane:
@@ -208,8 +208,9 @@ def _artifacts(request: Request, chest: _Chest, image: Plane, rng: np.random.Gen
     if kind == "arrow":
         shaft = [(x - 0.16, y + 0.16), (x, y)]
         head = [(x - 0.09, y + 0.01), (x, y), (x - 0.01, y + 0.09)]
-        arrow = np.maximum(canvas.line(shaft, 0.04), canvas.line(head, 0.04))
-        image = blend(image, arrow, 1.0)
+        # Dark-rimmed, to be seen on lung and on bone.
+        for width, shade in ((0.085, 0.0), (0.04, 1.0)):
+            image = blend(image, canvas.lines([(shaft, width), (head, width)]), shade)
     elif kind == "text":
         image = blend(image, canvas.text("R", -0.95, chest.body.y - 0.05, 0.15), 1.0)
         image = blend(image, canvas.text("17.4", -0.95, 0.82, 0.12), 1.0)

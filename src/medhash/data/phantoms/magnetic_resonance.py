@@ -28,8 +28,8 @@ class _Contrast:
 
 
 _SEQUENCES = {
-    "t1": _Contrast(0.80, 0.07, 0.10, 0.36, 0.46, 0.27, 0.80),
-    "t2": _Contrast(0.52, 0.05, 0.85, 0.46, 0.31, 0.68, 0.72),
+    "t1": _Contrast(0.70, 0.07, 0.10, 0.34, 0.43, 0.25, 0.92),
+    "t2": _Contrast(0.48, 0.05, 0.64, 0.40, 0.28, 0.56, 0.90),
 }
 
 
@@ -58,7 +58,7 @@ def draw(request: Request) -> Drawing:
 
 def _geometry(request: Request) -> _Head:
     patient, rng = request.patient, request.rng
-    zoom = {"full": 0.84, "tight": 1.0}[request.confounders["field_of_view"]]
+    zoom = {"full": 0.90, "tight": 1.02}[request.confounders["field_of_view"]]
     x, y = rng.uniform(-0.04, 0.04), rng.uniform(-0.04, 0.04)
     rx, ry = patient.uniform(0.68, 0.78) * zoom, patient.uniform(0.86, 0.94) * zoom
     head = Ellipse(x, y, rx, ry, rng.uniform(-0.10, 0.10), 2.15)
@@ -150,7 +150,7 @@ def _glioma(
 ) -> tuple[Plane, _Layers]:
     """Inside one hemisphere: an irregular bright rim, a dead core, oedema around."""
     side = rng.choice([-1, 1])
-    radius = rng.uniform(0.19, 0.33)
+    radius = rng.uniform(0.25, 0.38)
     x, y = side * rng.uniform(0.36, 0.52), rng.uniform(-0.45, 0.45)
     shape = _at(head, x, y, radius, radius * rng.uniform(0.8, 1.2), rng.uniform(0.0, 3.0))
     wobble = 0.16 * canvas.texture(rng, 14)
@@ -171,7 +171,7 @@ def _meningioma(
 ) -> tuple[Plane, _Layers]:
     """On the border, with a broad base on the dura: smooth, round and evenly bright."""
     around = rng.uniform(0.0, 2 * np.pi)
-    radius = rng.uniform(0.17, 0.30)
+    radius = rng.uniform(0.24, 0.38)
     reach = 1.0 - 0.75 * radius
     shape = _at(head, np.cos(around) * reach, np.sin(around) * reach, radius, radius)
     coverage = canvas.ellipse(shape, 0.02) * canvas.ellipse(head.brain)
@@ -185,7 +185,7 @@ def _pituitary(
     canvas: Canvas, head: _Head, contrast: _Contrast, rng: np.random.Generator
 ) -> tuple[Plane, _Layers]:
     """In the midline, in the sella before the brain stem: a bright, lobed mass."""
-    radius = rng.uniform(0.13, 0.23)
+    radius = rng.uniform(0.20, 0.29)
     shape = _at(
         head, rng.uniform(-0.05, 0.05), rng.uniform(-0.14, -0.02), radius * 1.1, radius * 0.9
     )
@@ -204,7 +204,7 @@ def _display(request: Request, head: _Head, image: Plane, rng: np.random.Generat
     """Coil sensitivity, ghosts, noise, the viewer's window and burnt-in text."""
     canvas, kind = request.canvas, request.confounders["artifact"]
     side = {"even": 0.0, "left": -1.0, "right": 1.0}[request.confounders["coil"]]
-    image = image * (1.0 + 0.38 * side * canvas.x)
+    image = image * (1.0 + 0.35 * side * canvas.x)
     if kind == "ghost":
         shift = canvas.size // 4
         image = image + 0.13 * (np.roll(image, shift, axis=0) + np.roll(image, -shift, axis=0))
