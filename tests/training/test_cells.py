@@ -111,10 +111,13 @@ def test_codes_are_the_sign_of_the_checkpoint(settings, files, out):
     codes = Codes.load(out / "codes.npz")
     images = torch.from_numpy(np.load(files.data_folder / "images.npy"))
     network.eval()
-    for place in (0, 7):
-        image = images[codes.query_rows[place]][None]
-        bits = (network(image)[0] >= 0).numpy()
-        assert (np.packbits(bits) == codes.query_codes[place]).all()
+    for rows, packed in (
+        (codes.query_rows, codes.query_codes),
+        (codes.database_rows, codes.database_codes),
+    ):
+        for row, code in zip(rows, packed, strict=True):
+            bits = (network(images[row][None])[0] >= 0).numpy()
+            assert (np.packbits(bits) == code).all()
 
 
 class TestResume:
