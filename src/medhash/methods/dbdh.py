@@ -22,7 +22,7 @@ from medhash.methods.base import HashingMethod, References
 class DbdhSettings(StrictModel):
     """DBDH's own hyperparameters."""
 
-    straight_through: bool = False
+    straight_through: bool = True
     """Binary codes in training, as in the paper, not DeepHash-pytorch's outputs in [-1, 1]."""
     balance: Annotated[float, Field(ge=0)] = 0.1
     """Weight of the balance term (DeepHash-pytorch's alpha)."""
