@@ -439,11 +439,18 @@ def _records(configuration: Configuration, spec: ArtefactSpec) -> Any:
     """The records of a table's cells that are there, and what it has to know beside them."""
     from medhash.analysis.context import Context
     from medhash.analysis.records import load_records
+    from medhash.configuration.reported import find_reported
 
     paths = [configuration.layout.record(cell) for cell in spec.cells()]
     records = load_records(path for path in paths if path.is_file())
     protocol = configuration.settings[spec.paper].evaluation.protocol
-    return records, Context(configuration.papers[spec.paper], configuration.scale, protocol)
+    context = Context(
+        configuration.papers[spec.paper],
+        configuration.scale,
+        protocol,
+        reported=find_reported(spec.paper),
+    )
+    return records, context
 
 
 def _lines_of_queries(metrics: dict[str, Any]) -> str:

@@ -155,6 +155,8 @@ def test_csv_has_one_row_a_place_with_its_numbers(table_spec, record, make):
         "tie_greatest_percent": "80.000000",
         "tie_spread_points": "30.000000",
         "stable_map_percent": "74.000000",
+        "reported_percent": "",
+        "regenerated_minus_reported_points": "",
         "queries": "4",
         "queries_without_relevant": "0",
         "database": "20",

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from medhash.analysis.records import Record
 from medhash.configuration.papers import PHANTOM_PREFIX, ArtefactSpec, Paper
+from medhash.configuration.reported import Column, ReportedPaper, reported_value
 from medhash.errors import MedhashError
 
 PROTOCOLS = {
@@ -31,12 +33,14 @@ class Context:
         protocol: ``tie-aware`` or ``stable``; records scored otherwise are refused.
         not_run: dataset -> why the run does not have it, where more is known than that it was
             left out ("archive not found").
+        reported: the numbers that the paper prints, where they are known.
     """
 
     paper: Paper
     scale: str
     protocol: str
     not_run: Mapping[str, str] = field(default_factory=dict)
+    reported: ReportedPaper | None = None
 
     def column_label(self, dataset: str, bits: int) -> str:
         """A column's name in one line: ``COVID-CT-Dataset/8 bits``."""
@@ -49,6 +53,22 @@ class Context:
         if dataset not in spec.available_datasets:
             return "the dataset is not part of this run"
         return "no record yet"
+
+    def reported_number(
+        self, spec: ArtefactSpec, row: str, dataset: str, bits: int
+    ) -> Decimal | None:
+        """What the paper prints at a place, in its own unit; None beside a phantom.
+
+        Args:
+            spec: the table.
+            row: the row's title as printed.
+            dataset: the column's dataset.
+            bits: the column's code length.
+        """
+        if self.reported is None or is_synthetic(dataset):
+            return None
+        column = Column(self.paper.dataset_title(dataset), bits)
+        return reported_value(self.reported, spec.name, row, column)
 
     def heading(self, spec: ArtefactSpec) -> str:
         """What is shown; phantoms come first."""

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pandas as pd
 
+from medhash.analysis.comparison import comparison_table
 from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
 from medhash.analysis.records import Record
 from medhash.analysis.rendering import Mark, PrintedCell, PrintedRow, PrintedTable
@@ -45,6 +46,8 @@ CSV_COLUMNS = (
     "tie_greatest_percent",
     "tie_spread_points",
     "stable_map_percent",
+    "reported_percent",
+    "regenerated_minus_reported_points",
     "queries",
     "queries_without_relevant",
     "database",
@@ -79,6 +82,7 @@ def map_table(
         ),
         blocks=tuple(grid.block(method) for method in spec.methods),
         notes=(*_reading_notes(ran, standings), *shared_notes(spec, ran, places, context)),
+        comparison=comparison_table(spec, records, ran, context),
     )
     rows = [grid.csv_row(place) for place in places]
     return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
@@ -149,20 +153,26 @@ class _Grid:
 
     def csv_row(self, place: Place) -> dict[str, str]:
         """A place's row of the CSV."""
-        row = {
-            "row": self.context.paper.method_title(place.method, place.variant),
+        title = self.context.paper.method_title(place.method, place.variant)
+        reported = self.context.reported_number(self.spec, title, place.dataset, place.bits)
+        row = dict.fromkeys(CSV_COLUMNS, "") | {
+            "row": title,
             "column": self.context.column_label(place.dataset, place.bits),
             **{name: str(value) for name, value in place._asdict().items()},
             "printed": self.printed(place).text,
+            "reported_percent": "" if reported is None else str(reported),
             "scale": self.context.scale,
             "protocol": self.context.protocol,
             "synthetic": str(is_synthetic(place.dataset)).lower(),
         }
         if place in self.ran:
             numbers = _numbers(self.ran[place], self.standings[place])
-            return row | {"status": "ran", "note": ""} | numbers
+            if reported is not None:
+                difference = self.ran[place].printed_map - reported
+                numbers["regenerated_minus_reported_points"] = str(difference)
+            return row | {"status": "ran"} | numbers
         note = self.context.why_not_run(self.spec, place.dataset)
-        return dict.fromkeys(CSV_COLUMNS, "") | row | {"status": NOT_RUN, "note": note}
+        return row | {"status": NOT_RUN, "note": note}
 
 
 def _standings(spec: TableSpec, ran: Mapping[Place, Summary]) -> dict[Place, _Standing]:

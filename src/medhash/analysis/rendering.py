@@ -71,12 +71,14 @@ class PrintedTable:
         groups: the columns: a heading over the sub-headings below it.
         blocks: rows that belong together, one block a baseline; ruled off from each other.
         notes: sentences below the table.
+        comparison: a second table below the notes, in Markdown only: too wide for a page.
     """
 
     title: str
     groups: tuple[tuple[str, tuple[str, ...]], ...]
     blocks: tuple[tuple[PrintedRow, ...], ...]
     notes: tuple[str, ...]
+    comparison: PrintedTable | None = None
 
 
 def markdown(table: PrintedTable) -> str:
@@ -98,7 +100,8 @@ def markdown(table: PrintedTable) -> str:
         disable_numparse=True,
     )
     notes = "\n".join(f"- {_markdown_text(note)}" for note in table.notes)
-    return f"**{_markdown_text(table.title)}**\n\n{grid}\n\n{notes}\n"
+    text = f"**{_markdown_text(table.title)}**\n\n{grid}\n\n{notes}\n"
+    return text if table.comparison is None else f"{text}\n{markdown(table.comparison)}"
 
 
 def latex(table: PrintedTable, label: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from medhash.configuration.files import PhantomSettings
 from medhash.configuration.papers import ArtefactSpec, Paper
+from medhash.configuration.reported import ReportedPaper
 from medhash.data.cards import DatasetCard
 
 
@@ -32,3 +33,9 @@ def artefact(spec: ArtefactSpec, paper: Paper, protocol: str) -> dict[str, Any]:
     """A table or figure depends on its grid, on the names that it prints and on the protocol."""
     names = paper.model_dump(mode="json", include={"datasets", "methods", "variants"})
     return {"spec": spec.model_dump(mode="json"), "names": names, "protocol": protocol}
+
+
+def reported(spec: ArtefactSpec, paper: ReportedPaper | None) -> dict[str, Any]:
+    """A table depends also on the numbers that the paper prints in its place."""
+    table = paper.regenerated(spec.name) if paper else None
+    return {"reported": table.model_dump(mode="json", include={"columns", "rows"})} if table else {}

@@ -139,6 +139,11 @@ class ReportedPaper(StrictModel):
         check_name(number, self.tables, "table", f"{_path(self.paper)}: derived")
         return self.tables[number]
 
+    def regenerated(self, name: str) -> ReportedTable | None:
+        """The table that ``name`` in ``config/papers/<paper>.yaml`` regenerates."""
+        tables = self.tables.values()
+        return next((table for table in tables if table.regenerated_by == name), None)
+
     def row(self, table: str, method: str) -> ReportedRow:
         """A row by its printed method; a MedhashError if there is none."""
         rows = self.table(table).by_method
@@ -164,6 +169,16 @@ def load_reported(folder: Path = REPORTED_FOLDER) -> dict[str, ReportedPaper]:
     return {path.stem: _load(path) for path in paths}
 
 
+def find_reported(paper: str, folder: Path = REPORTED_FOLDER) -> ReportedPaper | None:
+    """The reported values of one paper, or None where it has no file.
+
+    Raises:
+        MedhashError: the file is refused; names file, key and value.
+    """
+    path = folder / f"{paper}.yaml"
+    return _load(path) if path.is_file() else None
+
+
 def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
     """Every number of a paper's tables, row by row as printed."""
     return [
@@ -177,7 +192,7 @@ def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
 
 
 def reported_value(
-    paper: ReportedPaper, regenerated_by: str, row: str, column: tuple[str, int]
+    paper: ReportedPaper, regenerated_by: str, row: str, column: Column
 ) -> Decimal | None:
     """The number that a paper prints where a regenerated table has a cell.
 
@@ -185,16 +200,15 @@ def reported_value(
         paper: the reported values.
         regenerated_by: name of the table in ``config/papers/<paper>.yaml`` (``table3``).
         row: the method's title as printed (``HashNet+ACH``).
-        column: the dataset's title as printed, and the code length. A phantom's title is that of
-            no column, so nothing is reported beside a phantom.
+        column: the dataset as printed, and the code length.
 
     Returns:
         The number in the paper's unit, or None where the paper prints none.
     """
-    for table in paper.tables.values():
-        if table.regenerated_by == regenerated_by and row in table.by_method:
-            return table.by_method[row].numbers.get(Column(*column))
-    return None
+    table = paper.regenerated(regenerated_by)
+    if table is None or row not in table.by_method:
+        return None
+    return table.by_method[row].numbers.get(column)
 
 
 def _load(path: Path) -> ReportedPaper:

@@ -12,6 +12,7 @@ from typing import Any
 from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
+from medhash.configuration.reported import find_reported
 from medhash.files import sha256_of_value
 from medhash.provenance.code import fingerprint
 
@@ -66,18 +67,20 @@ class StepVersions:
         return _version(settings, "medhash.provenance.records")
 
     def table(self, stem: str) -> str:
-        """Version of a table."""
-        return self._artefact(stem, "medhash.analysis.tables")
+        """Version of a table; it prints the reported numbers beside its own."""
+        spec = self._configuration.artefacts[stem]
+        reported = dependencies.reported(spec, find_reported(spec.paper))
+        return _version(self._artefact(stem) | reported, "medhash.analysis.tables")
 
     def figure(self, stem: str) -> str:
         """Version of a figure."""
-        return self._artefact(stem, "medhash.analysis.figures")
+        return _version(self._artefact(stem), "medhash.analysis.figures")
 
-    def _artefact(self, stem: str, module: str) -> str:
+    def _artefact(self, stem: str) -> dict[str, Any]:
         spec = self._configuration.artefacts[stem]
         paper = self._configuration.papers[spec.paper]
         protocol = self._configuration.settings[spec.paper].evaluation.protocol
-        return _version(dependencies.artefact(spec, paper, protocol), module)
+        return dependencies.artefact(spec, paper, protocol)
 
     def _card(self, dataset: str) -> Any:
         return self._configuration.cards[dataset]
