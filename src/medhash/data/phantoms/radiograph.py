@@ -104,7 +104,7 @@ def _vessels(canvas: Canvas, chest: _Chest, rng: np.random.Generator) -> Plane:
             tree += branches(rng, root, angle, 0.24, 2)
     vessels = canvas.lines(((points, 0.022 * width) for points, width in tree), 0.03)
     coverage = np.maximum(vessels, 1.4 * np.maximum(*hila))
-    return 0.13 * coverage
+    return 0.10 * coverage
 
 
 def _bones(canvas: Canvas, chest: _Chest, patient: np.random.Generator) -> Plane:
@@ -166,10 +166,10 @@ def _covid(
         around = rng.uniform(-0.35, 0.85)
         x = lung.x + side * np.cos(around) * lung.rx * rng.uniform(0.55, 0.85)
         y = lung.y + np.sin(around) * lung.ry * rng.uniform(0.5, 0.8)
-        spots.append(Ellipse(x, y, rng.uniform(0.09, 0.16), rng.uniform(0.11, 0.20)))
+        spots.append(Ellipse(x, y, rng.uniform(0.11, 0.17), rng.uniform(0.13, 0.22)))
     coverage = _patches(canvas, spots, rng) * lungs
     grain = 1.0 + 0.25 * canvas.texture(rng, 18)
-    return coverage, coverage * grain * rng.uniform(0.20, 0.34)
+    return coverage, coverage * grain * rng.uniform(0.32, 0.50)
 
 
 def _focal(
@@ -179,9 +179,9 @@ def _focal(
     lung = chest.lungs[rng.integers(0, 2)]
     x = lung.x + lung.rx * rng.uniform(-0.25, 0.25)
     y = lung.y + lung.ry * rng.uniform(-0.55, 0.45)
-    spot = Ellipse(x, y, rng.uniform(0.17, 0.26), rng.uniform(0.15, 0.24), rng.uniform(-0.5, 0.5))
+    spot = Ellipse(x, y, rng.uniform(0.20, 0.28), rng.uniform(0.20, 0.30), rng.uniform(-0.5, 0.5))
     coverage = _patches(canvas, [spot], rng) * lungs
-    return coverage, coverage * rng.uniform(0.28, 0.46)
+    return coverage, coverage * rng.uniform(0.42, 0.60)
 
 
 def _perihilar(
@@ -194,7 +194,7 @@ def _perihilar(
     ]
     coverage = _patches(canvas, spots, rng) * lungs
     streaks = np.abs(canvas.texture(rng, 22)) * 0.8 + 0.35
-    return coverage, coverage * streaks * rng.uniform(0.20, 0.34)
+    return coverage, coverage * streaks * rng.uniform(0.32, 0.50)
 
 
 def _clear(
