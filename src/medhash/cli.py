@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
     from medhash.configuration.papers import ArtefactSpec
+    from medhash.retrieval.codes import Codes
 
 app = typer.Typer(
     help="Regenerates, number by number, papers on hashing for medical image retrieval.\n\n"
@@ -176,7 +177,9 @@ def train(
         pretrained=layout.pretrained(dataset, "classification"),
     )
     settings = configuration.settings_for(dataset)
-    train_cell(coordinates, settings, inputs, layout.cell(coordinates), device=device)
+    folder = layout.cell(coordinates)
+    score = _map_of if settings.evaluation.selection == "best-query-map" else None
+    train_cell(coordinates, settings, inputs, folder, device=device, score=score)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -412,6 +415,13 @@ def _card(configuration: Configuration, dataset: str) -> Any:
     from medhash.data.cards import find_card
 
     return find_card(configuration.cards, dataset)
+
+
+def _map_of(codes: Codes) -> float:
+    from medhash.retrieval.evaluation import evaluate as score_codes
+
+    score: float = score_codes(codes).metrics["map"]
+    return score
 
 
 def _cell(configuration: Configuration, text: str) -> Cell:
