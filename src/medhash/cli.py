@@ -176,7 +176,7 @@ def train(
         split=layout.split(dataset, configuration.split_seed(dataset)),
         pretrained=layout.pretrained(dataset, "classification"),
     )
-    settings = configuration.settings_for(dataset)
+    settings = configuration.settings_of(coordinates)
     folder = layout.cell(coordinates)
     score = _map_of if settings.evaluation.selection == "best-query-map" else None
     train_cell(coordinates, settings, inputs, folder, device=device, score=score)
@@ -195,7 +195,7 @@ def record(cell: CellName, scale: Scale = None, assignments: Assignments = None)
     write_record(
         configuration.layout,
         coordinates,
-        configuration.settings_for(coordinates.dataset),
+        configuration.settings_of(coordinates),
         scale=configuration.scale,
         method_title=configuration.paper_for(coordinates.dataset).method_title(coordinates.method),
     )

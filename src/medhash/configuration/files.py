@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
+from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.papers import Name, without_repeats
 from medhash.configuration.settings import Count, NaturalNumber, StrictModel
 
@@ -25,6 +26,7 @@ class GridSettings(StrictModel):
     methods: tuple[Name, ...] | None = None
     variants: tuple[Name, ...] | None = None
     bits: tuple[Count, ...] | None = None
+    ablations: tuple[Name, ...] | None = None
 
     @field_validator("*")
     @classmethod
@@ -67,6 +69,8 @@ class ConfigFile(StrictModel):
     variants: tuple[Name, ...] | None = Field(None, description="instead of the papers' lists")
     bits: tuple[Count, ...] | None = Field(None, description="instead of the papers' lists")
     seeds: tuple[NaturalNumber, ...] | None = Field(None, description="instead of the scale's")
+    explanation: ExplanationSettings = ExplanationSettings()
+    lesions: LesionSettings = LesionSettings()
     settings: dict[str, Any] = Field(
         default_factory=dict, description="overrides of the papers' and the scale's settings"
     )

@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 from medhash import methods
 from medhash.causal.variants import VARIANTS
+from medhash.configuration.ablations import base_variants, declare
+from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.configuration.grid import Cell
 from medhash.configuration.layers import Layer, Layers
@@ -58,6 +60,8 @@ class Configuration:
         archives: the first folder where archives are searched; downloads go there.
         download: whether archives that are not found are fetched.
         overrides: what the command line set.
+        explanation: which images a cell is explained on.
+        lesions: where the patches of lesion retrieval come from.
     """
 
     scale: str
@@ -69,6 +73,8 @@ class Configuration:
     archives: Path
     download: bool
     overrides: dict[str, Any]
+    explanation: ExplanationSettings
+    lesions: LesionSettings
 
     @property
     def layout(self) -> Layout:
@@ -100,6 +106,11 @@ class Configuration:
     def settings_for(self, dataset: str) -> Settings:
         """The settings of a dataset's images, backbone and cells."""
         return self.settings[self.paper_for(dataset).paper]
+
+    def settings_of(self, cell: Cell) -> Settings:
+        """The settings that a cell is trained with: its dataset's, and its ablation's if any."""
+        settings = self.settings_for(cell.dataset)
+        return self.paper_for(cell.dataset).settings_of(cell.variant, settings)
 
     def paper_for(self, dataset: str) -> Paper:
         """The paper whose settings and names a dataset's cells have."""
@@ -175,19 +186,25 @@ def load(
     overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
     restriction = Restriction(config, scale, cards)
     datasets = [name for paper in papers.values() for name in restriction.datasets(paper)]
+    settings = {
+        paper.paper: _settings((paper.settings, str(path)), *overriding)
+        for path, paper in papers.items()
+    }
     configuration = Configuration(
         scale=config.scale,
-        papers={paper.paper: restriction.paper(paper) for paper in papers.values()},
-        settings={
-            paper.paper: _settings((paper.settings, str(path)), *overriding)
-            for path, paper in papers.items()
+        papers={
+            name: restriction.paper(paper).merge_ablations(settings[name])
+            for name, paper in ((each.paper, each) for each in papers.values())
         },
+        settings=settings,
         cards=cards,
         datasets=tuple(dict.fromkeys(datasets)),
         phantoms=scale.phantoms,
         archives=config.archives,
         download=config.download,
         overrides=typed,
+        explanation=config.explanation,
+        lesions=config.lesions,
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     _check_one_settings_a_dataset(configuration)
@@ -231,7 +248,8 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
     for dataset in paper.datasets:
         check_name(dataset, cards, "dataset", f"{path}: datasets")
     for variant in paper.variants:
-        check_name(variant, VARIANTS, "variant", f"{path}: variants")
+        check_name(variant, base_variants(), "variant", f"{path}: variants")
+    declare(paper.ablations)
     for kind, specs in (("tables", paper.tables), ("figures", paper.figures)):
         for name, spec in specs.items():
             where = f"{path}: {kind}.{name}."
@@ -259,7 +277,7 @@ def _check_axes(
     origin: Origin,
     parents: tuple[str, ...] = (),
 ) -> None:
-    known = {"datasets": list(cards), "methods": methods.names(), "variants": list(VARIANTS)}
+    known = {"datasets": list(cards), "methods": methods.names(), "variants": base_variants()}
     for axis, names in known.items():
         for name in getattr(lists, axis) or ():
             key = (*parents, axis)

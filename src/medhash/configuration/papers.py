@@ -12,8 +12,21 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from medhash.configuration.ablations import (
+    Ablation,
+    AblationName,
+    ablated,
+    merged,
+    split_variant,
+)
 from medhash.configuration.grid import Cell
-from medhash.configuration.settings import Count, NaturalNumber, StrictModel
+from medhash.configuration.settings import (
+    Count,
+    NaturalNumber,
+    NetworkSettings,
+    Settings,
+    StrictModel,
+)
 
 PHANTOM_PREFIX = "phantom_"
 
@@ -110,17 +123,73 @@ class TableSpec(ArtefactSpec):
         return _with_only(self, needed, other)
 
 
+class SensitivityPanel(StrictModel):
+    """One parameter of a sensitivity figure.
+
+    Attributes:
+        title: name of the parameter.
+        points: label on the axis -> variant, mostly an ablation (``ach~window-6``).
+        legend: what stands behind labels that do not explain themselves.
+    """
+
+    title: str
+    points: dict[str, Name] = Field(min_length=1)
+    legend: str = ""
+
+    @field_validator("points", mode="before")
+    @classmethod
+    def _labels_are_text(cls, points: Any) -> Any:
+        return (
+            {str(label): v for label, v in points.items()} if isinstance(points, dict) else points
+        )
+
+
 class FigureSpec(ArtefactSpec):
     """A figure of a paper.
 
-    ``precision_at_k``: P@K against K (ACH Fig. 7); ``precision_recall``: ACH Fig. 8.
+    ``precision_at_k``: P@K against K (ACH Fig. 7); ``precision_recall``: ACH Fig. 8;
+    ``retrieved``: queries and their first results (Fig. 9); ``sensitivity``: mAP against
+    settings (Fig. 10); ``salient_maps``: Fig. 11(a); ``tsne``: Fig. 11(b); ``lesions``: Fig. 12.
+
+    Attributes:
+        kind: what is drawn.
+        panels: of a sensitivity figure.
+        examples: query images that a picture shows of each dataset.
     """
 
-    kind: Literal["precision_at_k", "precision_recall"]
+    kind: Literal[
+        "precision_at_k",
+        "precision_recall",
+        "retrieved",
+        "sensitivity",
+        "salient_maps",
+        "tsne",
+        "lesions",
+    ]
+    panels: tuple[SensitivityPanel, ...] = ()
+    examples: Count = 3
 
     @model_validator(mode="after")
     def _has_its_axis(self) -> Self:
+        if bool(self.panels) != (self.kind == "sensitivity"):
+            raise ValueError("'panels' belongs to the kind sensitivity, and to no other")
         return _with_only(self, "variants", "compare")
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it shows images or features of single cells: those of the first seed."""
+        return self.kind in ("retrieved", "salient_maps", "tsne", "lesions")
+
+    @property
+    def trained_variants(self) -> tuple[str, ...]:
+        """The listed variants and those of the panels' points."""
+        points = (variant for panel in self.panels for variant in panel.points.values())
+        return tuple(dict.fromkeys((*self.variants, *points)))
+
+    def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
+        """The cells that it is made of; a picture needs one seed."""
+        own = self.seeds[:1] if self.is_picture else self.seeds
+        return super().cells(own if seeds is None else seeds)
 
 
 Artefact = TypeVar("Artefact", bound=ArtefactSpec)
@@ -136,6 +205,7 @@ class Paper(StrictModel):
         methods: method -> its title as printed.
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.configuration.settings.Settings` tree.
+        ablations: name -> what it changes; sizes in patches of the paper's own images.
         tables: name -> table.
         figures: name -> figure.
     """
@@ -146,8 +216,18 @@ class Paper(StrictModel):
     methods: dict[Name, MethodTitle]
     variants: dict[Name, str]
     settings: dict[str, Any] = Field(default_factory=dict)
+    ablations: dict[AblationName, Ablation] = Field(default_factory=dict)
     tables: dict[FileName, TableSpec] = Field(default_factory=dict)
     figures: dict[FileName, FigureSpec] = Field(default_factory=dict)
+
+    def settings_of(self, variant: str, settings: Settings) -> Settings:
+        """A variant's settings: those of the run, or what its ablation makes of them."""
+        return ablated(settings, variant, self.ablations, self._grid)
+
+    def merge_ablations(self, settings: Settings) -> Paper:
+        """The paper with one variant for all ablations that come to the same settings."""
+        figures = {name: self._merged(figure, settings) for name, figure in self.figures.items()}
+        return self.model_copy(update={"figures": figures})
 
     def dataset_title(self, dataset: str) -> str:
         """The dataset as printed; a phantom says that it is one."""
@@ -158,8 +238,26 @@ class Paper(StrictModel):
     def method_title(self, method: str, variant: str = "none") -> str:
         """A row's name as printed (``HashNet+ACH``); a method of the user's keeps its own name."""
         title = self.methods[method].title if method in self.methods else method
-        suffix = self.variants.get(variant, f"+{variant.upper()}")
-        return title + suffix
+        base, ablation = split_variant(variant)
+        suffix = self.variants.get(base, f"+{base.upper()}")
+        return f"{title}{suffix} ({ablation})" if ablation else title + suffix
+
+    @property
+    def _grid(self) -> int:
+        """Patches along one side of the paper's own images."""
+        return NetworkSettings.model_validate(self.settings.get("network", {})).grid
+
+    def _merged(self, figure: FigureSpec, settings: Settings) -> FigureSpec:
+        def merge(variant: str) -> str:
+            return merged(variant, settings, self.ablations, self._grid)
+
+        panels = [
+            panel.model_copy(
+                update={"points": {label: merge(v) for label, v in panel.points.items()}}
+            )
+            for panel in figure.panels
+        ]
+        return figure.model_copy(update={"panels": tuple(panels)})
 
 
 def _with_only(spec: Artefact, needed: str, other: str) -> Artefact:

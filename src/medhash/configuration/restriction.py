@@ -6,8 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from medhash.configuration.ablations import split_variant
 from medhash.configuration.files import ConfigFile, ScaleFile
-from medhash.configuration.papers import PHANTOM_PREFIX, ArtefactSpec, Paper
+from medhash.configuration.papers import (
+    PHANTOM_PREFIX,
+    ArtefactSpec,
+    FigureSpec,
+    Paper,
+    SensitivityPanel,
+)
 from medhash.data.cards import DatasetCard
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -58,7 +65,22 @@ class Restriction:
             "available": tuple(filter(self._is_run, datasets)) if runs else (),
             "seeds": self.config.seeds or self.scale.seeds,
         }
+        if isinstance(spec, FigureSpec):
+            update["panels"] = self._panels(spec, update.get("variants", ()))
         return spec.model_copy(update=update)
+
+    def _panels(self, figure: FigureSpec, variants: Sequence[str]) -> tuple[SensitivityPanel, ...]:
+        """The panels with the points of these variants, without the ablations that are thinned."""
+        kept = self.scale.grid.ablations
+        panels = []
+        for panel in figure.panels:
+            points = {}
+            for label, variant in panel.points.items():
+                base, ablation = split_variant(variant)
+                if base in variants and (not ablation or kept is None or ablation in kept):
+                    points[label] = variant
+            panels.append(panel.model_copy(update={"points": points}))
+        return tuple(panels)
 
     def _chosen(
         self,

@@ -58,7 +58,7 @@ class StepVersions:
 
     def train(self, cell: Cell) -> str:
         """Version of the training of a cell: of other methods' files it knows nothing."""
-        settings = relevant_settings.training(self._configuration.settings_for(cell.dataset), cell)
+        settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         return _version(settings, "medhash.training.cells", f"medhash.methods.{cell.method}")
 
     def record(self, cell: Cell) -> str:
