@@ -194,11 +194,25 @@ def test_a_setting_that_a_paper_must_give_is_missed(config_path):
         load(config_path, {"scale": "paper"})
 
 
-@pytest.mark.parametrize("text", ["a: [", "just text", "bits: [8]\nbits: [16]", "- 1"])
-def test_a_file_that_is_no_mapping_is_refused(config_path, text):
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a: [", "not valid YAML"),
+        ("just text", "expected keys and values, found str"),
+        ("- 1", "expected keys and values, found list"),
+        ("scale: demo\nscale: small", "the key 'scale' occurs twice"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_refused(config_path, text, message):
     config_path.write_text(text)
-    with pytest.raises(MedhashError, match=r"^config/config\.yaml: "):
+    with pytest.raises(MedhashError, match=rf"^config/config\.yaml: (?s:.*){message}"):
         load(config_path)
+
+
+def test_a_bad_value_is_blamed_on_the_file_that_set_it(config_path):
+    edit(config_path, settings={"hashing": {"epochs": -1}})
+    with pytest.raises(MedhashError, match=r"^config/config\.yaml: settings\.hashing\.epochs: -1"):
+        load(config_path, {"settings": {"hashing": {"batch_size": 8}}})
 
 
 def test_without_the_file_the_message_says_where_to_go(config_path):

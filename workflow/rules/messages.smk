@@ -1,5 +1,4 @@
-# What is said before the first job and after the last one.
-from medhash.configuration.results import results_text
+# What is said before the first job, and at the end of a run that failed.
 from medhash.data.archives import missing_report
 
 
@@ -20,10 +19,6 @@ onstart:
         )
     if report:
         logger.warning(f"{report}\n\nThey are downloaded now.")
-
-
-onsuccess:
-    logger.info(results_text(configuration))
 
 
 onerror:

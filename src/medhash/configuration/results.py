@@ -20,7 +20,9 @@ def results_text(configuration: Configuration) -> str:
         for spec in configuration.figures.values()
     }
     leakage = {
-        layout.leakage(name, configuration.split_seed(name)).with_suffix(".md"): name
+        layout.leakage(name, configuration.split_seed(name)).with_suffix(
+            ".md"
+        ): configuration.cards[name].title
         for name in configuration.datasets
     }
     groups = {"Tables": tables, "Figures": figures, "Leakage": leakage}
