@@ -43,6 +43,7 @@ include: "workflow/rules/messages.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/cells.smk"
+include: "workflow/rules/explanation.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

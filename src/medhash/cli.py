@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.papers import ArtefactSpec
     from medhash.retrieval.codes import Codes
+    from medhash.training.cells import CellInputs
 
 app = typer.Typer(
     help="Regenerates, number by number, papers on hashing for medical image retrieval.\n\n"
@@ -168,14 +169,10 @@ def train(
     """
     configuration = _configuration(scale, assignments)
     coordinates = _cell(configuration, cell)
-    layout, dataset = configuration.layout, coordinates.dataset
-    from medhash.training.cells import CellInputs, train_cell
+    layout = configuration.layout
+    from medhash.training.cells import train_cell
 
-    inputs = CellInputs(
-        data_folder=layout.data(dataset),
-        split=layout.split(dataset, configuration.split_seed(dataset)),
-        pretrained=layout.pretrained(dataset, "classification"),
-    )
+    inputs = _cell_inputs(configuration, coordinates)
     settings = configuration.settings_of(coordinates)
     folder = layout.cell(coordinates)
     score = _map_of if settings.evaluation.selection == "best-query-map" else None
@@ -198,6 +195,28 @@ def record(cell: CellName, scale: Scale = None, assignments: Assignments = None)
         configuration.settings_of(coordinates),
         scale=configuration.scale,
         method_title=configuration.paper_for(coordinates.dataset).method_title(coordinates.method),
+    )
+
+
+@app.command(rich_help_panel=STEPS)
+def explain(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Write where a trained cell looks, what it takes for lesions, and its features.
+
+    Writes results/<scale>/cells/<cell>/explanation.npz.
+    """
+    configuration = _configuration(scale, assignments)
+    coordinates = _cell(configuration, cell)
+    from medhash.training.explanation import explain_cell
+
+    explain_cell(
+        coordinates,
+        configuration.settings_of(coordinates),
+        configuration.explanation,
+        _cell_inputs(configuration, coordinates),
+        configuration.layout.cell(coordinates),
+        device=device,
     )
 
 
@@ -436,6 +455,17 @@ def _cell(configuration: Configuration, text: str) -> Cell:
     check_name(cell.method, methods.names(), "method", f"cell {text}")
     check_name(cell.variant, VARIANTS, "variant", f"cell {text}")
     return cell
+
+
+def _cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
+    from medhash.training.cells import CellInputs
+
+    layout, dataset = configuration.layout, cell.dataset
+    return CellInputs(
+        data_folder=layout.data(dataset),
+        split=configuration.split_of(cell),
+        pretrained=layout.pretrained(dataset, "classification"),
+    )
 
 
 def _artefact(specs: dict[str, Any], name: str, what: str) -> Any:

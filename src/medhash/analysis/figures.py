@@ -6,9 +6,7 @@ Matplotlib and seaborn are imported on the first drawing only: a table needs nei
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from io import BytesIO
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +15,10 @@ import pandas as pd
 
 from medhash.analysis.context import NOT_RUN, Context, bits_label, select
 from medhash.analysis.curves import curve_points
+from medhash.analysis.drawing import say_not_run, titled_figure, write_figure
 from medhash.analysis.records import Record
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.papers import FigureSpec
-from medhash.files import write_text, written_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,34 +28,10 @@ if TYPE_CHECKING:
 PANEL_SIZE = (3.9, 3.0)
 """Width and height of one panel in inches."""
 
-PNG_DOTS_PER_INCH = 200
-
 _MARKERS = "os^DvPX*<>"
 _BASELINE_STYLE = "--"
 _OTHER_STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (7, 1, 1, 1, 1, 1)), (0, (1, 3)))
-# No date, no version: the same records give the same bytes.
-_METADATA: dict[str, dict[str, None]] = {
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "png": {"Software": None},
-}
-_STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 8,
-    "axes.titlesize": 9,
-    "axes.labelsize": 8.5,
-    "axes.edgecolor": "0.3",
-    "grid.color": "0.9",
-    "grid.linewidth": 0.6,
-    "lines.linewidth": 1.3,
-    "lines.markersize": 3.6,
-    "legend.frameon": False,
-    "legend.handlelength": 3.2,
-    "xtick.bottom": True,
-    "ytick.left": True,
-    "pdf.fonttype": 42,
-}
 _LEGEND_WIDTH = 1.3
-_CHARACTERS_PER_INCH = 14
 
 
 def make_figure(
@@ -83,15 +57,7 @@ def make_figure(
     chosen = select(spec, records, context)
     points = curve_points(spec, chosen, context)
     titles = (context.heading(spec), context.details(spec, chosen))
-    pictures = _pictures(spec, points, context, titles)
-    paths = []
-    for suffix, content in pictures.items():
-        paths.append(output_stem.with_name(f"{output_stem.name}.{suffix}"))
-        with written_whole(paths[-1]) as temporary:
-            temporary.write_bytes(content)
-    paths.append(output_stem.with_name(f"{output_stem.name}.csv"))
-    write_text(paths[-1], points.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
-    return paths
+    return write_figure(lambda: draw(spec, points, context, titles), points, output_stem)
 
 
 def draw(spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
@@ -103,15 +69,9 @@ def draw(spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Seque
         context: names.
         titles: lines above the panels; long ones are wrapped.
     """
-    from matplotlib.figure import Figure
-
     rows, columns = len(spec.bits), len(spec.datasets)
     width, height = PANEL_SIZE
-    figure_width = columns * width + _LEGEND_WIDTH
-    characters = int(figure_width * _CHARACTERS_PER_INCH)
-    lines = [line for part in titles for line in textwrap.wrap(part, characters)]
-    figure = Figure(figsize=(figure_width, rows * height + 0.17 * len(lines)), layout="constrained")
-    figure.suptitle("\n".join(lines), fontsize=8.5, x=0.01, horizontalalignment="left")
+    figure = titled_figure(columns * width + _LEGEND_WIDTH, rows * height, titles)
     styles = _Styles(spec.methods, spec.trained_variants)
     panels = figure.subplots(rows, columns, squeeze=False)
     for bits, row in zip(spec.bits, panels, strict=True):
@@ -124,33 +84,6 @@ def draw(spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Seque
         if text.get_text() in _Styles.HEADINGS:
             text.set_fontweight("bold")
     return figure
-
-
-@contextmanager
-def house_style() -> Iterator[None]:
-    """Draw and save with medhash's own settings, whatever the user's matplotlibrc says."""
-    import matplotlib as mpl
-    import seaborn as sns
-
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(sns.axes_style("whitegrid"))
-        mpl.rcParams.update(_STYLE)
-        yield
-
-
-def _pictures(
-    spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
-) -> dict[str, bytes]:
-    """The figure's bytes by suffix."""
-    contents = {}
-    with house_style():
-        figure = draw(spec, points, context, titles)
-        for suffix, metadata in _METADATA.items():
-            stream = BytesIO()
-            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-            contents[suffix] = stream.getvalue()
-    return contents
 
 
 class _Styles:
@@ -200,7 +133,7 @@ def _draw_panel(axes: Axes, points: pd.DataFrame, kind: str, styles: _Styles) ->
     ran = points[points["status"] == "ran"]
     missing = points[points["status"] == NOT_RUN]
     if ran.empty:
-        _say_not_run(axes, missing["note"].iloc[0])
+        say_not_run(axes, missing["note"].iloc[0])
         return
     _label_axes(axes, kind)
     x_name = "k" if kind == "precision_at_k" else "recall"
@@ -241,13 +174,6 @@ def _scale_cutoffs(axes: Axes, cutoffs: pd.Series) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
         axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _say_not_run(axes: Axes, reason: str) -> None:
-    text = f"{NOT_RUN}\n{textwrap.fill(f'({reason})', 40)}"
-    axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
-    axes.grid(visible=False)
-    axes.set(xticks=[], yticks=[])
 
 
 def _list_missing(axes: Axes, rows: Iterable[str]) -> None:

@@ -52,6 +52,10 @@ class Layout:
         """What a cell was trained from and with (JSON)."""
         return self.cell(cell) / "training.json"
 
+    def explanation(self, cell: Cell | str) -> Path:
+        """Where a cell looks, what it takes for lesions, and its features (arrays)."""
+        return self.cell(cell) / "explanation.npz"
+
     def record(self, cell: Cell | str) -> Path:
         """A cell's numbers and their provenance (JSON)."""
         return self.cell(cell) / "record.json"

@@ -61,6 +61,13 @@ class StepVersions:
         settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         return _version(settings, "medhash.training.cells", f"medhash.methods.{cell.method}")
 
+    def explain(self, cell: Cell) -> str:
+        """Version of the explanation of a cell; its training is an input."""
+        settings = self._configuration.settings_of(cell).lcr.model_dump(mode="json")
+        chosen = self._configuration.explanation.model_dump(mode="json")
+        modules = "medhash.training.explanation", f"medhash.methods.{cell.method}"
+        return _version({"lcr": settings, "images": chosen}, *modules)
+
     def record(self, cell: Cell) -> str:
         """Version of the scoring of a cell."""
         settings = relevant_settings.recording(self._configuration.settings_for(cell.dataset))
