@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.grid import Cell
-from medhash.configuration.loading import check_method_settings, load
+from medhash.configuration.loading import check_experiments, check_method_settings, load
 from medhash.errors import MedhashError
 from medhash.provenance.steps import StepVersions
 
@@ -15,6 +15,7 @@ try:
     configuration = load(overrides=config)
     if workflow.is_main_process:
         check_method_settings(configuration)
+        check_experiments(configuration)
 except MedhashError as error:
     sys.exit(f"medhash: {error}")
 
@@ -44,6 +45,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/explanation.smk"
+include: "workflow/rules/speed.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

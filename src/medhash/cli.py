@@ -78,10 +78,12 @@ def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
     folder = configuration.layout.data(dataset)
     image_size = configuration.settings_for(dataset).network.image_size
     if card.synthetic:
+        from medhash.data.confounded import confounding_of
         from medhash.data.phantoms import generate
 
         phantoms = configuration.required_phantoms()
-        generate(card, folder, image_size, phantoms.images, phantoms.seed)
+        confounding = confounding_of(dataset)
+        generate(card, folder, image_size, phantoms.images, phantoms.seed, confounding)
     else:
         from medhash.data.preparation import prepare as prepare_dataset
 
@@ -221,21 +223,51 @@ def explain(
 
 
 @app.command(rich_help_panel=STEPS)
+def fps(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Measure how fast a cell answers queries; run it alone on the machine.
+
+    Writes results/<scale>/cells/<cell>/speed.json.
+    """
+    configuration = _configuration(scale, assignments)
+    coordinates = _cell(configuration, cell)
+    layout, dataset = configuration.layout, coordinates.dataset
+    from medhash.training.speed import measure_speed
+
+    measure_speed(
+        coordinates,
+        configuration.settings_for(dataset),
+        layout.data(dataset),
+        layout.split(dataset, configuration.split_seed(dataset)),
+        layout.cell(coordinates),
+        scale=configuration.scale,
+        device=device,
+    )
+
+
+@app.command(rich_help_panel=STEPS)
 def table(
     name: Annotated[str, typer.Argument(help="Such as ach_table3.")],
     scale: Scale = None,
     assignments: Assignments = None,
 ) -> None:
-    """Make a table from the records that are there.
+    """Make a table from the records (for speed: the measurements) that are there.
 
     Writes results/<scale>/tables/<name>.csv, .md and .tex.
     """
-    from medhash.analysis.tables import make_table
+    from medhash.analysis.speed_table import load_measurements
+    from medhash.analysis.tables import make_speed_table, make_table
 
     configuration = _configuration(scale, assignments)
     spec = _artefact(configuration.tables, name, "table")
+    stem = configuration.layout.table(spec.paper, spec.name)
+    if spec.kind == "fps":
+        context, paths = _context(configuration, spec), configuration.inputs_of(spec)
+        make_speed_table(spec, load_measurements(paths), context, stem)
+        return
     records, context = _records(configuration, spec)
-    make_table(spec, records, context, configuration.layout.table(spec.paper, spec.name))
+    make_table(spec, records, context, stem)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -379,10 +411,11 @@ def reported(
 @config_app.command("check")
 def config_check(scale: Scale = None, assignments: Assignments = None) -> None:
     """Validate the configuration, the methods' hyperparameters too."""
-    from medhash.configuration.loading import check_method_settings
+    from medhash.configuration.loading import check_experiments, check_method_settings
 
     configuration = _configuration(scale, assignments)
     check_method_settings(configuration)
+    check_experiments(configuration)
     counts = f"{len(configuration.tables)} tables, {len(configuration.figures)} figures"
     typer.echo(
         f"The configuration is valid: scale {configuration.scale}, {counts}, "
@@ -431,9 +464,7 @@ def _configuration(scale: str | None, assignments: list[str] | None) -> Configur
 
 
 def _card(configuration: Configuration, dataset: str) -> Any:
-    from medhash.data.cards import find_card
-
-    return find_card(configuration.cards, dataset)
+    return configuration.card(dataset)
 
 
 def _map_of(codes: Codes) -> float:
@@ -449,9 +480,13 @@ def _cell(configuration: Configuration, text: str) -> Cell:
     from medhash.causal.variants import VARIANTS
     from medhash.configuration.grid import Cell
     from medhash.configuration.validation import check_name
+    from medhash.data.confounded import SEPARATOR
 
     cell = Cell.parse(text)
-    check_name(cell.dataset, configuration.cards, "dataset", f"cell {text}")
+    if SEPARATOR in cell.dataset:
+        configuration.card(cell.dataset)
+    else:
+        check_name(cell.dataset, configuration.cards, "dataset", f"cell {text}")
     check_name(cell.method, methods.names(), "method", f"cell {text}")
     check_name(cell.variant, VARIANTS, "variant", f"cell {text}")
     return cell
@@ -477,20 +512,23 @@ def _artefact(specs: dict[str, Any], name: str, what: str) -> Any:
 
 def _records(configuration: Configuration, spec: ArtefactSpec) -> Any:
     """The records of a table's cells that are there, and what it has to know beside them."""
-    from medhash.analysis.context import Context
     from medhash.analysis.records import load_records
-    from medhash.configuration.reported import find_reported
 
     paths = [configuration.layout.record(cell) for cell in spec.cells()]
     records = load_records(path for path in paths if path.is_file())
-    protocol = configuration.settings[spec.paper].evaluation.protocol
-    context = Context(
+    return records, _context(configuration, spec)
+
+
+def _context(configuration: Configuration, spec: ArtefactSpec) -> Any:
+    from medhash.analysis.context import Context
+    from medhash.configuration.reported import find_reported
+
+    return Context(
         configuration.papers[spec.paper],
         configuration.scale,
-        protocol,
+        configuration.settings[spec.paper].evaluation.protocol,
         reported=find_reported(spec.paper),
     )
-    return records, context
 
 
 def _lines_of_queries(metrics: dict[str, Any]) -> str:

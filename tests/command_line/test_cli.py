@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medhash import cli
+from medhash.configuration.loading import load
 from medhash.retrieval.evaluation import evaluate_file
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -50,7 +51,7 @@ def output(*arguments):
 
 
 COMMANDS = [
-    *("prepare", "split", "leakage", "pretrain", "train", "record", "table", "figure"),
+    *("prepare", "split", "leakage", "pretrain", "train", "record", "fps", "table", "figure"),
     *("evaluate", "archives", "cells", "show", "config"),
 ]
 
@@ -139,7 +140,8 @@ def test_cells_are_those_of_the_grid():
     options = ["--scale", "demo", "--set", "methods=[csq]", "--set", "bits=[8]"]
     lines = output("cells", *options, "--set", "datasets=[covid_ct]").split()
     variants = ("none", "dbw", "lcr", "ach")
-    assert lines == [f"phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
+    assert lines[:4] == [f"phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
+    assert all(line.startswith("phantom_covid_ct~window-") for line in lines[4:])
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,9 @@ def test_unknown_names_are_refused_with_the_nearest(arguments, message):
 
 def test_config_check_counts_what_would_run():
     text = output("config", "check", "--scale", "demo")
-    assert text == "The configuration is valid: scale demo, 2 tables, 2 figures, 48 cells.\n"
+    demo = load(overrides={"scale": "demo"})
+    counts = f"{len(demo.tables)} tables, {len(demo.figures)} figures, {len(demo.cells)} cells"
+    assert text == f"The configuration is valid: scale demo, {counts}.\n"
 
 
 def test_config_show_is_what_the_run_uses():
@@ -177,7 +181,7 @@ def test_archives_are_listed_found_or_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
     text = output("archives", "--set", f"archives={tmp_path}", "--set", "datasets=[covid_ct]")
     assert "missing archives" in text
-    assert "waiting  ach_table3, ach_table4, ach_fig7, ach_fig8" in text
+    assert "waiting  ach_table3, ach_table4, ach_table8, ach_fig7, ach_fig8" in text
     assert "generated" in output("archives", "--scale", "demo")
 
 

@@ -271,7 +271,8 @@ def test_the_users_datasets_restrict_but_keep_the_columns(config_path, name):
 
 def test_a_scale_restricts_datasets_unless_the_user_names_them(config_path):
     small = load(config_path, {"scale": "small"})
-    assert {cell.dataset for cell in small.cells} == {"covid_ct"}
+    compared = small.tables["ach_table3"].cells()
+    assert {cell.dataset for cell in compared} == {"covid_ct"}
     assert small.datasets == ("covid_ct", "brain_tumor_mri")
     asked = load(config_path, {"scale": "small", "datasets": ["covid_radiograph"]})
     assert {cell.dataset for cell in asked.cells} == {"covid_radiograph"}
@@ -336,7 +337,8 @@ def test_every_cell_uses_its_datasets_one_split(config_path):
     tree["covid_ct"]["split"]["seed"] = 5
     cards.write_text(yaml.safe_dump(tree))
     configuration = load(config_path, {"scale": "small", "seeds": [0, 1]})
-    splits = {configuration.split_of(cell).as_posix() for cell in configuration.cells}
+    cells = configuration.tables["ach_table3"].cells()
+    splits = {configuration.split_of(cell).as_posix() for cell in cells}
     assert splits == {"results/small/splits/covid_ct/5.csv"}
 
 

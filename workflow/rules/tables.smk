@@ -1,11 +1,9 @@
-# Tables from records.
+# Tables from records, or from measurements of speed.
 
 
 rule table:
     input:
-        lambda wildcards: map(
-            layout.record, configuration.tables[wildcards.stem].cells()
-        ),
+        lambda wildcards: configuration.inputs_of(configuration.tables[wildcards.stem]),
     output:
         multiext(f"{layout.root}/tables/{{stem}}", ".csv", ".md", ".tex"),
     log:

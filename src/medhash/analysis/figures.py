@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from medhash.analysis.confounding import confounding_points, details
+from medhash.analysis.confounding_figure import draw_confounding
 from medhash.analysis.context import NOT_RUN, Context, bits_label, select
 from medhash.analysis.curves import curve_points
 from medhash.analysis.drawing import say_not_run, titled_figure, write_figure
@@ -55,6 +57,8 @@ def make_figure(
         MedhashError: a record of another scale or protocol. Nothing is written then.
     """
     chosen = select(spec, records, context)
+    if spec.kind == "confounding":
+        return _make_confounding(spec, chosen, context, output_stem)
     points = curve_points(spec, chosen, context)
     titles = (context.heading(spec), context.details(spec, chosen))
     return write_figure(lambda: draw(spec, points, context, titles), points, output_stem)
@@ -84,6 +88,16 @@ def draw(spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Seque
         if text.get_text() in _Styles.HEADINGS:
             text.set_fontweight("bold")
     return figure
+
+
+def _make_confounding(
+    spec: FigureSpec, records: Sequence[Record], context: Context, output_stem: Path
+) -> list[Path]:
+    points = confounding_points(spec, records, context)
+    titles = (context.heading(spec), details(spec, records, context))
+    return write_figure(
+        lambda: draw_confounding(spec, points, context, titles), points, output_stem
+    )
 
 
 class _Styles:

@@ -71,6 +71,7 @@ class PrintedTable:
         groups: the columns: a heading over the sub-headings below it.
         blocks: rows that belong together, one block a baseline; ruled off from each other.
         notes: sentences below the table.
+        corner: heading of the rows' labels.
         comparison: a second table below the notes, in Markdown only: too wide for a page.
     """
 
@@ -79,6 +80,7 @@ class PrintedTable:
     blocks: tuple[tuple[PrintedRow, ...], ...]
     notes: tuple[str, ...]
     comparison: PrintedTable | None = None
+    corner: str = "Method"
 
 
 def markdown(table: PrintedTable) -> str:
@@ -94,7 +96,7 @@ def markdown(table: PrintedTable) -> str:
     ]
     grid = tabulate(
         rows,
-        headers=["Method", *map(_markdown_text, headings)],
+        headers=[table.corner, *map(_markdown_text, headings)],
         tablefmt="pipe",
         colalign=["left", *["center"] * len(headings)],
         disable_numparse=True,
@@ -127,7 +129,7 @@ def latex(table: PrintedTable, label: str) -> str:
         r"\setlength{\tabcolsep}{3pt}",
         rf"\begin{{tabular}}{{l{'c' * columns}}}",
         r"\toprule",
-        *_latex_head(table.groups),
+        *_latex_head(table.corner, table.groups),
         r"\midrule",
         body,
         r"\bottomrule",
@@ -143,7 +145,7 @@ def latex_text(text: str) -> str:
     return "".join(_LATEX_CHARACTERS.get(character, character) for character in text)
 
 
-def _latex_head(groups: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
+def _latex_head(corner: str, groups: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
     tops, rules, start = [""], [], 2
     for heading, names in groups:
         end = start + len(names) - 1
@@ -152,7 +154,7 @@ def _latex_head(groups: Sequence[tuple[str, tuple[str, ...]]]) -> list[str]:
         start = end + 1
     names_below = [latex_text(name) for _, names in groups for name in names]
     top = " & ".join(tops).lstrip()
-    return [rf"{top} \\", " ".join(rules), rf"{' & '.join(['Method', *names_below])} \\"]
+    return [rf"{top} \\", " ".join(rules), rf"{' & '.join([latex_text(corner), *names_below])} \\"]
 
 
 def _latex_row(row: PrintedRow) -> str:

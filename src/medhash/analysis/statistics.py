@@ -13,6 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import rankdata, wilcoxon
+from scipy.stats import t as student_t
 
 from medhash.errors import MedhashError
 
@@ -161,6 +162,23 @@ def mean_and_deviation(values: Sequence[float] | NDArray[np.float64]) -> tuple[f
         raise MedhashError("a mean over seeds needs at least one value")
     deviation = float(numbers.std(ddof=1)) if numbers.size > 1 else None
     return float(numbers.mean()), deviation
+
+
+def mean_and_half_width(
+    values: Sequence[float] | NDArray[np.float64], confidence: float = 0.95
+) -> tuple[float, float | None]:
+    """Mean over seeds and half the width of its two-sided interval (Student's t).
+
+    One value has no interval: ``None``.
+
+    Raises:
+        MedhashError: no value was given.
+    """
+    mean, deviation = mean_and_deviation(values)
+    if deviation is None:
+        return mean, None
+    quantile = float(student_t.ppf((1 + confidence) / 2, len(values) - 1))
+    return mean, quantile * deviation / float(np.sqrt(len(values)))
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:

@@ -11,17 +11,23 @@ from pathlib import Path
 
 import pandas as pd
 
+from medhash.analysis.confounding_table import confounding_table
 from medhash.analysis.context import Context, select
 from medhash.analysis.map_table import map_table
 from medhash.analysis.records import Record
 from medhash.analysis.rendering import PrintedTable, latex, markdown
+from medhash.analysis.speed_table import Measurement, speed_table
 from medhash.analysis.wilcoxon_table import wilcoxon_table
 from medhash.configuration.papers import TableSpec
 from medhash.files import write_text
 
 TableBuilder = Callable[[TableSpec, Sequence[Record], Context], tuple[pd.DataFrame, PrintedTable]]
 
-BUILDERS: dict[str, TableBuilder] = {"map": map_table, "wilcoxon": wilcoxon_table}
+BUILDERS: dict[str, TableBuilder] = {
+    "map": map_table,
+    "wilcoxon": wilcoxon_table,
+    "confounding": confounding_table,
+}
 """Kind of table -> what builds its CSV (all values text) and its printed form."""
 
 
@@ -44,6 +50,19 @@ def make_table(
             differ. Nothing is written then.
     """
     frame, printed = BUILDERS[spec.kind](spec, select(spec, records, context), context)
+    return _write(frame, printed, spec, output_stem)
+
+
+def make_speed_table(
+    spec: TableSpec, measurements: Sequence[Measurement], context: Context, output_stem: Path
+) -> list[Path]:
+    """The same for kind ``fps``, which is made from measurements instead of records."""
+    return _write(*speed_table(spec, measurements, context), spec, output_stem)
+
+
+def _write(
+    frame: pd.DataFrame, printed: PrintedTable, spec: TableSpec, output_stem: Path
+) -> list[Path]:
     texts = {
         ".csv": frame.to_csv(index=False, lineterminator="\n"),
         ".md": markdown(printed),

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.papers import Name, without_repeats
-from medhash.configuration.settings import Count, NaturalNumber, StrictModel
+from medhash.configuration.settings import Count, Fraction, NaturalNumber, StrictModel
 
 
 class PhantomSettings(StrictModel):
@@ -34,12 +34,24 @@ class GridSettings(StrictModel):
         return without_repeats(values)
 
 
+class ArtefactGrid(GridSettings):
+    """Which part of one table or figure a scale runs, beside what it runs of all."""
+
+    strengths: tuple[Fraction, ...] | None = None
+    seeds: tuple[NaturalNumber, ...] | None = Field(
+        None, min_length=1, description="instead of the scale's"
+    )
+
+
 class ScaleFile(StrictModel):
     """``config/scales/<scale>.yaml``: how much compute."""
 
     title: str = Field(description="what the scale is for, in a few words")
     phantoms: PhantomSettings | None = None
     grid: GridSettings = GridSettings()
+    artefacts: dict[Name, ArtefactGrid] = Field(
+        default_factory=dict, description="table or figure (ach_table3) -> which part of it"
+    )
     seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1, description="of every cell")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="overrides of the papers' settings"

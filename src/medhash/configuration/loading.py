@@ -38,6 +38,7 @@ from medhash.configuration.validation import (
 )
 from medhash.data.archives import archive_folders
 from medhash.data.cards import DatasetCard, load_cards
+from medhash.data.confounded import check_confounders, resolve_card
 from medhash.errors import MedhashError
 
 CONFIG_PATH = Path("config/config.yaml")
@@ -103,6 +104,16 @@ class Configuration:
         """Every cell that a table or figure of this run needs, once, in their order."""
         return list(dict.fromkeys(c for spec in self.artefacts.values() for c in spec.cells()))
 
+    def card(self, dataset: str) -> DatasetCard:
+        """A dataset's card, also of a confounded phantom; a MedhashError if there is none."""
+        return resolve_card(self.cards, dataset)
+
+    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
+        """The files of cells that a table or figure is made from."""
+        measured = isinstance(spec, TableSpec) and spec.kind == "fps"
+        file = self.layout.speed if measured else self.layout.record
+        return [file(cell) for cell in spec.cells()]
+
     def settings_for(self, dataset: str) -> Settings:
         """The settings of a dataset's images, backbone and cells."""
         return self.settings[self.paper_for(dataset).paper]
@@ -135,7 +146,7 @@ class Configuration:
         One split serves all seeds of a cell, because the backbone is pretrained on its training
         images: under a second split some of those would be queries.
         """
-        return self.cards[dataset].split.seed or 0
+        return self.card(dataset).split.seed or 0
 
     def split_of(self, cell: Cell) -> Path:
         """The manifest of the split that a cell is trained and scored on."""
@@ -143,7 +154,7 @@ class Configuration:
 
     def listed_split(self, dataset: str) -> list[Path]:
         """The file that a split of rule ``listed`` is read from; empty for other rules."""
-        file = self.cards[dataset].split.file
+        file = self.card(dataset).split.file
         return [] if file is None else [file]
 
     def artefacts_waiting(self, datasets: Iterable[str]) -> dict[str, list[str]]:
@@ -183,6 +194,7 @@ def load(
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
+    _check_thinned(scale, papers.values(), str(scale_path))
     overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
     restriction = Restriction(config, scale, cards)
     datasets = [name for paper in papers.values() for name in restriction.datasets(paper)]
@@ -224,6 +236,18 @@ def check_method_settings(configuration: Configuration) -> None:
             validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
 
 
+def check_experiments(configuration: Configuration) -> None:
+    """Check that the phantoms have the confounders that tables and figures name.
+
+    Raises:
+        MedhashError: one has not; the message lists those that there are.
+    """
+    for spec in configuration.artefacts.values():
+        if spec.confounders:
+            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
+            check_confounders(spec.confounders, where)
+
+
 def _load_scale(
     folder: Path, name: str, cards: dict[str, DatasetCard], asked_by: str
 ) -> tuple[Path, ScaleFile]:
@@ -232,6 +256,15 @@ def _load_scale(
     scale = validate(ScaleFile, layers.tree, layers.origin)
     _check_axes(scale.grid, cards, layers.origin, ("grid",))
     return path, scale
+
+
+def _check_thinned(scale: ScaleFile, papers: Iterable[Paper], path: str) -> None:
+    """A scale may thin tables and figures of papers that are not part of this run."""
+    for paper in papers:
+        stems = [f"{paper.paper}_{name}" for name in (*paper.tables, *paper.figures)]
+        for stem in scale.artefacts:
+            if stem.startswith(f"{paper.paper}_"):
+                check_name(stem, stems, "table or figure", f"{path}: artefacts")
 
 
 def _load_papers(

@@ -22,11 +22,13 @@ from medhash.configuration.ablations import (
 from medhash.configuration.grid import Cell
 from medhash.configuration.settings import (
     Count,
+    Fraction,
     NaturalNumber,
     NetworkSettings,
     Settings,
     StrictModel,
 )
+from medhash.data.confounded import ConfoundedName, parse_name
 
 PHANTOM_PREFIX = "phantom_"
 
@@ -55,6 +57,8 @@ class ArtefactSpec(StrictModel):
         compare: for comparisons of pairs, the treatment and its baseline (``[ach, none]``).
         bits: code lengths.
         seeds: seeds of each cell; filled in from the scale.
+        confounders: kind ``confounding``: dataset -> the confounder of its phantom.
+        strengths: kind ``confounding``: how strongly the confounder goes with the class.
     """
 
     paper: str = ""
@@ -67,11 +71,38 @@ class ArtefactSpec(StrictModel):
     compare: tuple[Name, Name] | None = None
     bits: tuple[Count, ...] = Field(min_length=1)
     seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1)
+    confounders: dict[Name, Name] = Field(default_factory=dict)
+    strengths: tuple[Fraction, ...] = ()
 
-    @field_validator("datasets", "available", "methods", "variants", "compare", "bits", "seeds")
+    @field_validator(
+        "datasets", "available", "methods", "variants", "compare", "bits", "seeds", "strengths"
+    )
     @classmethod
     def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
         return without_repeats(values)
+
+    @model_validator(mode="after")
+    def _has_strengths(self) -> Self:
+        if getattr(self, "kind", "") != "confounding":
+            if self.confounders or self.strengths:
+                raise ValueError("'confounders' and 'strengths' are for the kind 'confounding'")
+            return self
+        if not self.strengths:
+            raise ValueError("the key 'strengths' is missing")
+        if len(self.bits) != 1:
+            raise ValueError("'bits': this kind takes one code length")
+        unknown = [name for name in self.datasets if name not in self.confounders]
+        if unknown:
+            raise ValueError(f"'confounders': none is named for {unknown[0]}")
+        return self
+
+    def confounded(self, dataset: str) -> list[str]:
+        """The names of a dataset's confounded phantoms, one a strength."""
+        confounder = self.confounders[dataset]
+        return [
+            str(ConfoundedName(PHANTOM_PREFIX + dataset, confounder, strength))
+            for strength in self.strengths
+        ]
 
     @property
     def file_stem(self) -> str:
@@ -111,9 +142,11 @@ class TableSpec(ArtefactSpec):
 
     ``map``: mAP of every cell, methods x variants by datasets x bits (ACH Table III).
     ``wilcoxon``: p-values of :attr:`compare` on per-query AP (ACH Table IV).
+    ``fps``: how fast a query image is answered (ACH Table VIII).
+    ``confounding``: mAP against the strength of a phantom's confounder.
     """
 
-    kind: Literal["map", "wilcoxon"]
+    kind: Literal["map", "wilcoxon", "fps", "confounding"]
 
     @model_validator(mode="after")
     def _has_its_axis(self) -> Self:
@@ -121,6 +154,11 @@ class TableSpec(ArtefactSpec):
             ("compare", "variants") if self.kind == "wilcoxon" else ("variants", "compare")
         )
         return _with_only(self, needed, other)
+
+    def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
+        """The cells that it is made of; speed does not depend on the seed: one is enough."""
+        own = self.seeds[:1] if self.kind == "fps" else self.seeds
+        return super().cells(own if seeds is None else seeds)
 
 
 class SensitivityPanel(StrictModel):
@@ -149,7 +187,8 @@ class FigureSpec(ArtefactSpec):
 
     ``precision_at_k``: P@K against K (ACH Fig. 7); ``precision_recall``: ACH Fig. 8;
     ``retrieved``: queries and their first results (Fig. 9); ``sensitivity``: mAP against
-    settings (Fig. 10); ``salient_maps``: Fig. 11(a); ``tsne``: Fig. 11(b); ``lesions``: Fig. 12.
+    settings (Fig. 10); ``salient_maps``: Fig. 11(a); ``tsne``: Fig. 11(b); ``lesions``: Fig. 12;
+    ``confounding``: mAP against the strength of a phantom's confounder.
 
     Attributes:
         kind: what is drawn.
@@ -165,6 +204,7 @@ class FigureSpec(ArtefactSpec):
         "salient_maps",
         "tsne",
         "lesions",
+        "confounding",
     ]
     panels: tuple[SensitivityPanel, ...] = ()
     examples: Count = 3
@@ -230,7 +270,11 @@ class Paper(StrictModel):
         return self.model_copy(update={"figures": figures})
 
     def dataset_title(self, dataset: str) -> str:
-        """The dataset as printed; a phantom says that it is one."""
+        """The dataset as printed; a phantom says that it is one, and how it is confounded."""
+        confounded = parse_name(dataset)
+        if confounded is not None:
+            title = self.dataset_title(confounded.phantom)
+            return f"{title}, {confounded.confounder} {confounded.strength:g}"
         if dataset.startswith(PHANTOM_PREFIX):
             return f"Phantom of {self.dataset_title(dataset.removeprefix(PHANTOM_PREFIX))}"
         return self.datasets.get(dataset, dataset)

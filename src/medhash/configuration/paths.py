@@ -60,6 +60,10 @@ class Layout:
         """A cell's numbers and their provenance (JSON)."""
         return self.cell(cell) / "record.json"
 
+    def speed(self, cell: Cell | str) -> Path:
+        """How fast a cell answers a query on one machine (JSON)."""
+        return self.cell(cell) / "speed.json"
+
     def table(self, paper: str, name: str) -> Path:
         """A table of a paper, without its suffix (``.csv``, ``.md``, ``.tex``)."""
         return self.root / "tables" / f"{paper}_{name}"

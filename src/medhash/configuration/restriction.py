@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from medhash.configuration.ablations import split_variant
-from medhash.configuration.files import ConfigFile, ScaleFile
+from medhash.configuration.files import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
 from medhash.configuration.papers import (
     PHANTOM_PREFIX,
     ArtefactSpec,
@@ -49,12 +49,21 @@ class Restriction:
         return paper.model_copy(update=update)
 
     def _spec(self, spec: Spec, paper: Paper, name: str) -> Spec:
+        own = self.scale.artefacts.get(f"{paper.paper}_{name}", ArtefactGrid())
         datasets = (*map(self._stand_in, spec.datasets), *self._own(paper))
-        chosen = {
-            "methods": self._chosen(spec.methods, self.config.methods, self.scale.grid.methods),
-            "variants": self._chosen(spec.variants, self.config.variants, self.scale.grid.variants),
-            "bits": self._chosen(spec.bits, self.config.bits, self.scale.grid.bits),
+        available = tuple(d for d in datasets if self._is_run(d, own))
+        chosen: dict[str, tuple[Any, ...]] = {
+            axis: self._chosen(
+                _kept(getattr(spec, axis), getattr(own, axis)),
+                getattr(self.config, axis),
+                getattr(self.scale.grid, axis),
+            )
+            for axis in ("methods", "variants", "bits")
         }
+        chosen["strengths"] = _kept(spec.strengths, own.strengths)
+        if spec.confounders:
+            spec = spec.model_copy(update={"strengths": chosen["strengths"]})
+            datasets, available = self._confounded(spec, available)
         nothing_left = any(getattr(spec, axis) and not chosen[axis] for axis in chosen)
         runs = self._can_compare(spec) and not nothing_left
         update: dict[str, Any] = {axis: values for axis, values in chosen.items() if values}
@@ -62,8 +71,8 @@ class Restriction:
             "paper": paper.paper,
             "name": name,
             "datasets": datasets,
-            "available": tuple(filter(self._is_run, datasets)) if runs else (),
-            "seeds": self.config.seeds or self.scale.seeds,
+            "available": available if runs else (),
+            "seeds": self.config.seeds or own.seeds or self.scale.seeds,
         }
         if isinstance(spec, FigureSpec):
             update["panels"] = self._panels(spec, update.get("variants", ()))
@@ -82,6 +91,15 @@ class Restriction:
             panels.append(panel.model_copy(update={"points": points}))
         return tuple(panels)
 
+    def _confounded(
+        self, spec: ArtefactSpec, available: Sequence[str]
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """All datasets of a confounder experiment, and those that run: never a real one."""
+        names = {self._stand_in(dataset): spec.confounded(dataset) for dataset in spec.datasets}
+        runs = [dataset for dataset in available if dataset in names and self.scale.phantoms]
+        every = tuple(name for confounded in names.values() for name in confounded)
+        return every, tuple(name for dataset in runs for name in names[dataset])
+
     def _chosen(
         self,
         printed: Sequence[Value],
@@ -91,7 +109,7 @@ class Restriction:
         """The values of one axis; an axis that the paper leaves empty stays empty."""
         if replacement is not None and printed:
             return tuple(replacement)
-        return tuple(value for value in printed if kept is None or value in kept)
+        return _kept(printed, kept)
 
     def _can_compare(self, spec: ArtefactSpec) -> bool:
         """Whether the variants that are compared are among those that the run trains."""
@@ -107,6 +125,12 @@ class Restriction:
         known = {*paper.datasets, *map(self._stand_in, paper.datasets)}
         return [name for name in self.config.datasets or () if name not in known]
 
-    def _is_run(self, dataset: str) -> bool:
-        names = self.config.datasets or self.scale.grid.datasets
+    def _is_run(self, dataset: str, own: GridSettings | None = None) -> bool:
+        kept = own.datasets if own else None
+        names = self.config.datasets or kept or self.scale.grid.datasets
         return names is None or dataset in names or dataset in map(self._stand_in, names)
+
+
+def _kept(printed: Sequence[Value], kept: Sequence[Value] | None) -> tuple[Value, ...]:
+    """The values that a thinned list keeps."""
+    return tuple(value for value in printed if kept is None or value in kept)

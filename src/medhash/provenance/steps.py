@@ -73,6 +73,11 @@ class StepVersions:
         settings = relevant_settings.recording(self._configuration.settings_for(cell.dataset))
         return _version(settings, "medhash.provenance.records")
 
+    def speed(self, cell: Cell) -> str:
+        """Version of the measurement of a cell's speed."""
+        settings = relevant_settings.training(self._configuration.settings_for(cell.dataset), cell)
+        return _version(settings, "medhash.training.speed", f"medhash.methods.{cell.method}")
+
     def table(self, stem: str) -> str:
         """Version of a table; it prints the reported numbers beside its own."""
         spec = self._configuration.artefacts[stem]
@@ -90,7 +95,7 @@ class StepVersions:
         return dependencies.artefact(spec, paper, protocol)
 
     def _card(self, dataset: str) -> Any:
-        return self._configuration.cards[dataset]
+        return self._configuration.card(dataset)
 
     def _image_size(self, dataset: str) -> int:
         return self._configuration.settings_for(dataset).network.image_size

@@ -1,0 +1,292 @@
+"""How fast queries are answered (the form of ACH Table VIII, with latency and throughput)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
+from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.configuration.grid import Cell
+from medhash.configuration.papers import TableSpec
+from medhash.errors import MedhashError
+
+REPORTED_ROW = "ACH"
+"""What the paper's row is called among the reported numbers."""
+
+CSV_COLUMNS = (
+    "row",
+    "column",
+    "dataset",
+    "method",
+    "variant",
+    "bits",
+    "seed",
+    "status",
+    "fps",
+    "median_ms",
+    "p95_ms",
+    "queries",
+    "batched_images_per_second",
+    "batch_size",
+    "database",
+    "query_width",
+    "query_height",
+    "network_pixels",
+    "device",
+    "threads",
+    "cores",
+    "load_average",
+    "precision",
+    "torch",
+    "platform",
+    "measured",
+    "reported_fps",
+    "scale",
+    "synthetic",
+    "note",
+)
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Single(_Part):
+    """One query at a time; latencies in seconds."""
+
+    queries: int
+    median_seconds: Positive
+    p95_seconds: Positive
+    fps: Positive
+
+
+class Batched(_Part):
+    """Whole batches."""
+
+    batch_size: int
+    images_per_second: Positive
+
+
+class Pixels(_Part):
+    """Median size of the query images in pixels."""
+
+    median_width: Positive
+    median_height: Positive
+
+
+class Machine(_Part):
+    """Where the network ran."""
+
+    type: str
+    name: str
+
+
+class Software(_Part):
+    """What it ran with."""
+
+    torch: str
+    platform: str
+
+
+class Measurement(_Part):
+    """The part of a cell's ``speed.json`` that is printed."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    scale: str
+    cell: Cell
+    database: int
+    query_pixels: Pixels
+    network_pixels: int
+    single: Single
+    batched: Batched
+    device: Machine
+    threads: int
+    cores: int
+    load_average: float
+    precision: str
+    environment: Software
+    measured: str
+
+    @property
+    def machine(self) -> str:
+        """``AMD EPYC 7B13 (1 thread, float32)``."""
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}, "
+        return (
+            f"{self.device.name} ({threads if self.device.type == 'cpu' else ''}{self.precision})"
+        )
+
+
+_ROWS: dict[str, Callable[[Measurement], float]] = {
+    "FPS, one image at a time": lambda m: m.single.fps,
+    "median latency (ms)": lambda m: 1000 * m.single.median_seconds,
+    "95th percentile (ms)": lambda m: 1000 * m.single.p95_seconds,
+    "images per second in batches": lambda m: m.batched.images_per_second,
+}
+
+
+def load_measurements(paths: Iterable[Path]) -> list[Measurement]:
+    """Read those of the files that are there.
+
+    Raises:
+        MedhashError: a file is no whole measurement; the message names the file and the key.
+    """
+    found = []
+    for path in paths:
+        if path.is_file():
+            try:
+                found.append(Measurement.model_validate_json(path.read_bytes()))
+            except ValidationError as error:
+                problem = error.errors(include_url=False)[0]
+                key = ".".join(map(str, problem["loc"]))
+                raise MedhashError(
+                    f"{path}: not a whole measurement: {key}: {problem['msg']}. Delete the file "
+                    "and let the workflow measure again."
+                ) from error
+    return found
+
+
+def speed_table(
+    spec: TableSpec, measurements: Sequence[Measurement], context: Context
+) -> tuple[pd.DataFrame, PrintedTable]:
+    """Build the table; a block is a method, a row one of its quantities.
+
+    Returns:
+        The CSV's frame (columns :data:`CSV_COLUMNS`, a row a cell, all values text) and the
+        printed table.
+
+    Raises:
+        MedhashError: a measurement of another scale.
+    """
+    by_cell = {measurement.cell: measurement for measurement in measurements}
+    ran = {cell: by_cell[cell] for cell in spec.cells() if cell in by_cell}
+    for cell, measurement in ran.items():
+        if measurement.scale != context.scale:
+            raise MedhashError(
+                f"speed of cell {cell}: its scale is {measurement.scale!r}, but {context.scale!r} "
+                "is asked for; scales never mix."
+            )
+    columns = [(dataset, bits) for dataset in spec.datasets for bits in spec.bits]
+    rows = [(method, variant) for method in spec.methods for variant in spec.variants]
+    blocks = [_block(spec, row, columns, ran, context) for row in rows]
+    reported = _reported_row(spec, columns, context)
+    printed = PrintedTable(
+        title=f"{context.heading(spec)} Scale {context.scale}.",
+        groups=tuple(
+            (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
+            for dataset in spec.datasets
+        ),
+        blocks=(*blocks, *([(reported,)] if reported else [])),
+        notes=tuple(_notes(list(ran.values()), reported is not None)),
+        corner="Quantity",
+    )
+    csv = [
+        _csv_row(spec, Cell(dataset, *row, bits, spec.seeds[0]), ran, context)
+        for row in rows
+        for dataset, bits in columns
+    ]
+    return pd.DataFrame(csv, columns=list(CSV_COLUMNS)), printed
+
+
+def _block(
+    spec: TableSpec,
+    row: tuple[str, str],
+    columns: Sequence[tuple[str, int]],
+    ran: dict[Cell, Measurement],
+    context: Context,
+) -> tuple[PrintedRow, ...]:
+    title = context.paper.method_title(*row)
+    cells = [Cell(dataset, *row, bits, spec.seeds[0]) for dataset, bits in columns]
+    return tuple(
+        PrintedRow(
+            f"{title}: {label}",
+            tuple(PrintedCell(f"{of(ran[c]):.2f}" if c in ran else NOT_RUN) for c in cells),
+        )
+        for label, of in _ROWS.items()
+    )
+
+
+def _reported_row(
+    spec: TableSpec, columns: Sequence[tuple[str, int]], context: Context
+) -> PrintedRow | None:
+    numbers = [context.reported_number(spec, REPORTED_ROW, *column) for column in columns]
+    if not any(numbers):
+        return None
+    cells = tuple(PrintedCell("–" if n is None else str(n)) for n in numbers)
+    return PrintedRow("FPS reported by the paper", cells)
+
+
+def _notes(ran: Sequence[Measurement], reported: bool) -> list[str]:
+    if not ran:
+        return ["Nothing of this table has run."]
+    first = ran[0]
+    machines = sorted({measurement.machine for measurement in ran})
+    notes = [
+        f"Measured on {'; '.join(machines)}.",
+        "From decoded pixels at the original size to the ranked list of the whole database, after "
+        f"warm-up; FPS is one over the median of {first.single.queries} queries. Reading a file "
+        f"and showing results are not included. Batches of {first.batched.batch_size} images.",
+        "The variant changes training only: a cell of any variant answers with the same network.",
+    ]
+    busiest = max(ran, key=lambda measurement: measurement.load_average / measurement.cores)
+    if busiest.load_average > 1.5 * busiest.cores:
+        notes.append(
+            f"Other work ran on the machine (load average up to {busiest.load_average:.1f} on "
+            f"{busiest.cores} cores): the latencies are too long."
+        )
+    if reported:
+        notes.append(
+            "The paper names neither its machine nor what it times; its numbers cannot be "
+            "compared with these."
+        )
+    return notes
+
+
+def _csv_row(
+    spec: TableSpec, cell: Cell, ran: dict[Cell, Measurement], context: Context
+) -> dict[str, str]:
+    reported: Decimal | None = context.reported_number(spec, REPORTED_ROW, cell.dataset, cell.bits)
+    row = dict.fromkeys(CSV_COLUMNS, "") | {
+        "row": context.paper.method_title(cell.method, cell.variant),
+        "column": context.column_label(cell.dataset, cell.bits),
+        **{name: str(getattr(cell, name)) for name in ("dataset", "method", "variant")},
+        "bits": str(cell.bits),
+        "seed": str(cell.seed),
+        "reported_fps": "" if reported is None else str(reported),
+        "scale": context.scale,
+        "synthetic": str(is_synthetic(cell.dataset)).lower(),
+    }
+    if cell not in ran:
+        return row | {"status": NOT_RUN, "note": context.why_not_run(spec, cell.dataset)}
+    return row | {"status": "ran"} | _numbers(ran[cell])
+
+
+def _numbers(measurement: Measurement) -> dict[str, str]:
+    single, batched = measurement.single, measurement.batched
+    return {
+        "fps": f"{single.fps:.4f}",
+        "median_ms": f"{1000 * single.median_seconds:.4f}",
+        "p95_ms": f"{1000 * single.p95_seconds:.4f}",
+        "queries": str(single.queries),
+        "batched_images_per_second": f"{batched.images_per_second:.4f}",
+        "batch_size": str(batched.batch_size),
+        "database": str(measurement.database),
+        "query_width": f"{measurement.query_pixels.median_width:g}",
+        "query_height": f"{measurement.query_pixels.median_height:g}",
+        "network_pixels": str(measurement.network_pixels),
+        "device": measurement.device.name,
+        "threads": str(measurement.threads),
+        "cores": str(measurement.cores),
+        "load_average": f"{measurement.load_average:.2f}",
+        "precision": measurement.precision,
+        "torch": measurement.environment.torch,
+        "platform": measurement.environment.platform,
+        "measured": measurement.measured,
+    }

@@ -1,0 +1,118 @@
+"""mAP against the strength of a confounder: intervals, differences, panels."""
+
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+from medhash.analysis.confounding import confounding_points, panels_of
+from medhash.analysis.figures import make_figure
+from medhash.analysis.statistics import mean_and_half_width
+from medhash.analysis.tables import make_table
+
+STRENGTHS = (0, 0.5, 1)
+DATASETS = [
+    *(f"phantom_covid_radiograph~penetration-{strength}" for strength in STRENGTHS),
+    *(f"phantom_covid_ct~window-{strength}" for strength in STRENGTHS),
+]
+MAPS = {"none": (0.5, 0.6, 0.55), "ach": (0.7, 0.65, 0.8)}
+
+
+@pytest.fixture
+def changes():
+    return {
+        "kind": "confounding",
+        "name": "confounding",
+        "title": "mAP against strength",
+        "datasets": DATASETS,
+        "confounders": dict.fromkeys(DATASETS, "window"),
+        "strengths": STRENGTHS,
+        "methods": ["hashnet", "csq"],
+        "variants": ["none", "ach"],
+        "seeds": [0, 1, 2],
+    }
+
+
+@pytest.fixture
+def records(record):
+    """HashNet on both phantoms but for the CT at strength 1; CSQ nowhere."""
+    return [
+        record(f"{dataset}/hashnet/{variant}/8/{seed}", value)
+        for dataset in DATASETS[:-1]
+        for variant, values in MAPS.items()
+        for seed, value in enumerate(values)
+    ]
+
+
+def test_the_interval_is_that_of_the_t_test():
+    values = np.random.default_rng(3).normal(50, 10, 7)
+    mean, half = mean_and_half_width(values)
+    interval = ttest_1samp(values, 0).confidence_interval(0.95)
+    assert (mean - half, mean + half) == pytest.approx((interval.low, interval.high))
+    assert mean_and_half_width([3.0]) == (3.0, None)
+
+
+def test_points_are_means_over_seeds_with_paired_differences(table_spec, changes, records, context):
+    points = confounding_points(table_spec(**changes), records, context)
+    assert len(points) == 2 * 3 * 2 * 2
+    key = ["phantom", "strength", "method", "variant"]
+    point = points.set_index(key).loc[("phantom_covid_ct", 0.5, "hashnet", "ach")]
+    assert point["map_percent"] == pytest.approx(100 * np.mean(MAPS["ach"]))
+    differences = 100 * np.subtract(MAPS["ach"], MAPS["none"])
+    interval = ttest_1samp(differences, 0).confidence_interval(0.95)
+    assert point["difference_points"] == pytest.approx(differences.mean())
+    assert point["difference_least_points"] == pytest.approx(interval.low)
+    assert point["difference_greatest_points"] == pytest.approx(interval.high)
+    assert point["seeds"] == "0 1 2"
+    missing = points.set_index(key).loc[("phantom_covid_ct", 1.0, "hashnet", "ach")]
+    assert missing["status"] == "not run"
+
+
+def test_panels_keep_the_order_of_datasets_and_sort_strengths(table_spec, changes):
+    spec = table_spec(**(changes | {"datasets": DATASETS[::-1]}))
+    panels = panels_of(spec)
+    assert [panel.confounder for panel in panels] == ["window", "penetration"]
+    assert all([n.strength for n in names] == list(STRENGTHS) for names in panels.values())
+
+
+def test_the_table_prints_strengths_as_columns(table_spec, changes, records, context, tmp_path):
+    spec = table_spec(**changes)
+    csv, text, tex = (
+        path.read_text() for path in make_table(spec, records, context, tmp_path / "table")
+    )
+    assert text.startswith("**Synthetic phantoms, not real images. mAP against strength.")
+    assert "Phantom of COVID-CT-Dataset, confounder: window<br>strength 0.5" in text
+    mean, half = mean_and_half_width(100 * np.asarray(MAPS["ach"]))
+    (row,) = [line for line in text.splitlines() if line.startswith("| HashNet+ACH ")]
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert cells == [f"{mean:.2f} ± {half:.2f}"] * 5 + ["not run"]
+    assert "14 of 24 places have not run." in text
+    assert csv.count("\n") == 25
+    assert tex.count("& not run") == 14
+
+
+def test_the_figure_has_a_row_a_phantom_and_a_column_a_method(
+    figure_spec, changes, records, context, tmp_path, monkeypatch
+):
+    from medhash.analysis import confounding_figure, figures
+
+    drawn = []
+
+    def keep(*arguments):
+        drawn.append(confounding_figure.draw_confounding(*arguments))
+        return drawn[-1]
+
+    monkeypatch.setattr(figures, "draw_confounding", keep)
+    paths = make_figure(figure_spec(**changes), records, context, tmp_path / "figure")
+    assert all(path.stat().st_size for path in paths)
+    rows = drawn[0].subfigs
+    assert [row.get_suptitle() for row in rows] == [
+        "Phantom of COVID-19 Radiograph, confounder: penetration",
+        "Phantom of COVID-CT-Dataset, confounder: window",
+    ]
+    hashnet, csq = rows[1].axes
+    assert [hashnet.get_title(), csq.get_title()] == ["HashNet", "CSQ"]
+    assert csq.texts[0].get_text().startswith("not run")
+    baseline, ach = (bars.lines[0] for bars in hashnet.containers)
+    assert ach.get_ydata()[0] == pytest.approx(100 * np.mean(MAPS["ach"]))
+    assert len(ach.get_xdata()) == 2
+    assert np.abs(baseline.get_xdata() - np.array([0, 0.5])).max() < 0.05

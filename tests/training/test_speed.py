@@ -1,0 +1,124 @@
+"""Speed of a cell: what is timed really answers queries, and the numbers are what they say."""
+
+import io
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from medhash.analysis.speed_table import load_measurements
+from medhash.configuration.grid import Cell
+from medhash.data.preparation import prepare_image
+from medhash.errors import MedhashError
+from medhash.retrieval.codes import Codes
+from medhash.training import speed
+from medhash.training.cells import train_cell
+from medhash.training.devices import choose_device
+
+CELL = Cell("toy", "adsh", "ach", 12, 0)
+
+
+@pytest.fixture
+def data(files, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(files.data_folder, folder)
+    pd.DataFrame({"image_id": range(60), "width": 20, "height": 30}).to_csv(
+        folder / "index.csv", index=False
+    )
+    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    return folder
+
+
+@pytest.fixture
+def cell_folder(settings, files, out):
+    train_cell(CELL, settings, files, out, device="cpu")
+    return out
+
+
+def test_the_list_is_the_stable_sort_of_the_stored_codes(settings, files, data, cell_folder):
+    device = choose_device("cpu", precision="float32", threads=1)
+    codes = Codes.load(cell_folder / "codes.npz")
+    trained = speed._trained(CELL, settings, data, files.split, cell_folder, device)
+    search = speed.Search(*trained, codes.database_codes, 16, device)
+    images = list(np.load(data / "images.npy")[codes.query_rows])
+    assert (search.encode(images) == codes.query_codes).all()
+    ranked = search.rank(images)
+    assert ranked.shape == (len(images), len(codes.database_codes))
+    database = np.unpackbits(codes.database_codes, axis=1)
+    for query, places in zip(np.unpackbits(codes.query_codes, axis=1), ranked, strict=True):
+        keys = [(int((query != item).sum()), place) for place, item in enumerate(database)]
+        assert [place for _, place in sorted(keys)] == places.tolist()
+
+
+def test_an_image_is_shrunk_as_it_is_prepared():
+    pixels = np.random.default_rng(1).integers(0, 256, (40, 31, 3), dtype=np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    search = SimpleNamespace(image_size=16)
+    assert (speed.Search._shrink(search, pixels) == prepare_image(stream.getvalue(), 16)[0]).all()
+
+
+def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_folder, monkeypatch):
+    monkeypatch.setattr(speed, "TIMED", 15)
+    monkeypatch.setattr(speed, "BATCHES", 2)
+    path = speed.measure_speed(
+        CELL, settings, data, files.split, cell_folder, scale="small", device="cpu"
+    )
+    (measurement,) = load_measurements([path])
+    assert measurement.cell == CELL
+    assert measurement.single.queries == 15
+    assert 0 < measurement.single.median_seconds <= measurement.single.p95_seconds < 5
+    assert measurement.single.fps == pytest.approx(1 / measurement.single.median_seconds)
+    pixels = measurement.query_pixels
+    assert (pixels.median_width, pixels.median_height) == (20, 30)
+    assert measurement.database == 48
+    assert measurement.device.name
+
+
+def test_codes_of_another_training_are_refused(settings, files, data, cell_folder):
+    (cell_folder / "codes.npz").write_bytes(b"other")
+    with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* train the cell again"):
+        speed.measure_speed(CELL, settings, data, files.split, cell_folder, scale="small")
+    assert not (cell_folder / "speed.json").exists()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """A clock that stands still until the test moves it."""
+    now = SimpleNamespace(seconds=0.0)
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: now.seconds)
+    return now
+
+
+def test_median_and_percentile_leave_out_the_warm_up(clock):
+    durations = [100.0, 100.0, *np.arange(1.0, 22.0)]
+    asked = []
+
+    def answer(images):
+        asked.append(images)
+        clock.seconds += durations[len(asked) - 1]
+
+    images = ["a", "b", "c"]
+    facts = speed.time_singles(answer, images, 2, 21)
+    assert facts["median_seconds"] == pytest.approx(11)
+    assert facts["p95_seconds"] == pytest.approx(20)
+    assert facts["fps"] == pytest.approx(1 / 11)
+    assert asked[:4] == [["a"], ["b"], ["c"], ["a"]]
+    assert len(asked) == 23
+
+
+def test_throughput_is_that_of_the_median_batch(clock):
+    durations = iter([50.0, 2.0, 8.0, 4.0])
+    sizes = []
+
+    def answer(images):
+        sizes.append(len(images))
+        clock.seconds += next(durations)
+
+    facts = speed.time_batches(answer, ["a", "b"], 5, 3)
+    assert sizes == [5] * 4
+    assert facts["images_per_second"] == pytest.approx(5 / 4)
