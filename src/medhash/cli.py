@@ -280,12 +280,19 @@ def figure(
 
     Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
     """
-    from medhash.analysis.figures import make_figure
-
     configuration = _configuration(scale, assignments)
     spec = _artefact(configuration.figures, name, "figure")
     records, context = _records(configuration, spec)
-    make_figure(spec, records, context, configuration.layout.figure(spec.paper, spec.name))
+    layout = configuration.layout
+    stem = layout.figure(spec.paper, spec.name)
+    if spec.is_picture:
+        from medhash.analysis.pictures import make_picture
+
+        make_picture(spec, records, layout, context, stem)
+    else:
+        from medhash.analysis.figures import make_figure
+
+        make_figure(spec, records, context, stem)
 
 
 @app.command(rich_help_panel=CODES)

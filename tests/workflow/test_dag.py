@@ -40,6 +40,8 @@ def expected_jobs(scale):
         "fps": len({c for stem, spec in specs if stem in timed for c in spec.cells()}),
     }
     artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
+    pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
+    artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(
         every_dataset | every_cell | artefacts | {"pretrain": 2 * len(trained), "all": 1}
     )

@@ -1,11 +1,9 @@
-# Figures from records.
+# Figures from records and, where they show images, from explanations.
 
 
 rule figure:
     input:
-        lambda wildcards: map(
-            layout.record, configuration.figures[wildcards.stem].cells()
-        ),
+        lambda wildcards: layout.figure_inputs(configuration.figures[wildcards.stem]),
     output:
         multiext(f"{layout.root}/figures/{{stem}}", ".pdf", ".png", ".csv"),
     log:

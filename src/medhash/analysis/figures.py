@@ -19,6 +19,7 @@ from medhash.analysis.context import NOT_RUN, Context, bits_label, select
 from medhash.analysis.curves import curve_points
 from medhash.analysis.drawing import say_not_run, titled_figure, write_figure
 from medhash.analysis.records import Record
+from medhash.analysis.sensitivity import draw_sensitivity, sensitivity_points
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.papers import FigureSpec
 
@@ -59,8 +60,13 @@ def make_figure(
     chosen = select(spec, records, context)
     if spec.kind == "confounding":
         return _make_confounding(spec, chosen, context, output_stem)
-    points = curve_points(spec, chosen, context)
     titles = (context.heading(spec), context.details(spec, chosen))
+    if spec.kind == "sensitivity":
+        points = sensitivity_points(spec, chosen, context)
+        return write_figure(
+            lambda: draw_sensitivity(spec, points, context, titles), points, output_stem
+        )
+    points = curve_points(spec, chosen, context)
     return write_figure(lambda: draw(spec, points, context, titles), points, output_stem)
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from medhash.configuration.grid import Cell
+
+if TYPE_CHECKING:
+    from medhash.configuration.papers import FigureSpec
 
 PretrainingStage = Literal["mae", "classification"]
 
@@ -59,6 +62,17 @@ class Layout:
     def record(self, cell: Cell | str) -> Path:
         """A cell's numbers and their provenance (JSON)."""
         return self.cell(cell) / "record.json"
+
+    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
+        """What a figure is drawn from: records and, for pictures, what its cells look at."""
+        cells = figure.cells()
+        files = [self.record(cell) for cell in cells]
+        if figure.is_picture:
+            files += [self.explanation(cell) for cell in cells]
+            files += [self.codes(cell) for cell in cells]
+            datasets = dict.fromkeys(cell.dataset for cell in cells)
+            files += [self.data(dataset) / "images.npy" for dataset in datasets]
+        return files
 
     def speed(self, cell: Cell | str) -> Path:
         """How fast a cell answers a query on one machine (JSON)."""

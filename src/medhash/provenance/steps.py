@@ -86,7 +86,10 @@ class StepVersions:
 
     def figure(self, stem: str) -> str:
         """Version of a figure."""
-        return _version(self._artefact(stem), "medhash.analysis.figures")
+        picture = self._configuration.figures[stem].is_picture
+        return _version(
+            self._artefact(stem), f"medhash.analysis.{'pictures' if picture else 'figures'}"
+        )
 
     def _artefact(self, stem: str) -> dict[str, Any]:
         spec = self._configuration.artefacts[stem]

@@ -1,0 +1,99 @@
+"""Pictures of explained cells: what they show is what the arrays say."""
+
+import json
+
+import numpy as np
+import pytest
+
+from medhash.analysis.context import Context
+from medhash.analysis.pictures import make_picture
+from medhash.configuration.grid import Cell
+from medhash.configuration.papers import FigureSpec, Paper
+from medhash.configuration.paths import Layout
+from medhash.retrieval.arrays import write_arrays
+from medhash.retrieval.codes import Codes
+
+CELLS = [Cell("phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
+
+
+@pytest.fixture
+def layout(tmp_path):
+    random = np.random.default_rng(0)
+    layout = Layout(tmp_path)
+    folder = layout.data("phantom_x")
+    folder.mkdir(parents=True)
+    labels = np.eye(2, dtype=np.uint8)[np.arange(60) % 2]
+    np.save(folder / "images.npy", random.integers(0, 255, (60, 16, 16, 3), dtype=np.uint8))
+    np.save(folder / "labels.npy", labels)
+    (folder / "dataset.json").write_text(json.dumps({"classes": ["a", "b"]}))
+    query, database = np.arange(20), np.arange(20, 60)
+    for cell in CELLS:
+        bits = random.integers(0, 256, (60, 1), dtype=np.uint8)
+        sides = bits[:20], bits[20:], 8, labels[:20], labels[20:], query, database
+        Codes(*sides).save(layout.codes(cell))
+        maps = {name: random.random((4, 4, 4)) for name in ("patch_embedding", "cam", "grad_cam")}
+        rest = {
+            "rows": np.array([0, 2, 1, 3]),
+            "area": np.ones((4, 2), int),
+            "key_point": np.full((4, 2), 2),
+            "window": np.array([2, 2]),
+            "mask_scales": np.array([[1, 1], [2, 2]]),
+            "scale_weights": np.full((4, 2), [0.25, 0.75]),
+            "scale_shift": random.random((4, 2)),
+            "feature_rows": query,
+            "features": random.normal(size=(20, 8)).astype(np.float32),
+        }
+        write_arrays(layout.explanation(cell), maps | rest)
+    return layout
+
+
+def spec_of(kind):
+    grid = {"datasets": ["phantom_x"], "methods": ["adsh"], "variants": ["none", "ach"]}
+    tree = {"paper": "p", "name": "f", "title": "T", "kind": kind, "bits": [8], "examples": 1}
+    return FigureSpec.model_validate(tree | grid)
+
+
+CONTEXT = Context(
+    Paper(paper="p", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
+    "demo",
+    "tie-aware",
+)
+
+
+@pytest.mark.parametrize("kind", ["retrieved", "salient_maps", "tsne", "lesions"])
+def test_a_picture_is_the_same_bytes_twice(kind, layout, tmp_path):
+    import pandas as pd
+
+    stem = tmp_path / "figures" / kind
+    first = [p.read_bytes() for p in make_picture(spec_of(kind), [], layout, CONTEXT, stem)]
+    again = [p.read_bytes() for p in make_picture(spec_of(kind), [], layout, CONTEXT, stem)]
+    assert first == again
+    points = pd.read_csv(stem.with_suffix(".csv"))
+    assert set(points["cell"]) == set(map(str, CELLS))
+    if kind == "retrieved":
+        _check_results(points, layout)
+    if kind == "lesions":
+        assert points["weight"].tolist() == [0.25, 0.75] * 2
+
+
+def _check_results(points, layout):
+    """Against a sort of explicit distances."""
+    labels = np.load(layout.data("phantom_x") / "labels.npy")
+    for (cell, query), results in points.groupby(["cell", "query_row"]):
+        codes = Codes.load(layout.codes(cell))
+        one = int(codes.query_codes[query, 0])
+        ranked = sorted(
+            ((one ^ int(code)).bit_count(), int(row))
+            for code, row in zip(codes.database_codes[:, 0], codes.database_rows, strict=True)
+        )[:10]
+        assert list(zip(results["distance"], results["result_row"], strict=True)) == ranked
+        right = [int(labels[row].argmax() == labels[query].argmax()) for _, row in ranked]
+        assert results["relevant"].tolist() == right
+
+
+def test_a_cell_without_explanation_is_drawn_as_not_run(layout, tmp_path):
+    layout.explanation(CELLS[1]).unlink()
+    for kind in ("retrieved", "lesions"):
+        stem = tmp_path / "figures" / kind
+        make_picture(spec_of(kind), [], layout, CONTEXT, stem)
+        assert str(CELLS[1]) not in stem.with_suffix(".csv").read_text()
