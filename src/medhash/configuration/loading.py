@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from medhash import methods
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.ablations import base_variants, declare
-from medhash.configuration.examples import ExplanationSettings, LesionSettings
+from medhash.configuration.examples import ExplanationSettings
 from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.configuration.grid import Cell
 from medhash.configuration.layers import Layer, Layers
@@ -62,7 +62,6 @@ class Configuration:
         download: whether archives that are not found are fetched.
         overrides: what the command line set.
         explanation: which images a cell is explained on.
-        lesions: where the patches of lesion retrieval come from.
     """
 
     scale: str
@@ -75,7 +74,6 @@ class Configuration:
     download: bool
     overrides: dict[str, Any]
     explanation: ExplanationSettings
-    lesions: LesionSettings
 
     @property
     def layout(self) -> Layout:
@@ -216,7 +214,6 @@ def load(
         download=config.download,
         overrides=typed,
         explanation=config.explanation,
-        lesions=config.lesions,
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     _check_one_settings_a_dataset(configuration)
