@@ -14,7 +14,8 @@ from PIL import Image
 
 from medhash.analysis.context import Context, select
 from medhash.analysis.curves import curve_points
-from medhash.analysis.figures import draw, house_style, make_figure
+from medhash.analysis.drawing import house_style
+from medhash.analysis.figures import draw, make_figure
 from medhash.causal.variants import VARIANTS
 from medhash.errors import MedhashError
 

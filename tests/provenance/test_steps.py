@@ -55,7 +55,7 @@ WITH_DBW = {name for name in ALL_CELLS if "dbw" in name}
         ({"network": {"image_size": 40}}, ALL_CELLS | {"mae", "classification", "phantom"}),
         ({"threads": 2}, ALL_CELLS | {"mae", "classification"}),
     ],
-    ids=str,
+    ids=lambda value: str(value) if isinstance(value, dict) else "",
 )
 def test_a_setting_touches_what_depends_on_it(settings, touched):
     before, after = versions(), versions(**settings)
