@@ -484,8 +484,8 @@ def _map_of(codes: Codes) -> float:
 def _cell(configuration: Configuration, text: str) -> Cell:
     """A cell whose names exist; it need not be part of a table."""
     from medhash import methods
-    from medhash.causal.variants import VARIANTS
-    from medhash.configuration.grid import Cell
+    from medhash.configuration.ablations import known_variants
+    from medhash.configuration.grid import SCRATCH, Cell
     from medhash.configuration.validation import check_name
     from medhash.data.confounded import SEPARATOR
 
@@ -495,7 +495,10 @@ def _cell(configuration: Configuration, text: str) -> Cell:
     else:
         check_name(cell.dataset, configuration.cards, "dataset", f"cell {text}")
     check_name(cell.method, methods.names(), "method", f"cell {text}")
-    check_name(cell.variant, VARIANTS, "variant", f"cell {text}")
+    ablations = configuration.paper_for(cell.dataset).ablations
+    check_name(cell.variant, known_variants(ablations), "variant", f"cell {text}")
+    if cell.source:
+        check_name(cell.origin, [SCRATCH, *configuration.cards], "dataset", f"cell {text}")
     return cell
 
 
@@ -506,7 +509,7 @@ def _cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     return CellInputs(
         data_folder=layout.data(dataset),
         split=configuration.split_of(cell),
-        pretrained=layout.pretrained(dataset, "classification"),
+        pretrained=configuration.pretrained_of(cell),
     )
 
 

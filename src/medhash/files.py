@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import shutil
@@ -11,6 +12,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from medhash.errors import MedhashError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -18,19 +23,27 @@ def written_whole(path: Path) -> Iterator[Path]:
 
     On an error the temporary file is removed and ``path`` is left as it was. A name given as a
     folder is handled the same way: create the folder under the yielded name.
+
+    Raises:
+        MedhashError: there is no room for the file.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
         temporary.replace(path)
-    except BaseException:
+    except BaseException as error:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise MedhashError(
+                f"{path}: could not be written ({error.strerror}); make room and start again, "
+                "what is finished is kept"
+            ) from error
         raise
 
 

@@ -10,6 +10,23 @@ def test_a_cell_is_its_text():
     assert Cell.parse(str(cell)) == cell
 
 
+def test_a_cell_with_an_origin_is_its_text_and_knows_its_source():
+    cell = Cell("brain_tumor_mri", "csq", "ach", 16, 2, origin="covid_ct")
+    assert str(cell) == "brain_tumor_mri@covid_ct/csq/ach/16/2"
+    assert Cell.parse(str(cell)) == cell
+    assert cell.source == Cell("covid_ct", "csq", "ach", 16, 2)
+    scratch = Cell.parse("brain_tumor_mri@scratch/csq/ach/16/2")
+    assert scratch.origin == "scratch"
+    assert scratch.source is None
+    assert cell.source.source is None
+
+
+@pytest.mark.parametrize("place", ["a@", "@b", "a@a", "a@b@c"])
+def test_an_origin_is_another_dataset(place):
+    with pytest.raises(MedhashError, match=r"expected dataset@origin"):
+        Cell.parse(f"{place}/csq/ach/8/0")
+
+
 @pytest.mark.parametrize(
     "text",
     [

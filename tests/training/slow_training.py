@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from conftest import make_settings
+from tiny_settings import make_settings
 
 from medhash.configuration.grid import Cell
 from medhash.training import loop

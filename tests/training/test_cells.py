@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import make_settings
 from safetensors import safe_open
+from tiny_settings import make_settings
 
 from medhash import methods
 from medhash.causal.variants import VARIANTS

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from conftest import make_settings
+from tiny_settings import make_settings
 
 from medhash.configuration.examples import ExplanationSettings
 from medhash.configuration.grid import Cell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import make_settings
+from tiny_settings import make_settings
 
 from medhash.causal.dbw import DebiasedWeighting
 from medhash.configuration.grid import Cell

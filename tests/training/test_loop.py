@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import make_settings
+from tiny_settings import make_settings
 
 from medhash.configuration.settings import Augmentation, OptimisationSettings
 from medhash.errors import MedhashError

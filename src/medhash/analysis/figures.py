@@ -20,7 +20,7 @@ from medhash.analysis.curves import curve_points
 from medhash.analysis.drawing import say_not_run, titled_figure, write_figure
 from medhash.analysis.records import Record
 from medhash.analysis.sensitivity import draw_sensitivity, sensitivity_points
-from medhash.causal.variants import VARIANTS
+from medhash.causal.variants import parts_of
 from medhash.configuration.papers import FigureSpec
 
 if TYPE_CHECKING:
@@ -122,7 +122,7 @@ class _Styles:
         # The solid line is for the variant with the most parts, the paper's own proposal.
         others = sorted(
             (variant for variant in variants if variant != "none"),
-            key=lambda variant: -len(VARIANTS.get(variant, ())),
+            key=lambda variant: -len(parts_of(variant)),
         )
         lines = {"none": _BASELINE_STYLE, **dict(zip(others, cycle(_OTHER_STYLES), strict=False))}
         self._variants = {variant: lines[variant] for variant in variants}

@@ -21,7 +21,7 @@ from medhash.analysis.summaries import (
     shared_notes,
     summarise,
 )
-from medhash.causal.variants import VARIANTS
+from medhash.causal.variants import parts_of
 from medhash.configuration.papers import TableSpec
 
 BASELINE = "none"
@@ -206,7 +206,7 @@ def _mark(rank: int, rows: int) -> Mark:
 
 def _arrow(variant: str, difference: Decimal | None) -> str:
     """``(↑9.11)`` behind the variants that combine modules, as the paper prints it."""
-    if difference is None or len(VARIANTS.get(variant, ())) < 2:
+    if difference is None or len(parts_of(variant)) < 2:
         return ""
     sign = "↑" if difference > 0 else "↓" if difference < 0 else "="
     return f"({sign}{abs(difference)})"

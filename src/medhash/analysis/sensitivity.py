@@ -12,7 +12,7 @@ from medhash.analysis.context import NOT_RUN, Context, is_synthetic
 from medhash.analysis.drawing import say_not_run, titled_figure
 from medhash.analysis.records import Record
 from medhash.analysis.summaries import Place, summarise
-from medhash.configuration.ablations import split_variant
+from medhash.causal.variants import split_variant
 from medhash.configuration.papers import FigureSpec, SensitivityPanel
 
 if TYPE_CHECKING:

@@ -10,3 +10,21 @@ VARIANTS: dict[str, tuple[str, ...]] = {
     "lfr": ("lfr",),
     "dbw+lfr": ("dbw", "lfr"),
 }
+
+ABLATION_SEPARATOR = "~"
+
+
+def split_variant(variant: str) -> tuple[str, str]:
+    """``ach~window-6`` to (``ach``, ``window-6``); without an ablation the second is empty."""
+    base, _, ablation = variant.partition(ABLATION_SEPARATOR)
+    return base, ablation
+
+
+def parts_of(variant: str) -> tuple[str, ...]:
+    """What is plugged in, with or without an ablation; a KeyError for an unknown variant."""
+    return VARIANTS[split_variant(variant)[0]]
+
+
+def reasons_about_lesions(variant: str) -> bool:
+    """Whether LCR or LFR is plugged in, so that the settings of ``lcr`` decide its codes."""
+    return not {"lcr", "lfr"}.isdisjoint(parts_of(variant))

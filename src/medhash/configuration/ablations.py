@@ -1,8 +1,7 @@
 """Ablations: a variant with settings of its own, named in a cell as ``ach~window-6``.
 
 A paper's file declares ablations under ``ablations:``. The part of a cell's variant before
-``~`` says what is plugged in, the part behind it which settings are changed. Everything that
-looks a variant up works with the whole name, because :func:`declare` makes it known.
+``~`` says what is plugged in, the part behind it which settings are changed.
 """
 
 from __future__ import annotations
@@ -12,11 +11,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from medhash.causal.variants import VARIANTS
+from medhash.causal.variants import (
+    ABLATION_SEPARATOR,
+    VARIANTS,
+    reasons_about_lesions,
+    split_variant,
+)
 from medhash.configuration.settings import Count, PatchSize2D, Settings, StrictModel
 from medhash.errors import MedhashError
-
-SEPARATOR = "~"
 
 AblationName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
 
@@ -42,27 +44,11 @@ class Ablation(StrictModel):
     lcr: LcrChange
 
 
-def declare(names: Iterable[str]) -> None:
-    """Make ablations known as variants: each variant that reasons about lesions gets them all.
-
-    What a name means depends on the name alone, so that it can be declared any number of times.
-    """
-    bases = {base: parts for base, parts in VARIANTS.items() if parts and SEPARATOR not in base}
-    for name in names:
-        for base, parts in bases.items():
-            if {"lcr", "lfr"} & set(parts):
-                VARIANTS[f"{base}{SEPARATOR}{name}"] = parts
-
-
-def base_variants() -> list[str]:
-    """The variants that are no ablations."""
-    return [variant for variant in VARIANTS if SEPARATOR not in variant]
-
-
-def split_variant(variant: str) -> tuple[str, str]:
-    """``ach~window-6`` to (``ach``, ``window-6``); without an ablation the second is empty."""
-    base, _, name = variant.partition(SEPARATOR)
-    return base, name
+def known_variants(ablations: Iterable[str]) -> list[str]:
+    """Every variant, and every ablation of those that reason about lesions."""
+    bases = [base for base in VARIANTS if reasons_about_lesions(base)]
+    ablated_variants = [f"{b}{ABLATION_SEPARATOR}{name}" for name in ablations for b in bases]
+    return [*VARIANTS, *ablated_variants]
 
 
 def ablated(
@@ -111,7 +97,7 @@ def merged(
     if not name:
         return variant
     own = ablated(settings, variant, ablations, paper_grid)
-    candidates = [base, *(f"{base}{SEPARATOR}{other}" for other in ablations)]
+    candidates = [base, *(f"{base}{ABLATION_SEPARATOR}{other}" for other in ablations)]
     return next(c for c in candidates if ablated(settings, c, ablations, paper_grid) == own)
 
 

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 
 from medhash import methods
 from medhash.causal.variants import VARIANTS
-from medhash.configuration.ablations import base_variants, declare
+from medhash.configuration.ablations import known_variants
 from medhash.configuration.examples import ExplanationSettings
 from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
-from medhash.configuration.grid import Cell
+from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.papers import (
     PHANTOM_PREFIX,
@@ -150,6 +150,14 @@ class Configuration:
         """The manifest of the split that a cell is trained and scored on."""
         return self.layout.split(cell.dataset, self.split_seed(cell.dataset))
 
+    def pretrained_of(self, cell: Cell) -> Path | None:
+        """The weights that a cell's training starts from, by its origin."""
+        if cell.origin == SCRATCH:
+            return None
+        if cell.source:
+            return self.layout.cell(cell.source) / "checkpoint.safetensors"
+        return self.layout.pretrained(cell.dataset, "classification")
+
     def listed_split(self, dataset: str) -> list[Path]:
         """The file that a split of rule ``listed`` is read from; empty for other rules."""
         file = self.card(dataset).split.file
@@ -278,17 +286,19 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
     for dataset in paper.datasets:
         check_name(dataset, cards, "dataset", f"{path}: datasets")
     for variant in paper.variants:
-        check_name(variant, base_variants(), "variant", f"{path}: variants")
-    declare(paper.ablations)
+        check_name(variant, VARIANTS, "variant", f"{path}: variants")
+    known = known_variants(paper.ablations)
     for kind, specs in (("tables", paper.tables), ("figures", paper.figures)):
         for name, spec in specs.items():
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
+            for origin in getattr(spec, "origins", ()):
+                check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")
             for variant in spec.trained_variants:
-                check_name(variant, VARIANTS, "variant", f"{where}variants")
+                check_name(variant, known, "variant", f"{where}variants")
     return paper
 
 
@@ -307,7 +317,7 @@ def _check_axes(
     origin: Origin,
     parents: tuple[str, ...] = (),
 ) -> None:
-    known = {"datasets": list(cards), "methods": methods.names(), "variants": base_variants()}
+    known = {"datasets": list(cards), "methods": methods.names(), "variants": list(VARIANTS)}
     for axis, names in known.items():
         for name in getattr(lists, axis) or ():
             key = (*parents, axis)

@@ -7,19 +7,20 @@ scale, and the user's choice of datasets is marked.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from medhash.causal.variants import split_variant
 from medhash.configuration.ablations import (
     Ablation,
     AblationName,
     ablated,
     merged,
-    split_variant,
 )
-from medhash.configuration.grid import Cell
+from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.settings import (
     Count,
     Fraction,
@@ -142,23 +143,84 @@ class TableSpec(ArtefactSpec):
 
     ``map``: mAP of every cell, methods x variants by datasets x bits (ACH Table III).
     ``wilcoxon``: p-values of :attr:`compare` on per-query AP (ACH Table IV).
+    ``transfer``: mAP after fine-tuning from :attr:`origins`, and without (ACH Table VI).
+    ``reasoning``: mAP of :attr:`pairs` of variants, with wins, ties and losses (ACH Table VII).
     ``fps``: how fast a query image is answered (ACH Table VIII).
+    ``lesion_retrieval``: P@10 of lesion patches as queries, and runtime (ACH Section V-D-2).
     ``confounding``: mAP against the strength of a phantom's confounder.
+
+    Attributes:
+        kind: what is computed.
+        origins: kind ``transfer``: the datasets that cells are fine-tuned from.
+        available_origins: those that this run has; filled in like :attr:`available`.
+        without_transfer: kind ``transfer``: what the rows without transfer start from, random
+            weights (``scratch``) or the backbone that is pretrained on the target (``own``).
+        pairs: kind ``reasoning``: a variant and its opponent, ``[lcr, lfr]``.
+        titles: variant -> what this table appends to a method's title instead of the paper's.
     """
 
-    kind: Literal["map", "wilcoxon", "fps", "confounding"]
+    kind: Literal[
+        "map", "wilcoxon", "transfer", "reasoning", "fps", "lesion_retrieval", "confounding"
+    ]
+    origins: tuple[Name, ...] = ()
+    available_origins: tuple[Name, ...] | None = None
+    without_transfer: Literal["scratch", "own"] = "scratch"
+    pairs: tuple[tuple[Name, Name], ...] = ()
+    titles: dict[Name, str] = Field(default_factory=dict)
+
+    @field_validator("origins", "pairs")
+    @classmethod
+    def _none_twice(cls, values: tuple[Any, ...]) -> tuple[Any, ...] | None:
+        return without_repeats(values)
 
     @model_validator(mode="after")
     def _has_its_axis(self) -> Self:
-        needed, other = (
-            ("compare", "variants") if self.kind == "wilcoxon" else ("variants", "compare")
-        )
-        return _with_only(self, needed, other)
+        needed = {"wilcoxon": "compare", "reasoning": "pairs"}.get(self.kind, "variants")
+        for other in {"compare", "pairs", "variants"} - {needed}:
+            _with_only(self, needed, other)
+        if bool(self.origins) != (self.kind == "transfer"):
+            raise ValueError("'origins' belongs to the kind transfer, and to no other")
+        if self.kind == "transfer" and len(self.datasets) != 1:
+            raise ValueError("'datasets': this kind takes one, the target of the transfer")
+        return self
+
+    @property
+    def trained_variants(self) -> tuple[str, ...]:
+        """The variants whose cells are needed: the listed ones, or those of the pairs."""
+        paired = (variant for pair in self.pairs for variant in reversed(pair))
+        return tuple(dict.fromkeys(paired)) or super().trained_variants
+
+    @property
+    def run_origins(self) -> tuple[str, ...]:
+        """The origins of this run, in the order of :attr:`origins`."""
+        if self.available_origins is None:
+            return self.origins
+        return tuple(origin for origin in self.origins if origin in self.available_origins)
+
+    @property
+    def origin_without_transfer(self) -> str:
+        """The origin of the cells without transfer."""
+        return SCRATCH if self.without_transfer == "scratch" else ""
 
     def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
-        """The cells that it is made of; speed does not depend on the seed: one is enough."""
-        own = self.seeds[:1] if self.kind == "fps" else self.seeds
-        return super().cells(own if seeds is None else seeds)
+        """The cells that it is made of.
+
+        Speed and lesion patches are those of the first seed. A transfer needs, of each method,
+        the baseline without transfer and all variants from each origin.
+        """
+        own = self.seeds[:1] if self.kind in ("fps", "lesion_retrieval") else self.seeds
+        cells = super().cells(own if seeds is None else seeds)
+        if self.kind != "transfer":
+            return cells
+        baseline = self.trained_variants[0]
+        without = [
+            replace(cell, origin=self.origin_without_transfer)
+            for cell in cells
+            if self.run_origins and cell.variant == baseline
+        ]
+        return without + [
+            replace(cell, origin=origin) for origin in self.run_origins for cell in cells
+        ]
 
 
 class SensitivityPanel(StrictModel):
@@ -186,14 +248,16 @@ class FigureSpec(ArtefactSpec):
     """A figure of a paper.
 
     ``precision_at_k``: P@K against K (ACH Fig. 7); ``precision_recall``: ACH Fig. 8;
-    ``retrieved``: queries and their first results (Fig. 9); ``sensitivity``: mAP against
-    settings (Fig. 10); ``salient_maps``: Fig. 11(a); ``tsne``: Fig. 11(b); ``lesions``: Fig. 12;
-    ``confounding``: mAP against the strength of a phantom's confounder.
+    ``retrieved``: queries, or lesion patches as queries, and their first results (Fig. 9);
+    ``sensitivity``: mAP against settings (Fig. 10); ``salient_maps``: Fig. 11(a); ``tsne``:
+    Fig. 11(b); ``lesions``: Fig. 12; ``confounding``: mAP against the strength of a phantom's
+    confounder.
 
     Attributes:
         kind: what is drawn.
         panels: of a sensitivity figure.
         examples: query images that a picture shows of each dataset.
+        queries: of kind ``retrieved``: whole images, or lesion patches where a dataset has them.
     """
 
     kind: Literal[
@@ -208,6 +272,7 @@ class FigureSpec(ArtefactSpec):
     ]
     panels: tuple[SensitivityPanel, ...] = ()
     examples: Count = 3
+    queries: Literal["images", "lesions"] = "images"
 
     @model_validator(mode="after")
     def _has_its_axis(self) -> Self:

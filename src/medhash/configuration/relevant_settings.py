@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medhash.causal.variants import VARIANTS
+from medhash.causal.variants import parts_of, reasons_about_lesions
 from medhash.configuration.grid import Cell
 from medhash.configuration.settings import Settings
 
@@ -26,10 +26,9 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
 
     How its codes are scored is left out, but for the epoch that is chosen.
     """
-    parts = VARIANTS[cell.variant]
     included = {"network", "hashing", *_ARITHMETIC}
-    included |= {"dbw"} & set(parts)
-    included |= {"lcr"} if {"lcr", "lfr"} & set(parts) else set()
+    included |= {"dbw"} & set(parts_of(cell.variant))
+    included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
     own = settings.methods.get(cell.method, {})
     return chosen | {"method": own, "selection": settings.evaluation.selection}

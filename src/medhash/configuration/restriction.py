@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from medhash.configuration.ablations import split_variant
+from medhash.causal.variants import split_variant
 from medhash.configuration.files import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
 from medhash.configuration.papers import (
     PHANTOM_PREFIX,
@@ -14,6 +14,7 @@ from medhash.configuration.papers import (
     FigureSpec,
     Paper,
     SensitivityPanel,
+    TableSpec,
 )
 from medhash.data.cards import DatasetCard
 
@@ -76,7 +77,26 @@ class Restriction:
         }
         if isinstance(spec, FigureSpec):
             update["panels"] = self._panels(spec, update.get("variants", ()))
+        if isinstance(spec, TableSpec) and spec.origins:
+            update |= self._transfer(spec)
+        if isinstance(spec, TableSpec) and spec.pairs:
+            update |= self._pairs(spec, update["available"])
         return spec.model_copy(update=update)
+
+    def _transfer(self, table: TableSpec) -> dict[str, Any]:
+        """Where a run transfers from and to; the user's own datasets have no place in it."""
+        origins = tuple(map(self._stand_in, table.origins))
+        return {
+            "datasets": tuple(map(self._stand_in, table.datasets)),
+            "origins": origins,
+            "available_origins": tuple(origin for origin in origins if self._is_run(origin)),
+        }
+
+    def _pairs(self, table: TableSpec, available: tuple[str, ...]) -> dict[str, Any]:
+        """The pairs of which both variants are chosen; without any, nothing runs."""
+        chosen = self.config.variants or self.scale.grid.variants
+        pairs = tuple(p for p in table.pairs if chosen is None or set(p) <= set(chosen))
+        return {"pairs": pairs or table.pairs, "available": available if pairs else ()}
 
     def _panels(self, figure: FigureSpec, variants: Sequence[str]) -> tuple[SensitivityPanel, ...]:
         """The panels with the points of these variants, without the ablations that are thinned."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from functools import cache
@@ -32,6 +33,22 @@ def describe() -> dict[str, Any]:
         "platform": platform.platform(),
         "lock_sha256": sha256_of_file(lock) if lock.is_file() else None,
     }
+
+
+def slurm_job() -> dict[str, str] | None:
+    """The Slurm job that this process is part of: ``id``, ``array_task``, ``node``, ``restarts``.
+
+    Returns:
+        Only what Slurm says; ``None`` outside of a job.
+    """
+    names = {
+        "id": "SLURM_JOB_ID",
+        "array_task": "SLURM_ARRAY_TASK_ID",
+        "node": "SLURMD_NODENAME",
+        "restarts": "SLURM_RESTART_COUNT",
+    }
+    job = {name: os.environ[key] for name, key in names.items() if key in os.environ}
+    return job if "id" in job else None
 
 
 @cache

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from medhash.configuration import relevant_settings
-from medhash.configuration.grid import Cell
+from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
@@ -19,13 +19,19 @@ from medhash.methods.base import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.provenance.code import fingerprint
 from medhash.retrieval.codes import Codes
-from medhash.training.checkpoints import load_backbone, load_tensors, save_tensors
+from medhash.training.checkpoints import (
+    NETWORK_PREFIX,
+    load_backbone,
+    load_network,
+    load_tensors,
+    save_tensors,
+)
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.encoding import encode_split
 from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
-from medhash.training.loop import Run, fit, history_csv
+from medhash.training.loop import Pause, Run, fit, history_csv, never
 
 Score = Callable[[Codes], float]
 
@@ -37,21 +43,22 @@ class CellInputs:
     Attributes:
         data_folder: a prepared dataset.
         split: its manifest.
-        pretrained: weights of the backbone.
+        pretrained: weights of the backbone; for a cell with an origin the checkpoint of its
+            source, or None for random weights.
     """
 
     data_folder: Path
     split: Path
-    pretrained: Path
+    pretrained: Path | None
 
     def files(self) -> dict[str, Path]:
         """Every file that decides the result, by name."""
-        return {
+        files = {
             "images": self.data_folder / "images.npy",
             "labels": self.data_folder / "labels.npy",
             "split": self.split,
-            "pretrained": self.pretrained,
         }
+        return files | ({"pretrained": self.pretrained} if self.pretrained else {})
 
 
 def train_cell(
@@ -62,6 +69,7 @@ def train_cell(
     *,
     device: str = "auto",
     score: Score | None = None,
+    pause: Pause = never,
 ) -> None:
     """Train a cell and write its folder.
 
@@ -77,10 +85,12 @@ def train_cell(
         device: ``auto``, ``cpu`` or ``cuda``.
         score: how good codes are; only the selection ``best-query-map`` asks for it, and it
             comes from outside so that training does not depend on the code of the metrics.
+        pause: asked after each epoch whether to stop there.
 
     Raises:
-        MedhashError: a loss that is not finite, a backbone of another shape, or no ``score``
-            where the selection needs one.
+        MedhashError: a loss that is not finite, pretrained weights of another shape or none where
+            the cell needs some, or no ``score`` where the selection needs one.
+        PausedError: ``pause`` said so.
     """
     watch = Stopwatch()
     where = choose_device(
@@ -93,7 +103,7 @@ def train_cell(
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
     images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device)
     objective = build_objective(cell, settings, images.labels, where)
-    load_backbone(objective.network.backbone, inputs.pretrained)
+    _load_pretrained(objective.network, cell, inputs.pretrained)
     objective.network.backbone.set_normalisation(images.images.cpu())
     objective.to(where.torch_device)
 
@@ -105,6 +115,7 @@ def train_cell(
         folder / ".resume.safetensors",
         identity,
         watch=best.look if best else _look_away,
+        pause=pause,
     )
     history = fit(objective, images, settings.hashing, run)
     chosen = best.restore() if best else len(history)
@@ -190,6 +201,18 @@ class BestEpoch:
         return load_tensors(self.path)[1]
 
 
+def _load_pretrained(network: HashingNetwork, cell: Cell, pretrained: Path | None) -> None:
+    """The weights that training starts from, by the cell's origin."""
+    if cell.origin == SCRATCH:
+        return
+    if pretrained is None:
+        raise MedhashError(f"cell {cell}: no pretrained weights were named")
+    if cell.source:
+        load_network(network, pretrained)
+    else:
+        load_backbone(network.backbone, pretrained)
+
+
 def _best_epoch(
     objective: HashingObjective,
     folder: Path,
@@ -219,7 +242,7 @@ def _write(
 ) -> None:
     network, method = objective.network, objective.method
     codes = encode_split(network, method, inputs.data_folder, inputs.split, device)
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
+    tensors = {f"{NETWORK_PREFIX}{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"method.{name}": value for name, value in method.state_dict().items()}
     save_tensors(folder / "checkpoint.safetensors", tensors, {"cell": str(cell)})
     write_text(folder / "train.csv", losses)

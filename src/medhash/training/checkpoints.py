@@ -14,12 +14,25 @@ from torch import Tensor, nn
 from medhash.errors import MedhashError
 from medhash.files import written_whole
 
+NETWORK_PREFIX = "network."
+"""What the names of a network's tensors begin with in a cell's checkpoint."""
+
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors and JSON-able facts, whole or not at all, the same bytes for the same input."""
+    """Write tensors and JSON-able facts, whole or not at all, the same bytes for the same input.
+
+    Raises:
+        MedhashError: the file could not be written, for want of room mostly.
+    """
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    with written_whole(path) as temporary:
-        save_file(on_cpu, temporary, {"medhash": json.dumps(facts)})
+    try:
+        with written_whole(path) as temporary:
+            save_file(on_cpu, temporary, {"medhash": json.dumps(facts)})
+    except SafetensorError as error:
+        raise MedhashError(
+            f"{path}: could not be written ({error}); make room and start again, finished epochs "
+            "are kept"
+        ) from error
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -37,6 +50,27 @@ def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path}: not a checkpoint of medhash ({error}); delete it and run its step again"
         ) from error
     return tensors, facts
+
+
+def load_network(network: nn.Module, path: Path) -> None:
+    """Put the network of a cell's checkpoint into another cell's, for fine-tuning.
+
+    Raises:
+        MedhashError: their shapes differ, so the two cells have other settings or code lengths.
+    """
+    tensors, _ = load_tensors(path)
+    own = {
+        name.removeprefix(NETWORK_PREFIX): tensor
+        for name, tensor in tensors.items()
+        if name.startswith(NETWORK_PREFIX)
+    }
+    try:
+        network.load_state_dict(own)
+    except RuntimeError as error:
+        raise MedhashError(
+            f"{path}: this network does not fit the cell that is to be fine-tuned from it; "
+            f"train both with the same settings ({error})"
+        ) from error
 
 
 def load_backbone(backbone: nn.Module, path: Path) -> None:

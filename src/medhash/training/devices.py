@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,6 +38,7 @@ class Device:
                 "name": properties.name,
                 "memory_bytes": properties.total_memory,
                 "cuda": torch.version.cuda,
+                "driver": _driver_version(),
             }
         return {
             "type": "cpu",
@@ -62,6 +64,15 @@ def choose_device(name: str, *, precision: str, threads: int, compile: bool = Fa
     torch.use_deterministic_algorithms(mode=True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     return Device(torch.device(name), precision, compile)
+
+
+def _driver_version() -> str | None:
+    """The version of NVIDIA's kernel driver; Linux says it in a file."""
+    information = Path("/proc/driver/nvidia/version")
+    if not information.exists():
+        return None
+    found = re.search(r"\d+\.\d+(\.\d+)?", information.read_text())
+    return found[0] if found else None
 
 
 def _processor_name() -> str:

@@ -42,6 +42,7 @@ def training_facts(
         "environment": environment.describe(),
         "git": environment.git_state(),
         "device": device.describe(),
+        "slurm": environment.slurm_job(),
         "started": watch.started,
         "seconds": watch.seconds(),
     }

@@ -8,7 +8,7 @@ from torch import Tensor
 from medhash.causal.class_codes import ClassCodes
 from medhash.causal.dbw import DebiasedWeighting, mean_reduction
 from medhash.causal.lcr import LesionReasoning, Scene
-from medhash.causal.variants import VARIANTS
+from medhash.causal.variants import parts_of, reasons_about_lesions
 from medhash.configuration.settings import Settings
 from medhash.methods.base import HashingMethod, References, similarity
 from medhash.models.heads import HashingNetwork
@@ -23,7 +23,7 @@ class HashingObjective(Objective):
     Args:
         network: backbone and hash layer.
         method: any hashing method.
-        variant: a name of :data:`medhash.causal.variants.VARIANTS`.
+        variant: a name of :data:`medhash.causal.variants.VARIANTS`, or an ablation of one.
         settings: ``dbw``, ``lcr`` and ``hashing`` are read.
         labels: float (n, C), 0/1, of the training images.
         device: precision of the network.
@@ -44,12 +44,12 @@ class HashingObjective(Objective):
         self.settings = settings
         self.coder = Coder(network, method, device)
         self.class_codes = ClassCodes(labels, method.bits)
-        parts = VARIANTS[variant]
+        parts = parts_of(variant)
         self.weighting = (
             DebiasedWeighting(settings.dbw, self.class_codes) if "dbw" in parts else None
         )
         self.reasoning = None
-        if "lcr" in parts or "lfr" in parts:
+        if reasons_about_lesions(variant):
             factual = "lfr" in parts
             self.reasoning = LesionReasoning(settings.lcr, self.class_codes, factual=factual)
         self.epoch = 0

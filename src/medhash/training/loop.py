@@ -44,6 +44,18 @@ class Objective(nn.Module):
         """Called after each epoch."""
 
 
+Pause = Callable[[], bool]
+
+
+class PausedError(MedhashError):
+    """A run was asked to stop after an epoch; the next start goes on from there."""
+
+
+def never() -> bool:
+    """The pause of a run that has all the time it needs."""
+    return False
+
+
 @dataclass(frozen=True)
 class Run:
     """What a training run needs beside its objective and data.
@@ -56,6 +68,8 @@ class Run:
         identity: hash of all that the run depends on; a resume file of another identity is
             left aside.
         watch: called after each epoch with its number; it may look, not touch.
+        pause: asked after each epoch but the last, once its state is saved; to say yes ends the
+            run with :class:`PausedError`.
     """
 
     title: str
@@ -64,6 +78,7 @@ class Run:
     resume: Path
     identity: str
     watch: Callable[[int], None] = field(default=lambda epoch: None)
+    pause: Pause = never
 
 
 History = list[dict[str, float]]
@@ -77,6 +92,7 @@ def fit(
 
     Raises:
         MedhashError: a loss term is not finite; epoch, batch and term are named.
+        PausedError: ``run.pause`` said so.
     """
     optimiser = _optimiser(objective, settings, run.device)
     history = _resume(objective, optimiser, run)
@@ -94,6 +110,8 @@ def fit(
             run.watch(epoch)
             _save(objective, optimiser, history, run)
             advance(1, " ".join(f"{name} {value:.4g}" for name, value in means.items()))
+            if len(history) < settings.epochs and run.pause():
+                raise PausedError(f"{run.title}: paused after epoch {len(history)}")
     return history
 
 

@@ -21,7 +21,7 @@ from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.images import Batch, ImageSet, augment, load_images
-from medhash.training.loop import Objective, Run, fit, history_csv
+from medhash.training.loop import Objective, Pause, Run, fit, history_csv, never
 
 Stage = Literal["mae", "classification"]
 
@@ -36,6 +36,7 @@ def pretrain(
     previous: Path | None = None,
     device: str = "auto",
     seed: int = 0,
+    pause: Pause = never,
 ) -> None:
     """Train one stage; write ``out`` (weights), and beside it its losses and facts.
 
@@ -48,9 +49,11 @@ def pretrain(
         previous: weights of the stage before, for ``classification``.
         device: ``auto``, ``cpu`` or ``cuda``.
         seed: of initial weights and batches.
+        pause: asked after each epoch whether to stop there.
 
     Raises:
         MedhashError: ``classification`` without ``previous``; a loss that is not finite.
+        PausedError: ``pause`` said so.
     """
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
@@ -71,7 +74,7 @@ def pretrain(
     code = fingerprint("medhash.training.pretraining")
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
-    run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity)
+    run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)
     history = fit(objective, images, stage_settings, run)
     write_text(out.with_suffix(".csv"), history_csv(history))
     write_json(
