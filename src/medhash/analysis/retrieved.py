@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from medhash.analysis.contact_sheet import RESULTS, draw_query, draw_result, row_panels
 from medhash.analysis.context import Context
 from medhash.analysis.drawing import say_not_run, titled_figure
 from medhash.analysis.explained import Explained
@@ -17,11 +18,8 @@ from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import distances
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RESULTS = 10
-RIGHT, WRONG = "#1a9641", "#d7191c"
 NOTE = "On the left of each row the query; ties in Hamming distance stand in database order."
 
 
@@ -62,13 +60,7 @@ def draw_retrieved(
     blocks = figure.subfigures(1, len(datasets), squeeze=False)[0]
     for dataset, block in zip(datasets, blocks, strict=True):
         block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
-        ratios = [1.25, *[1.0] * RESULTS]
-        grid = {"width_ratios": ratios, "wspace": 0.04, "hspace": 0.04}
-        panels = block.subplots(lines, RESULTS + 1, squeeze=False, gridspec_kw=grid)
-        for axes in panels.flat:
-            axes.set(xticks=[], yticks=[])
-            axes.grid(visible=False)
-            axes.set_frame_on(False)
+        panels = row_panels(block, lines)
         line = iter(panels)
         for cell in (cell for cell in explained if cell.dataset == dataset):
             _draw_cell(cell, [next(line) for _ in range(spec.examples)], points, explained, context)
@@ -105,24 +97,11 @@ def _draw_cell(
         return
     own = points[points["cell"] == str(cell)]
     for line, (row, results) in zip(lines, own.groupby("query_row", sort=False), strict=False):
-        line[0].imshow(found.images[int(str(row))], interpolation="nearest")
-        name = found.class_name(int(str(row)))
-        line[0].set_ylabel(name, fontsize=6.5)
+        query = int(str(row))
+        draw_query(line[0], found.images[query], found.class_name(query))
         for axes, result in zip(line[1:], results.itertuples(), strict=False):
-            axes.imshow(found.images[int(str(result.result_row))], interpolation="nearest")
-            _frame(axes, right=bool(result.relevant))
+            image = found.images[int(str(result.result_row))]
+            draw_result(axes, image, relevant=bool(result.relevant))
     title = context.paper.method_title(cell.method, cell.variant)
     lines[0][0].set_title(title, fontsize=7.5, loc="left")
     lines[0][1].set_title(f"     first {RESULTS} results", fontsize=7, loc="left")
-
-
-def _frame(axes: Axes, *, right: bool) -> None:
-    """A green frame and a check mark, or a red frame and a cross: not by colour alone."""
-    colour = RIGHT if right else WRONG
-    axes.set_frame_on(True)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=colour, linewidth=2.0)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    mark = "✓" if right else "✗"
-    place = axes.transAxes
-    axes.text(0.94, 0.08, mark, transform=place, color=colour, fontsize=7, ha="right", bbox=box)
