@@ -25,7 +25,8 @@ def _record_values(
     protocol: str = "tie-aware",
     selection: str = "last-epoch",
 ) -> dict[str, Any]:
-    dataset, method, variant, bits, seed = cell.split("/")
+    place, method, variant, bits, seed = cell.split("/")
+    dataset, _, origin = place.partition("@")
     values = [ap] * 4 if isinstance(ap, float) else list(ap)
     mean = float(np.mean(values))
     q = int(bits)
@@ -38,6 +39,7 @@ def _record_values(
             "variant": variant,
             "bits": q,
             "seed": int(seed),
+            "origin": origin,
         },
         "synthetic": dataset.startswith("phantom_"),
         "dataset_title": dataset,

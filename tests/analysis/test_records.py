@@ -6,11 +6,13 @@ import pytest
 
 from medhash.analysis.records import (
     FRAME_COLUMNS,
+    Record,
     load_record,
     load_records,
     per_query_ap,
     records_frame,
 )
+from medhash.analysis.summaries import summarise
 from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 
@@ -113,9 +115,31 @@ def test_frame_is_tidy(record):
         [record(CELL, 0.5, ties=(0.25, 0.75), stable=0.625), record("a/x/none/16/1", 1.0)]
     )
     assert list(frame.columns) == list(FRAME_COLUMNS)
-    expected = ("covid_ct", "hashnet", "ach", 8, 0, "small", False, "tie-aware")
+    expected = ("covid_ct", "hashnet", "ach", 8, 0, "", "small", False, "tie-aware")
     assert tuple(frame.iloc[0]) == (*expected, 0.5, 0.625, 0.25, 0.75, 4, 0, 20)
     assert records_frame([]).empty
+
+
+def test_an_origin_is_part_of_the_cell(record, tmp_path, record_values):
+    cell = "brain_tumor_mri@covid_ct/hashnet/ach/8/0"
+    assert records_frame([record(cell, 0.5)]).iloc[0]["origin"] == "covid_ct"
+    other = "brain_tumor_mri@scratch/hashnet/ach/8/0"
+    paths = [
+        write(tmp_path, record_values(c, 0.5), f"{n}.json") for n, c in enumerate((cell, other))
+    ]
+    assert [str(record.cell) for record in load_records(paths)] == [cell, other]
+    places = summarise([record(cell, 0.5), record(other, 0.25), record(CELL, 1.0)])
+    assert {place.origin: each.mean_map for place, each in places.items()} == {
+        "covid_ct": 0.5,
+        "scratch": 0.25,
+        "": 1.0,
+    }
+
+
+def test_a_record_from_before_origins_has_none(record_values):
+    values = record_values(CELL, 0.5)
+    del values["cell"]["origin"]
+    assert Record.model_validate_json(json.dumps(values)).cell.origin == ""
 
 
 def test_a_query_is_averaged_over_the_seeds_that_have_it(record):

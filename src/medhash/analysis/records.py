@@ -26,6 +26,7 @@ FRAME_COLUMNS = (
     "variant",
     "bits",
     "seed",
+    "origin",
     "scale",
     "synthetic",
     "protocol",

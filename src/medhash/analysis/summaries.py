@@ -27,11 +27,12 @@ class Place(NamedTuple):
     method: str
     variant: str
     bits: int
+    origin: str = ""
 
     @classmethod
     def of(cls, cell: Cell) -> Place:
         """The place of a cell."""
-        return cls(cell.dataset, cell.method, cell.variant, cell.bits)
+        return cls(cell.dataset, cell.method, cell.variant, cell.bits, cell.origin)
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,9 @@ def summarise(records: Sequence[Record]) -> dict[Place, Summary]:
         means = group[["tie_least", "tie_greatest", "stable_map"]].mean()
         mean, deviation = mean_and_deviation(group["map"].to_numpy())
         first = group.iloc[0]
-        place = Place(first.dataset, first.method, first.variant, int(first.bits))
+        place = Place(
+            first.dataset, first.method, first.variant, int(first.bits), str(first.origin)
+        )
         summaries[place] = Summary(
             mean_map=mean,
             deviation=deviation,
