@@ -1,0 +1,88 @@
+"""One query against a database: the nearest items, their ties, and how they vote."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medhash.errors import MedhashError
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.hamming import distances
+
+
+@dataclass(frozen=True, eq=False)
+class Ranking:
+    """The items of a database nearest to one query.
+
+    With q bits there are q + 1 distances, and many items share one. They stand in the order of
+    the database (the ``stable`` protocol of the papers' codes); :meth:`ranks` and
+    :meth:`expected_votes` say what is true in any order.
+
+    Attributes:
+        places: int64 (k,), places in the database, nearest first.
+        distances: uint16 (items,), the Hamming distance of every item of the database.
+    """
+
+    places: NDArray[np.int64]
+    distances: NDArray[np.uint16]
+
+    @property
+    def shown_distances(self) -> NDArray[np.uint16]:
+        """Distance of each of the k nearest items."""
+        return self.distances[self.places]
+
+    @property
+    def last_distance(self) -> int:
+        """Distance of the last of the k nearest items."""
+        return int(self.shown_distances[-1])
+
+    def items_at(self, distance: int) -> int:
+        """How many items of the whole database are at this distance."""
+        return int(np.count_nonzero(self.distances == distance))
+
+    def ranks(self, distance: int) -> tuple[int, int]:
+        """First and last rank, from 1, that an item at this distance can have."""
+        nearer = int(np.count_nonzero(self.distances < distance))
+        return nearer + 1, nearer + self.items_at(distance)
+
+    def votes(self, labels: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """Items of each class among the k nearest, int64 (classes,).
+
+        Args:
+            labels: uint8 0/1 (items, classes) of the database.
+        """
+        return labels[self.places].sum(axis=0, dtype=np.int64)
+
+    def expected_votes(self, labels: NDArray[np.uint8]) -> NDArray[np.float64]:
+        """Mean of :meth:`votes` over all orders of equal distances, float64 (classes,).
+
+        Only the last distance is cut: each of its items is among the k nearest in the same
+        share of the orders.
+
+        Args:
+            labels: uint8 0/1 (items, classes) of the database.
+        """
+        last = self.last_distance
+        nearer = self.distances < last
+        share = (len(self.places) - np.count_nonzero(nearer)) / self.items_at(last)
+        return labels[nearer].sum(axis=0) + share * labels[self.distances == last].sum(axis=0)
+
+
+def nearest(code: NDArray[np.uint8], codes: Codes, count: int) -> Ranking:
+    """Rank a database for one query.
+
+    Args:
+        code: packed, uint8 (ceil(bits / 8),).
+        codes: whose database is ranked.
+        count: k, how many items are wanted.
+
+    Raises:
+        MedhashError: the database has fewer items, or ``count`` is below 1.
+    """
+    items = len(codes.database_codes)
+    if not 1 <= count <= items:
+        raise MedhashError(f"{count} results are asked for; the database has {items} images")
+    hamming = distances(code[None], codes.database_codes)[0]
+    return Ranking(np.argsort(hamming, kind="stable")[:count], hamming)
