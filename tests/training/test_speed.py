@@ -122,3 +122,24 @@ def test_throughput_is_that_of_the_median_batch(clock):
     facts = speed.time_batches(answer, ["a", "b"], 5, 3)
     assert sizes == [5] * 4
     assert facts["images_per_second"] == pytest.approx(5 / 4)
+
+
+def test_ways_to_answer_take_turns_and_swap_who_comes_first(clock):
+    asked = []
+
+    def answer(name, seconds):
+        def take(query):
+            asked.append((name, query))
+            clock.seconds += seconds * (query + 1)
+
+        return take
+
+    answers = {"slow": answer("slow", 8.0), "quick": answer("quick", 1.0)}
+    latencies = speed.time_in_turn(answers, [0, 1], 1, 4)
+    first = [("slow", 0), ("quick", 0), ("quick", 1), ("slow", 1), ("slow", 0), ("quick", 0)]
+    assert asked[:6] == first
+    assert len(asked) == 10
+    # timed are the queries 1, 0, 1, 0
+    assert latencies["slow"]["median_seconds"] == pytest.approx(12)
+    assert latencies["quick"]["median_seconds"] == pytest.approx(1.5)
+    assert latencies["quick"]["p95_seconds"] == pytest.approx(2)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from medhash.configuration.grid import Cell
 from medhash.configuration.settings import Settings
@@ -82,17 +83,26 @@ class Search:
         Returns:
             int64 (images, items), places in the database.
         """
-        distances = word_distances(as_words(self.encode(images)), self._database)
+        return self.nearest(self.encode(images))
+
+    def nearest(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The same for packed codes, uint8 (images, ceil(q / 8))."""
+        distances = word_distances(as_words(codes), self._database)
         return np.argsort(distances, axis=1, kind="stable")
 
     @torch.no_grad()
     def encode(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """Packed codes of query images, uint8 (images, ceil(q / 8))."""
-        pixels = torch.from_numpy(np.stack([self._shrink(image) for image in images]))
+        pixels = self.prepare(images)
         with self.device.autocast():
-            outputs = self.network(pixels.to(self.device.torch_device))
+            outputs = self.network(pixels)
         positive = self.method.relax(outputs.float()) >= 0
         return np.packbits(positive.cpu().numpy(), axis=1)
+
+    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Images of any size to the network's, uint8 (images, S, S, 3), on the device."""
+        pixels = torch.from_numpy(np.stack([self._shrink(image) for image in images]))
+        return pixels.to(self.device.torch_device)
 
     def _shrink(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resized as :func:`medhash.data.preparation.prepare_image` does."""
@@ -144,20 +154,26 @@ def measure_speed(
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
-        "device": where.describe(),
+        "code": fingerprint("medhash.training.speed", f"medhash.methods.{cell.method}"),
+        "inputs": outputs,
+    }
+    path = folder / "speed.json"
+    write_json(path, facts | machine_facts(where))
+    return path
+
+
+def machine_facts(device: Device) -> dict[str, Any]:
+    """On what, in what and when something is measured, for its file."""
+    return {
+        "device": device.describe(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "precision": settings.precision,
+        "precision": device.precision,
         "environment": environment.describe(),
         "git": environment.git_state(),
-        "code": fingerprint("medhash.training.speed", f"medhash.methods.{cell.method}"),
-        "inputs": outputs,
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    path = folder / "speed.json"
-    write_json(path, facts)
-    return path
 
 
 def time_singles(
@@ -178,20 +194,40 @@ def time_singles(
         ``queries``, ``warm_up``, ``median_seconds``, ``p95_seconds`` (95th percentile, linear
         interpolation) and ``fps``, one over the median.
     """
-    seconds = []
+    queries = [[image] for image in images]
+    return time_in_turn({"single": answer}, queries, warm_up, timed)["single"]
+
+
+def time_in_turn(
+    answers: Mapping[str, Callable[[Any], object]],
+    queries: Sequence[Any],
+    warm_up: int,
+    timed: int,
+) -> dict[str, dict[str, float | int]]:
+    """Latencies of several ways to answer, each query by all of them, one after the other.
+
+    What disturbs the machine for a while so disturbs all of them; every other query is answered
+    in reverse order.
+
+    Args:
+        answers: name -> takes a query; has ended when it returns.
+        queries: taken in turn.
+        warm_up: queries before the first that is timed.
+        timed: queries that are timed.
+
+    Returns:
+        Name -> what :func:`time_singles` returns.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in answers}
+    order = list(answers)
     for number in range(warm_up + timed):
-        query = [images[number % len(images)]]
-        start = time.perf_counter()
-        answer(query)
-        seconds.append(time.perf_counter() - start)
-    median, p95 = np.percentile(seconds[warm_up:], [50, 95]).tolist()
-    return {
-        "queries": timed,
-        "warm_up": warm_up,
-        "median_seconds": median,
-        "p95_seconds": p95,
-        "fps": 1 / median,
-    }
+        query = queries[number % len(queries)]
+        for name in order:
+            start = time.perf_counter()
+            answers[name](query)
+            seconds[name].append(time.perf_counter() - start)
+        order.reverse()
+    return {name: _latency(each[warm_up:], warm_up) for name, each in seconds.items()}
 
 
 def time_batches(
@@ -228,6 +264,17 @@ def query_images(data_folder: Path, rows: NDArray[np.int64]) -> list[NDArray[np.
         np.asarray(Image.fromarray(prepared[row]).resize((int(sizes[row, 0]), int(sizes[row, 1]))))
         for row in rows
     ]
+
+
+def _latency(seconds: Sequence[float], warm_up: int) -> dict[str, float | int]:
+    median, p95 = np.percentile(seconds, [50, 95]).tolist()
+    return {
+        "queries": len(seconds),
+        "warm_up": warm_up,
+        "median_seconds": median,
+        "p95_seconds": p95,
+        "fps": 1 / median,
+    }
 
 
 def _trained(
