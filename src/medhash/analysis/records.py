@@ -83,9 +83,10 @@ class StableMetrics(_Part):
 
 
 class TrainingFacts(_Part):
-    """What a table has to say about how a cell was trained."""
+    """What a table has to say about how a cell was trained, and for how long."""
 
     selection: Literal["last-epoch", "best-query-map"]
+    seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
 
 
 class Record(_Part):

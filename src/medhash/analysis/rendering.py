@@ -90,19 +90,19 @@ def markdown(table: PrintedTable) -> str:
     """
     headings = [f"{group}<br>{name}" for group, names in table.groups for name in names]
     rows = [
-        [_markdown_text(row.label), *(_markdown_cell(cell) for cell in row.cells)]
+        [markdown_text(row.label), *(_markdown_cell(cell) for cell in row.cells)]
         for block in table.blocks
         for row in block
     ]
     grid = tabulate(
         rows,
-        headers=[table.corner, *map(_markdown_text, headings)],
+        headers=[table.corner, *map(markdown_text, headings)],
         tablefmt="pipe",
         colalign=["left", *["center"] * len(headings)],
         disable_numparse=True,
     )
-    notes = "\n".join(f"- {_markdown_text(note)}" for note in table.notes)
-    text = f"**{_markdown_text(table.title)}**\n\n{grid}\n\n{notes}\n"
+    notes = "\n".join(f"- {markdown_text(note)}" for note in table.notes)
+    text = f"**{markdown_text(table.title)}**\n\n{grid}\n\n{notes}\n"
     return text if table.comparison is None else f"{text}\n{markdown(table.comparison)}"
 
 
@@ -169,12 +169,13 @@ def _latex_cell(cell: PrintedCell) -> str:
 
 
 def _markdown_cell(cell: PrintedCell) -> str:
-    value = _markdown_text(cell.value)
+    value = markdown_text(cell.value)
     if cell.mark:
         value = f"**{value}**" if cell.mark == "best" else f"<ins>{value}</ins>"
-    return f"{value} {_markdown_text(cell.suffix)}".rstrip()
+    return f"{value} {markdown_text(cell.suffix)}".rstrip()
 
 
-def _markdown_text(text: str) -> str:
+def markdown_text(text: str) -> str:
+    """Plain text with every character that Markdown would read as markup escaped."""
     # A title or name may hold the characters that Markdown takes for a column, emphasis or a tag.
-    return re.sub(r"([\\|*_`]|<(?!br>))", r"\\\1", text)
+    return re.sub(r"([\\|*_`~]|<(?!br>))", r"\\\1", text)
