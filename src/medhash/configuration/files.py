@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, field_validator
 
-from medhash.configuration.examples import ExplanationSettings
+from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.papers import Name, without_repeats
 from medhash.configuration.settings import Count, Fraction, NaturalNumber, StrictModel
 
@@ -82,6 +82,7 @@ class ConfigFile(StrictModel):
     bits: tuple[Count, ...] | None = Field(None, description="instead of the papers' lists")
     seeds: tuple[NaturalNumber, ...] | None = Field(None, description="instead of the scale's")
     explanation: ExplanationSettings = ExplanationSettings()
+    lesions: LesionSettings = LesionSettings()
     settings: dict[str, Any] = Field(
         default_factory=dict, description="overrides of the papers' and the scale's settings"
     )

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from medhash import methods
 from medhash.causal.variants import VARIANTS
 from medhash.configuration.ablations import known_variants
-from medhash.configuration.examples import ExplanationSettings
+from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.layers import Layer, Layers
@@ -62,6 +62,7 @@ class Configuration:
         download: whether archives that are not found are fetched.
         overrides: what the command line set.
         explanation: which images a cell is explained on.
+        lesions: which lesion patches are queries.
     """
 
     scale: str
@@ -74,6 +75,7 @@ class Configuration:
     download: bool
     overrides: dict[str, Any]
     explanation: ExplanationSettings
+    lesions: LesionSettings
 
     @property
     def layout(self) -> Layout:
@@ -196,6 +198,8 @@ def load(
     typed = {key: _typed(value) for key, value in (overrides or {}).items()}
     user = Layers((read_yaml(config_path), str(config_path)), (typed, COMMAND_LINE))
     config = validate(ConfigFile, user.tree, user.origin)
+    finder = f"{user.origin(('lesions', 'finder'))}: lesions.finder"
+    check_name(config.lesions.finder, VARIANTS, "variant", finder)
     cards = load_cards(folder / "datasets.yaml")
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
@@ -222,6 +226,7 @@ def load(
         download=config.download,
         overrides=typed,
         explanation=config.explanation,
+        lesions=config.lesions,
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     _check_one_settings_a_dataset(configuration)
