@@ -142,6 +142,16 @@ def test_phantoms_and_run_are_in_the_title(figure_spec, record, context):
     )
 
 
+@pytest.mark.parametrize("kind", ["retrieved", "salient_maps", "tsne", "lesions"])
+def test_the_caption_of_a_picture_names_no_protocol_of_ties(figure_spec, record, context, kind):
+    records = [record("covid_ct/csq/none/8/0", 0.4)]
+    assert context.details(figure_spec(kind=kind), records) == (
+        "COVID-19 Radiograph (not run), COVID-CT-Dataset; scale small; seed 0; last epoch."
+    )
+    scored = context.details(figure_spec(kind="precision_recall"), records)
+    assert scored.endswith("tie-aware protocol (expectation over the order of equal distances).")
+
+
 def test_the_drawn_points_stand_beside_the_pictures(figure_spec, all_records, context, tmp_path):
     records = all_records(datasets=["covid_ct"])
     spec = figure_spec(available=["covid_ct"])

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
+from typing import NamedTuple
 
 from medhash.analysis.records import Record
-from medhash.configuration.papers import PHANTOM_PREFIX, ArtefactSpec, Paper
-from medhash.configuration.reported import Column, ReportedPaper, reported_value
+from medhash.configuration.grid import SCRATCH
+from medhash.configuration.papers import (
+    PHANTOM_PREFIX,
+    ArtefactSpec,
+    FigureSpec,
+    Paper,
+    TableSpec,
+)
+from medhash.configuration.reported import Column as ReportedColumn
+from medhash.configuration.reported import ReportedPaper, reported_text
 from medhash.errors import MedhashError
 
 PROTOCOLS = {
@@ -21,6 +31,14 @@ SELECTIONS = {
     "last-epoch": "last epoch",
     "best-query-map": "epoch picked on the query set",
 }
+
+
+class Column(NamedTuple):
+    """A column of a grid: where cells are scored, and in a transfer also where they come from."""
+
+    dataset: str
+    bits: int
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,20 +60,39 @@ class Context:
     not_run: Mapping[str, str] = field(default_factory=dict)
     reported: ReportedPaper | None = None
 
-    def column_label(self, dataset: str, bits: int) -> str:
-        """A column's name in one line: ``COVID-CT-Dataset/8 bits``."""
-        return f"{self.paper.dataset_title(dataset)}/{bits_label(bits)}"
+    def heading_of(self, dataset: str, origin: str = "") -> str:
+        """What stands above columns: ``COVID-CT-Dataset``, or in a transfer ``A → B``."""
+        title = self.paper.dataset_title(dataset)
+        if origin in ("", SCRATCH):
+            return title
+        return f"{self.paper.dataset_title(origin)} → {title}"
 
-    def why_not_run(self, spec: ArtefactSpec, dataset: str) -> str:
+    def column_label(self, dataset: str, bits: int, origin: str = "") -> str:
+        """A column's name in one line: ``COVID-CT-Dataset/8 bits``."""
+        return f"{self.heading_of(dataset, origin)}/{bits_label(bits)}"
+
+    def column_groups(self, columns: Iterable[Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """The columns of a printed table: a heading over the code lengths below it."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for dataset, bits, origin in columns:
+            groups.setdefault((dataset, origin), []).append(bits_label(bits))
+        return tuple((self.heading_of(*group), tuple(labels)) for group, labels in groups.items())
+
+    def why_not_run(self, spec: ArtefactSpec, dataset: str, origin: str = "") -> str:
         """Why a place of the grid without a record is empty."""
         if dataset in self.not_run:
             return self.not_run[dataset]
         if dataset not in spec.available_datasets:
             return "the dataset is not part of this run"
+        if isinstance(spec, TableSpec) and origin in spec.origins:
+            if origin in self.not_run:
+                return f"{self.paper.dataset_title(origin)}: {self.not_run[origin]}"
+            if origin not in spec.run_origins:
+                return f"{self.paper.dataset_title(origin)} is not part of this run"
         return "no record yet"
 
     def reported_number(
-        self, spec: ArtefactSpec, row: str, dataset: str, bits: int
+        self, spec: ArtefactSpec, row: str, dataset: str, bits: int, origin: str = ""
     ) -> Decimal | None:
         """What the paper prints at a place, in its own unit; None beside a phantom.
 
@@ -64,36 +101,54 @@ class Context:
             row: the row's title as printed.
             dataset: the column's dataset.
             bits: the column's code length.
+            origin: where the column's cells come from, in a transfer.
         """
-        if self.reported is None or is_synthetic(dataset):
+        text = self.reported_text(spec, row, Column(dataset, bits, origin))
+        return None if text is None else Decimal(text)
+
+    def reported_text(self, spec: ArtefactSpec, row: str, column: Column) -> str | None:
+        """The same, digit by digit as printed; also of a row that holds no numbers."""
+        if self.reported is None or is_synthetic(column.dataset) or is_synthetic(column.origin):
             return None
-        column = Column(self.paper.dataset_title(dataset), bits)
-        return reported_value(self.reported, spec.name, row, column)
+        printed = ReportedColumn(self.heading_of(column.dataset, column.origin), column.bits)
+        return reported_text(self.reported, spec.name, row, printed)
 
     def heading(self, spec: ArtefactSpec) -> str:
         """What is shown; phantoms come first."""
-        return f"{_phantom_warning(spec.datasets)}{spec.title.rstrip('.')}."
+        shown = [*spec.datasets, *(origin for _, origin in _groups_of(spec) if origin)]
+        return f"{_phantom_warning(shown)}{spec.title.rstrip('.')}."
 
     def details(self, spec: ArtefactSpec, records: Sequence[Record]) -> str:
         """On which datasets, at which scale, with which seeds, epoch and protocol.
+
+        A picture has no score, so none of its parts depends on the protocol.
 
         Args:
             spec: the table or figure.
             records: those that it shows.
         """
-        ran = {record.cell.dataset for record in records}
+        ran = {(record.cell.dataset, record.cell.origin) for record in records}
         seeds = [str(seed) for seed in seeds_of(records)]
         parts = [
             ", ".join(
-                self.paper.dataset_title(dataset) + ("" if dataset in ran else f" ({NOT_RUN})")
-                for dataset in spec.datasets
+                self.heading_of(*group) + ("" if group in ran else f" ({NOT_RUN})")
+                for group in _groups_of(spec)
             ),
             f"scale {self.scale}",
             f"seed{'s' * (len(seeds) != 1)} {', '.join(seeds) or 'none'}",
             *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
-            PROTOCOLS.get(self.protocol, self.protocol),
         ]
+        if not (isinstance(spec, FigureSpec) and spec.is_picture):
+            parts.append(PROTOCOLS.get(self.protocol, self.protocol))
         return f"{'; '.join(parts)}."
+
+
+def columns_of(spec: ArtefactSpec) -> list[Column]:
+    """The columns of a table, as printed."""
+    return [
+        Column(dataset, bits, origin)
+        for (dataset, origin), bits in product(_groups_of(spec), spec.bits)
+    ]
 
 
 def bits_label(bits: int) -> str:
@@ -123,6 +178,12 @@ def select(spec: ArtefactSpec, records: Iterable[Record], context: Context) -> l
 def seeds_of(records: Sequence[Record]) -> list[int]:
     """The seeds that occur in the records, ascending."""
     return sorted({record.cell.seed for record in records})
+
+
+def _groups_of(spec: ArtefactSpec) -> list[tuple[str, str]]:
+    """The (dataset, origin) above each group of columns; no origin but in a transfer."""
+    origins = (spec.origins if isinstance(spec, TableSpec) else ()) or ("",)
+    return list(product(spec.datasets, origins))
 
 
 def _phantom_warning(datasets: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
+from medhash.analysis.context import NOT_RUN, Column, Context, columns_of, is_synthetic
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.configuration.grid import Cell
 from medhash.configuration.papers import TableSpec
@@ -173,24 +173,21 @@ def speed_table(
                 f"speed of cell {cell}: its scale is {measurement.scale!r}, but {context.scale!r} "
                 "is asked for; scales never mix."
             )
-    columns = [(dataset, bits) for dataset in spec.datasets for bits in spec.bits]
+    columns = columns_of(spec)
     rows = [(method, variant) for method in spec.methods for variant in spec.variants]
     blocks = [_block(spec, row, columns, ran, context) for row in rows]
     reported = _reported_row(spec, columns, context)
     printed = PrintedTable(
         title=f"{context.heading(spec)} Scale {context.scale}.",
-        groups=tuple(
-            (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
-            for dataset in spec.datasets
-        ),
+        groups=context.column_groups(columns),
         blocks=(*blocks, *([(reported,)] if reported else [])),
         notes=tuple(_notes(list(ran.values()), reported is not None)),
         corner="Quantity",
     )
     csv = [
-        _csv_row(spec, Cell(dataset, *row, bits, spec.seeds[0]), ran, context)
+        _csv_row(spec, Cell(column.dataset, *row, column.bits, spec.seeds[0]), ran, context)
         for row in rows
-        for dataset, bits in columns
+        for column in columns
     ]
     return pd.DataFrame(csv, columns=list(CSV_COLUMNS)), printed
 
@@ -198,12 +195,12 @@ def speed_table(
 def _block(
     spec: TableSpec,
     row: tuple[str, str],
-    columns: Sequence[tuple[str, int]],
+    columns: Sequence[Column],
     ran: dict[Cell, Measurement],
     context: Context,
 ) -> tuple[PrintedRow, ...]:
     title = context.paper.method_title(*row)
-    cells = [Cell(dataset, *row, bits, spec.seeds[0]) for dataset, bits in columns]
+    cells = [Cell(column.dataset, *row, column.bits, spec.seeds[0]) for column in columns]
     return tuple(
         PrintedRow(
             f"{title}: {label}",
@@ -214,7 +211,7 @@ def _block(
 
 
 def _reported_row(
-    spec: TableSpec, columns: Sequence[tuple[str, int]], context: Context
+    spec: TableSpec, columns: Sequence[Column], context: Context
 ) -> PrintedRow | None:
     numbers = [context.reported_number(spec, REPORTED_ROW, *column) for column in columns]
     if not any(numbers):

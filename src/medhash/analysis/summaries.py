@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import product
 from typing import NamedTuple
 
-from medhash.analysis.context import NOT_RUN, Context
+from medhash.analysis.context import NOT_RUN, Column, Context
 from medhash.analysis.records import Record, records_frame
 from medhash.analysis.statistics import mean_and_deviation
 from medhash.configuration.grid import Cell
-from medhash.configuration.papers import ArtefactSpec
+from medhash.configuration.papers import ArtefactSpec, TableSpec
 
 DECIMALS = 2
 """Decimals of a printed percentage (ACH Table III)."""
@@ -33,6 +32,11 @@ class Place(NamedTuple):
     def of(cls, cell: Cell) -> Place:
         """The place of a cell."""
         return cls(cell.dataset, cell.method, cell.variant, cell.bits, cell.origin)
+
+    @classmethod
+    def at(cls, column: Column, method: str, variant: str) -> Place:
+        """The place of a method and variant in a column."""
+        return cls(column.dataset, method, variant, column.bits, column.origin)
 
 
 @dataclass(frozen=True)
@@ -107,45 +111,65 @@ def percent(fraction: float | None) -> str:
     return "" if fraction is None else f"{100 * fraction:.6f}"
 
 
-def columns_of(spec: ArtefactSpec) -> list[tuple[str, int]]:
-    """The columns of a table, (dataset, bits), as printed."""
-    return list(product(spec.datasets, spec.bits))
+def row_title(spec: ArtefactSpec, place: Place, context: Context) -> str:
+    """The name of a place's row, as the paper prints it in this table.
+
+    ``HashNet+ACH``; in a transfer ``HashNet+ACH w/ TL``; a table may have titles of its own.
+    """
+    title = context.paper.method_title(place.method, place.variant)
+    if not isinstance(spec, TableSpec):
+        return title
+    if place.variant in spec.titles:
+        title = context.paper.method_title(place.method) + spec.titles[place.variant]
+    if spec.kind != "transfer":
+        return title
+    return f"{title} {'w/o' if place.origin == spec.origin_without_transfer else 'w/'} TL"
 
 
 def shared_notes(
-    spec: ArtefactSpec, ran: Mapping[Place, Summary], places: Sequence[Place], context: Context
+    spec: ArtefactSpec,
+    ran: Mapping[Place, Summary],
+    places: Sequence[tuple[Column, Place]],
+    context: Context,
 ) -> list[str]:
-    """The notes that every table needs: what did not run, fewer seeds, ties, query sets."""
+    """The notes that every table needs: what did not run, fewer seeds, ties, query sets.
+
+    Args:
+        spec: the table.
+        ran: what ran of it.
+        places: all of its places, each with its column.
+        context: names and reasons.
+    """
     if not ran:
         return ["Nothing of this table has run.", *_not_run_notes(spec, ran, places, context)]
     return [
         *_seed_notes(spec, ran, context),
-        _tie_note(ran, context),
+        _tie_note(spec, ran, context),
         _query_note(spec, ran, context),
         *_not_run_notes(spec, ran, places, context),
     ]
 
 
-def name_of(place: Place, context: Context) -> str:
+def name_of(spec: ArtefactSpec, place: Place, context: Context) -> str:
     """A place in words: ``HashNet+ACH, COVID-CT-Dataset/8 bits``."""
-    row = context.paper.method_title(place.method, place.variant)
-    return f"{row}, {context.column_label(place.dataset, place.bits)}"
+    column = context.column_label(place.dataset, place.bits, place.origin)
+    return f"{row_title(spec, place, context)}, {column}"
 
 
 def _seed_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
     short = [place for place, summary in ran.items() if len(summary.seeds) < len(spec.seeds)]
     if not short:
         return []
-    names = _listed([name_of(place, context) for place in short])
+    names = _listed([name_of(spec, place, context) for place in short])
     return [f"Fewer than {len(spec.seeds)} seeds have run for: {names}."]
 
 
-def _tie_note(ran: Mapping[Place, Summary], context: Context) -> str:
+def _tie_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> str:
     place = max(ran, key=lambda each: (ran[each].tie_spread, each))
     summary = ran[place]
     return (
         "Order of ties: over all orders of equal Hamming distances an mAP moves by at most "
-        f"{printed_percent(summary.tie_spread)} points ({name_of(place, context)}: "
+        f"{printed_percent(summary.tie_spread)} points ({name_of(spec, place, context)}: "
         f"{printed_percent(summary.tie_least)} to {printed_percent(summary.tie_greatest)}); "
         "the CSV has the range of every value."
     )
@@ -170,20 +194,25 @@ def _query_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Conte
 
 
 def _not_run_notes(
-    spec: ArtefactSpec, ran: Mapping[Place, Summary], places: Sequence[Place], context: Context
+    spec: ArtefactSpec,
+    ran: Mapping[Place, Summary],
+    places: Sequence[tuple[Column, Place]],
+    context: Context,
 ) -> list[str]:
+    groups: dict[tuple[str, str], list[Place]] = {}
+    for (dataset, _, origin), place in places:
+        groups.setdefault((dataset, origin), []).append(place)
     notes = []
-    for dataset in spec.datasets:
-        own = [place for place in places if place.dataset == dataset]
+    for group, own in groups.items():
         missing = [place for place in own if place not in ran]
         if not missing:
             continue
-        title, reason = context.paper.dataset_title(dataset), context.why_not_run(spec, dataset)
+        heading, reason = context.heading_of(*group), context.why_not_run(spec, *group)
         if len(missing) == len(own):
-            notes.append(f"{title}: {NOT_RUN} ({reason}).")
+            notes.append(f"{heading}: {NOT_RUN} ({reason}).")
         else:
-            names = _listed([name_of(place, context) for place in missing])
-            notes.append(f"{title}: {len(missing)} of {len(own)} {NOT_RUN} ({reason}): {names}.")
+            names = _listed([name_of(spec, place, context) for place in missing])
+            notes.append(f"{heading}: {len(missing)} of {len(own)} {NOT_RUN} ({reason}): {names}.")
     return notes
 
 

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
-from medhash.analysis.context import NOT_RUN, Context, bits_label, is_synthetic
-from medhash.analysis.records import Record, per_query_ap
+from medhash.analysis.context import NOT_RUN, Column, Context, columns_of, is_synthetic
+from medhash.analysis.paired_tests import PairedTest, paired_tests
+from medhash.analysis.records import Record
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.analysis.statistics import (
-    SIGNIFICANCE_LEVEL,
-    Comparison,
-    WinTieLoss,
-    compare,
-    count_outcomes,
-    holm,
-)
-from medhash.analysis.summaries import (
-    Place,
-    Summary,
-    columns_of,
-    percent,
-    shared_notes,
-    summarise,
-)
+from medhash.analysis.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, count_outcomes
+from medhash.analysis.summaries import Place, percent, shared_notes, summarise
 from medhash.configuration.papers import TableSpec
-from medhash.errors import MedhashError
-
-SUMMARY_ROW = "Summary(W/T/L)"
+from medhash.configuration.reported import SUMMARY_ROW
 
 CSV_COLUMNS = (
     "row",
@@ -80,41 +65,28 @@ def wilcoxon_table(
         MedhashError: two records that are to be paired have different queries.
     """
     variant, baseline = spec.trained_variants
-    grid = _Grid(spec, context, variant, baseline, _tests(variant, baseline, records))
+    tests = {
+        place: test for (place, _), test in paired_tests([(variant, baseline)], records).items()
+    }
+    grid = _Grid(spec, context, variant, baseline, tests)
     used = [record for test in grid.tests.values() for record in test.records]
-    places = [place for method in spec.methods for place in grid.row(method)]
+    places = [
+        pair for method in spec.methods for pair in zip(grid.columns, grid.row(method), strict=True)
+    ]
     printed = PrintedTable(
         title=f"{context.heading(spec)} {context.details(spec, used)}",
-        groups=tuple(
-            (context.paper.dataset_title(dataset), tuple(map(bits_label, spec.bits)))
-            for dataset in spec.datasets
-        ),
+        groups=context.column_groups(grid.columns),
         blocks=(tuple(map(grid.printed_row, spec.methods)), (grid.printed_summary(),)),
         notes=(
             *_reading_notes(grid.tests, context.protocol),
             *shared_notes(spec, summarise(used), places, context),
         ),
     )
-    rows = [*map(grid.csv_row, places), *map(grid.csv_summary, columns_of(spec))]
+    rows = [
+        *(grid.csv_row(place) for _, place in places),
+        *map(grid.csv_summary, grid.columns),
+    ]
     return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
-
-
-@dataclass(frozen=True)
-class _Test:
-    """One variant against its baseline, over the seeds that both have."""
-
-    comparison: Comparison
-    p_holm: float
-    queries: int
-    summary: Summary
-    baseline: Summary
-    records: tuple[Record, ...]
-
-    @property
-    def tie_differences(self) -> tuple[float, float]:
-        """The least and the greatest difference of mAP that orders of ties can give."""
-        least = self.summary.tie_least - self.baseline.tie_greatest
-        return least, self.summary.tie_greatest - self.baseline.tie_least
 
 
 @dataclass(frozen=True)
@@ -125,12 +97,16 @@ class _Grid:
     context: Context
     variant: str
     baseline: str
-    tests: Mapping[Place, _Test]
+    tests: Mapping[Place, PairedTest]
+
+    @property
+    def columns(self) -> list[Column]:
+        """The columns from left to right."""
+        return columns_of(self.spec)
 
     def row(self, method: str) -> list[Place]:
         """The places of one row, column by column."""
-        columns = columns_of(self.spec)
-        return [Place(dataset, method, self.variant, bits) for dataset, bits in columns]
+        return [Place.at(column, method, self.variant) for column in self.columns]
 
     def label(self, method: str) -> str:
         """``HashNet+ACH vs. HashNet``."""
@@ -149,19 +125,18 @@ class _Grid:
 
     def printed_summary(self) -> PrintedRow:
         """The last row: wins, ties and losses of each column."""
-        counts = [self.win_tie_loss(column) for column in columns_of(self.spec)]
+        counts = [self.win_tie_loss(column) for column in self.columns]
         return PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_printed_counts(c)) for c in counts))
 
-    def win_tie_loss(self, column: tuple[str, int]) -> WinTieLoss:
+    def win_tie_loss(self, column: Column) -> WinTieLoss:
         """Wins, ties and losses over the methods of one column that ran."""
-        tests = [
-            test for place, test in self.tests.items() if (place.dataset, place.bits) == column
-        ]
+        places = [Place.at(column, method, self.variant) for method in self.spec.methods]
+        tests = [self.tests[place] for place in places if place in self.tests]
         return count_outcomes(test.comparison.outcome for test in tests)
 
     def csv_row(self, place: Place) -> dict[str, str]:
         """A test's row of the CSV."""
-        row = self._csv_frame(place.dataset, place.bits) | {
+        row = self._csv_frame(Column(place.dataset, place.bits)) | {
             "row": self.label(place.method),
             "method": place.method,
             "printed": self.printed(place).text,
@@ -171,25 +146,25 @@ class _Grid:
         note = self.context.why_not_run(self.spec, place.dataset)
         return row | {"status": NOT_RUN, "note": note}
 
-    def csv_summary(self, column: tuple[str, int]) -> dict[str, str]:
+    def csv_summary(self, column: Column) -> dict[str, str]:
         """A column's summary row of the CSV."""
         counts = self.win_tie_loss(column)
-        row = self._csv_frame(*column) | {"row": SUMMARY_ROW, "printed": _printed_counts(counts)}
+        row = self._csv_frame(column) | {"row": SUMMARY_ROW, "printed": _printed_counts(counts)}
         if not sum(counts):
             return row | {"status": NOT_RUN}
         wins, ties, losses = map(str, counts)
         return row | {"status": "ran", "wins": wins, "ties": ties, "losses": losses}
 
-    def _csv_frame(self, dataset: str, bits: int) -> dict[str, str]:
+    def _csv_frame(self, column: Column) -> dict[str, str]:
         return dict.fromkeys(CSV_COLUMNS, "") | {
-            "column": self.context.column_label(dataset, bits),
-            "dataset": dataset,
+            "column": self.context.column_label(*column),
+            "dataset": column.dataset,
             "variant": self.variant,
             "baseline": self.baseline,
-            "bits": str(bits),
+            "bits": str(column.bits),
             "scale": self.context.scale,
             "protocol": self.context.protocol,
-            "synthetic": str(is_synthetic(dataset)).lower(),
+            "synthetic": str(is_synthetic(column.dataset)).lower(),
         }
 
 
@@ -198,55 +173,11 @@ def printed_p_value(p_value: float) -> str:
     return f"{p_value:.3e}" if p_value > 0 else "<1e-300"
 
 
-def _tests(variant: str, baseline: str, records: Sequence[Record]) -> dict[Place, _Test]:
-    pairs = _pairs(variant, baseline, records)
-    comparisons = [
-        compare(per_query_ap([a for a, _ in pair]), per_query_ap([b for _, b in pair]))
-        for pair in pairs.values()
-    ]
-    corrected = holm([comparison.p_value for comparison in comparisons])
-    return {
-        place: _Test(
-            comparison=comparison,
-            p_holm=float(p_holm),
-            queries=len(per_query_ap([a for a, _ in pairs[place]])),
-            summary=summarise([a for a, _ in pairs[place]])[place],
-            baseline=summarise([b for _, b in pairs[place]])[place._replace(variant=baseline)],
-            records=tuple(record for pair in pairs[place] for record in pair),
-        )
-        for place, comparison, p_holm in zip(pairs, comparisons, corrected, strict=True)
-    }
-
-
-def _pairs(
-    variant: str, baseline: str, records: Sequence[Record]
-) -> dict[Place, list[tuple[Record, Record]]]:
-    """For each place, its record and the baseline's, for every seed that has both."""
-    by_cell = {record.cell: record for record in records}
-    pairs: dict[Place, list[tuple[Record, Record]]] = {}
-    for record in records:
-        partner = by_cell.get(replace(record.cell, variant=baseline))
-        if record.cell.variant == variant and partner is not None:
-            _check_pair(record, partner)
-            pairs.setdefault(Place.of(record.cell), []).append((record, partner))
-    return pairs
-
-
-def _check_pair(record: Record, partner: Record) -> None:
-    apart = set(record.query_rows) ^ set(partner.query_rows)
-    if apart:
-        raise MedhashError(
-            f"records of cells {record.cell} and {partner.cell} cannot be paired: {len(apart)} "
-            f"queries are in one of them only (for example row {min(apart)} of the dataset's "
-            "index); make both cells from the same split."
-        )
-
-
 def _printed_counts(counts: WinTieLoss) -> str:
     return "/".join(map(str, counts)) if sum(counts) else NOT_RUN
 
 
-def _reading_notes(tests: Mapping[Place, _Test], protocol: str) -> list[str]:
+def _reading_notes(tests: Mapping[Place, PairedTest], protocol: str) -> list[str]:
     if not tests:
         return []
     notes = [
@@ -266,12 +197,9 @@ def _reading_notes(tests: Mapping[Place, _Test], protocol: str) -> list[str]:
     return notes
 
 
-def _numbers(test: _Test) -> dict[str, str]:
+def _numbers(test: PairedTest) -> dict[str, str]:
     least, greatest = test.tie_differences
-    return {
-        "p_value": f"{test.comparison.p_value:.6e}",
-        "p_holm": f"{test.p_holm:.6e}",
-        "effect_size": f"{test.comparison.effect_size:.6f}",
+    return test.numbers() | {
         "outcome": test.comparison.outcome,
         "queries": str(test.queries),
         "n_seeds": str(len(test.summary.seeds)),

@@ -199,16 +199,24 @@ def reported_value(
     Args:
         paper: the reported values.
         regenerated_by: name of the table in ``config/papers/<paper>.yaml`` (``table3``).
-        row: the method's title as printed (``HashNet+ACH``).
+        row: the method's title as printed (``HashNet+ACH``); not :data:`SUMMARY_ROW`.
         column: the dataset as printed, and the code length.
 
     Returns:
         The number in the paper's unit, or None where the paper prints none.
     """
+    text = reported_text(paper, regenerated_by, row, column)
+    return None if text is None else Decimal(text)
+
+
+def reported_text(
+    paper: ReportedPaper, regenerated_by: str, row: str, column: Column
+) -> str | None:
+    """The same as printed, also of :data:`SUMMARY_ROW`: ``(11/0/1)``."""
     table = paper.regenerated(regenerated_by)
     if table is None or row not in table.by_method:
         return None
-    return table.by_method[row].numbers.get(column)
+    return table.by_method[row].values.get(column)
 
 
 def _load(path: Path) -> ReportedPaper:
