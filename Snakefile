@@ -7,7 +7,6 @@ from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import check_experiments, check_method_settings, load
 from medhash.errors import MedhashError
-from medhash.provenance.steps import StepVersions
 
 min_version("9.0")
 
@@ -20,7 +19,6 @@ except MedhashError as error:
     sys.exit(f"medhash: {error}")
 
 layout = configuration.layout
-versions = StepVersions(configuration)
 logs = f"logs/{configuration.scale}"
 options = CommandOptions({"scale": configuration.scale} | configuration.overrides)
 
@@ -40,7 +38,29 @@ localrules:
     all_figures,
 
 
+# what each named target asks for
+targets = {
+    "all_tables": [
+        f"{layout.root}/tables/{stem}.{suffix}"
+        for stem in configuration.tables
+        for suffix in ("csv", "md", "tex")
+    ],
+    "all_figures": [
+        f"{layout.root}/figures/{stem}.{suffix}"
+        for stem in configuration.figures
+        for suffix in ("pdf", "png", "csv")
+    ],
+    "all_leakage": [
+        f"{layout.leakage(dataset, configuration.split_seed(dataset))}.{suffix}"
+        for dataset in configuration.datasets
+        for suffix in ("csv", "md", "json")
+    ],
+}
+targets["all"] = [file for files in targets.values() for file in files]
+
+
 include: "workflow/rules/messages.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/cells.smk"
@@ -52,35 +72,21 @@ include: "workflow/rules/figures.smk"
 
 rule all_tables:
     input:
-        expand(
-            f"{layout.root}/tables/{{stem}}.{{suffix}}",
-            stem=configuration.tables,
-            suffix=["csv", "md", "tex"],
-        ),
+        targets["all_tables"],
 
 
 rule all_figures:
     input:
-        expand(
-            f"{layout.root}/figures/{{stem}}.{{suffix}}",
-            stem=configuration.figures,
-            suffix=["pdf", "png", "csv"],
-        ),
+        targets["all_figures"],
 
 
 rule all_leakage:
     input:
-        [
-            f"{layout.leakage(dataset, configuration.split_seed(dataset))}.{suffix}"
-            for dataset in configuration.datasets
-            for suffix in ("csv", "md", "json")
-        ],
+        targets["all_leakage"],
 
 
 # the target if none is named
 rule all:
     default_target: True
     input:
-        rules.all_tables.input,
-        rules.all_figures.input,
-        rules.all_leakage.input,
+        targets["all"],

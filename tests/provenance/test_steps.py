@@ -1,12 +1,14 @@
 """Which steps a changed setting touches: exactly those that depend on it."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
-from medhash.provenance.steps import StepVersions
+from medhash.errors import MedhashError
+from medhash.provenance.steps import Steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 CELLS = [
@@ -16,22 +18,27 @@ CELLS = [
 ]
 
 
+def demo(**settings):
+    """The steps of the demo with some settings changed."""
+    return Steps(load(PROJECT / "config/config.yaml", {"scale": "demo", "settings": settings}))
+
+
 def versions(**settings):
     """Step -> version, of the demo with some settings changed."""
-    overrides = {"scale": "demo", "settings": settings}
-    of = StepVersions(load(PROJECT / "config/config.yaml", overrides))
+    of = demo(**settings)
     dataset = "phantom_covid_ct"
     steps = {
-        "phantom": of.phantom(dataset),
+        "phantom": of.prepare(dataset),
         "split": of.split(dataset),
-        "leakage": of.leakage(),
+        "leakage": of.leakage(dataset),
         "mae": of.pretrain(dataset, "mae"),
         "classification": of.pretrain(dataset, "classification"),
         "record": of.record(CELLS[0]),
         "table": of.table("ach_table3"),
         "figure": of.figure("ach_fig7"),
     }
-    return steps | {f"{cell.method}/{cell.variant}": of.train(cell) for cell in CELLS}
+    steps |= {f"{cell.method}/{cell.variant}": of.train(cell) for cell in CELLS}
+    return {name: step.version for name, step in steps.items()}
 
 
 ALL_CELLS = {f"{cell.method}/{cell.variant}" for cell in CELLS}
@@ -60,3 +67,72 @@ WITH_DBW = {name for name in ALL_CELLS if "dbw" in name}
 def test_a_setting_touches_what_depends_on_it(settings, touched):
     before, after = versions(), versions(**settings)
     assert {step for step in before if before[step] != after[step]} == touched
+
+
+def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
+    steps = demo()
+    every = steps.all()
+    assert {step.rule for step in every} == {
+        *("phantom", "split", "leakage", "pretrain", "train", "record", "explain", "fps"),
+        *("table", "figure"),
+    }
+    files = [path for step in every for path in step.files]
+    assert len(files) == len(set(files))
+    # Asked of a fresh object, so that nothing was made before.
+    for step in every:
+        for path in step.files:
+            made = demo_again().making(path)
+            assert (made.rule, made.key) == (step.rule, step.key)
+    assert steps.making(PROJECT / "config/config.yaml") is None
+    assert steps.making(Path("results/demo/cells/phantom_covid_ct/csq/none/8/0/other")) is None
+    assert steps.making(Path("results/demo/splits/phantom_covid_ct/77.csv")) is None
+    assert steps.making(Path("results/demo/tables/ach_table99.csv")) is None
+
+
+@cache
+def demo_again():
+    return demo()
+
+
+def test_steps_come_after_what_they_read():
+    steps = demo()
+    done = set()
+    for step in steps.all():
+        assert all(path in done for path in step.inputs.values()), step
+        done.update(step.files)
+
+
+def test_what_a_cell_starts_from_is_an_input_of_its_training():
+    steps = demo()
+    names = ("phantom_brain_tumor_mri", "hashnet", "ach", 8, 0)
+    own, scratch = Cell(*names), Cell(*names, "scratch")
+    tuned = Cell(*names, "phantom_covid_ct")
+    assert steps.train(own).inputs["pretrained"].name == "classification.safetensors"
+    assert "pretrained" not in steps.train(scratch).inputs
+    source = steps.making(steps.train(tuned).inputs["pretrained"])
+    assert (source.rule, source.key) == ("train", "phantom_covid_ct/hashnet/ach/8/0")
+    needed = {(step.rule, step.key) for step in steps.needed_for(steps.train(tuned).receipt)}
+    assert ("pretrain", "phantom_covid_ct/mae") in needed
+    assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
+
+
+def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
+    configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
+    table = Steps(configuration).table("ach_table3")
+    cells = configuration.tables["ach_table3"].cells()
+    assert set(table.inputs.values()) == {configuration.layout.record(cell) for cell in cells}
+
+
+@pytest.mark.parametrize(
+    ("rule", "key"),
+    [
+        ("split", "phantom_covid_ct/5"),
+        ("prepare", "phantom_covid_ct"),
+        ("pretrain", "phantom_covid_ct/middle"),
+        ("table", "ach_fig7"),
+        ("bake", "phantom_covid_ct"),
+    ],
+)
+def test_a_step_that_there_is_not_is_refused(rule, key):
+    with pytest.raises(MedhashError, match=f"no step '{rule} {key}'"):
+        demo().find(rule, key)

@@ -31,14 +31,16 @@ def configured(project, **overrides):
 def expected_jobs(configuration):
     """Rule -> number of jobs, counted from the configuration alone."""
     images = "phantom" if configuration.phantoms else "prepare"
-    trained = {cell.dataset for cell in configuration.cells}
-    prepared = trained | set(configuration.datasets)
+    sources = {cell.source for cell in configuration.cells if cell.source}
+    trained = sources | set(configuration.cells)
+    pretrained = {cell.dataset for cell in trained if not cell.origin}
+    prepared = {cell.dataset for cell in trained} | set(configuration.datasets)
     every_dataset = dict.fromkeys((images, "split"), len(prepared))
     every_dataset["leakage"] = len(configuration.datasets)
     timed = {stem for stem, table in configuration.tables.items() if table.kind == "fps"}
     specs = configuration.artefacts.items()
     every_cell = {
-        "train": len(configuration.cells),
+        "train": len(trained),
         "record": len({c for stem, spec in specs if stem not in timed for c in spec.cells()}),
         "fps": len({c for stem, spec in specs if stem in timed for c in spec.cells()}),
     }
@@ -46,7 +48,7 @@ def expected_jobs(configuration):
     pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
     artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(
-        every_dataset | every_cell | artefacts | {"pretrain": 2 * len(trained), "all": 1}
+        every_dataset | every_cell | artefacts | {"pretrain": 2 * len(pretrained), "all": 1}
     )
 
 

@@ -3,19 +3,13 @@
 
 rule train:
     input:
-        images=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "images.npy",
-        labels=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "labels.npy",
-        split=lambda wildcards: configuration.split_of(Cell.parse(wildcards.cell)),
-        pretrained=lambda wildcards: layout.pretrained(
-            Cell.parse(wildcards.cell).dataset, "classification"
-        ),
+        inputs_of("train"),
     output:
         checkpoint=f"{layout.cell('{cell}')}/checkpoint.safetensors",
         codes=f"{layout.codes('{cell}')}",
         losses=f"{layout.cell('{cell}')}/train.csv",
         facts=f"{layout.training('{cell}')}",
+        receipt=f"{layout.receipt('train', '{cell}')}",
     log:
         f"{logs}/train/{{cell}}.log",
     conda:
@@ -27,20 +21,16 @@ rule train:
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.train(Cell.parse(wildcards.cell)),
     shell:
         "medhash train {wildcards.cell} {params.options} > {log} 2>&1"
 
 
 rule record:
     input:
-        codes=f"{layout.codes('{cell}')}",
-        facts=f"{layout.training('{cell}')}",
-        description=lambda wildcards: (
-            layout.data(Cell.parse(wildcards.cell).dataset) / "dataset.json"
-        ),
+        inputs_of("record"),
     output:
         f"{layout.record('{cell}')}",
+        receipt=f"{layout.receipt('record', '{cell}')}",
     log:
         f"{logs}/record/{{cell}}.log",
     conda:
@@ -52,6 +42,5 @@ rule record:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.record(Cell.parse(wildcards.cell)),
     shell:
         "medhash record {wildcards.cell} {params.options} > {log} 2>&1"

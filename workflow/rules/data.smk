@@ -2,11 +2,14 @@
 
 
 rule prepare:
+    input:
+        inputs_of("prepare"),
     output:
         images=f"{layout.data('{dataset}')}/images.npy",
         labels=f"{layout.data('{dataset}')}/labels.npy",
         index=f"{layout.data('{dataset}')}/index.csv",
         description=f"{layout.data('{dataset}')}/dataset.json",
+        receipt=f"{layout.receipt('prepare', '{dataset}')}",
     log:
         f"{logs}/prepare/{{dataset}}.log",
     wildcard_constraints:
@@ -20,12 +23,13 @@ rule prepare:
         runtime=lambda wildcards, attempt: 120 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.prepare(wildcards.dataset),
     shell:
         "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
 
 
 rule phantom:
+    input:
+        inputs_of("phantom"),
     output:
         images=f"{layout.data('{dataset}')}/images.npy",
         labels=f"{layout.data('{dataset}')}/labels.npy",
@@ -33,6 +37,7 @@ rule phantom:
         description=f"{layout.data('{dataset}')}/dataset.json",
         masks=f"{layout.data('{dataset}')}/masks.npy",
         confounders=f"{layout.data('{dataset}')}/confounders.csv",
+        receipt=f"{layout.receipt('phantom', '{dataset}')}",
     log:
         f"{logs}/phantom/{{dataset}}.log",
     wildcard_constraints:
@@ -46,20 +51,17 @@ rule phantom:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.phantom(wildcards.dataset),
     shell:
         "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
 
 
 rule split:
     input:
-        labels=f"{layout.data('{dataset}')}/labels.npy",
-        index=f"{layout.data('{dataset}')}/index.csv",
-        description=f"{layout.data('{dataset}')}/dataset.json",
-        listed=lambda wildcards: configuration.listed_split(wildcards.dataset),
+        inputs_of("split"),
     output:
         manifest=f"{layout.split('{dataset}', '{seed}')}",
         facts=f"{layout.split('{dataset}', '{seed}').with_suffix('.json')}",
+        receipt=f"{layout.receipt('split', '{dataset}/{seed}')}",
     log:
         f"{logs}/split/{{dataset}}/{{seed}}.log",
     conda:
@@ -71,18 +73,16 @@ rule split:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.split(wildcards.dataset),
     shell:
         "medhash split {wildcards.dataset} {params.options} > {log} 2>&1"
 
 
 rule leakage:
     input:
-        index=f"{layout.data('{dataset}')}/index.csv",
-        description=f"{layout.data('{dataset}')}/dataset.json",
-        split=f"{layout.split('{dataset}', '{seed}')}",
+        inputs_of("leakage"),
     output:
         multiext(f"{layout.leakage('{dataset}', '{seed}')}", ".csv", ".md", ".json"),
+        receipt=f"{layout.receipt('leakage', '{dataset}/{seed}')}",
     log:
         f"{logs}/leakage/{{dataset}}/{{seed}}.log",
     conda:
@@ -94,6 +94,5 @@ rule leakage:
         runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         options=options,
-        version=versions.leakage(),
     shell:
         "medhash leakage {wildcards.dataset} {params.options} > {log} 2>&1"

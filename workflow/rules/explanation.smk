@@ -3,15 +3,10 @@
 
 rule explain:
     input:
-        checkpoint=f"{layout.cell('{cell}')}/checkpoint.safetensors",
-        codes=f"{layout.codes('{cell}')}",
-        images=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "images.npy",
-        labels=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "labels.npy",
-        split=lambda wildcards: configuration.split_of(Cell.parse(wildcards.cell)),
+        inputs_of("explain"),
     output:
         f"{layout.explanation('{cell}')}",
+        receipt=f"{layout.receipt('explain', '{cell}')}",
     log:
         f"{logs}/explain/{{cell}}.log",
     conda:
@@ -23,6 +18,5 @@ rule explain:
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.explain(Cell.parse(wildcards.cell)),
     shell:
         "medhash explain {wildcards.cell} {params.options} > {log} 2>&1"

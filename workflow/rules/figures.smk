@@ -3,9 +3,10 @@
 
 rule figure:
     input:
-        lambda wildcards: layout.figure_inputs(configuration.figures[wildcards.stem]),
+        inputs_of("figure"),
     output:
         multiext(f"{layout.root}/figures/{{stem}}", ".pdf", ".png", ".csv"),
+        receipt=f"{layout.receipt('figure', '{stem}')}",
     log:
         f"{logs}/figure/{{stem}}.log",
     conda:
@@ -17,6 +18,5 @@ rule figure:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.figure(wildcards.stem),
     shell:
         "medhash figure {wildcards.stem} {params.options} > {log} 2>&1"

@@ -3,20 +3,12 @@
 
 rule pretrain:
     input:
-        images=f"{layout.data('{dataset}')}/images.npy",
-        labels=f"{layout.data('{dataset}')}/labels.npy",
-        split=lambda wildcards: layout.split(
-            wildcards.dataset, configuration.split_seed(wildcards.dataset)
-        ),
-        previous=branch(
-            lambda wildcards: wildcards.stage == "mae",
-            then=[],
-            otherwise=f"{layout.pretrained('{dataset}', 'mae')}",
-        ),
+        inputs_of("pretrain"),
     output:
         weights=f"{layout.pretrained('{dataset}', '{stage}')}",
         losses=f"{layout.pretrained('{dataset}', '{stage}').with_suffix('.csv')}",
         facts=f"{layout.pretrained('{dataset}', '{stage}').with_suffix('.json')}",
+        receipt=f"{layout.receipt('pretrain', '{dataset}/{stage}')}",
     log:
         f"{logs}/pretrain/{{dataset}}/{{stage}}.log",
     conda:
@@ -28,6 +20,5 @@ rule pretrain:
         runtime=lambda wildcards, attempt: 720 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.pretrain(wildcards.dataset, wildcards.stage),
     shell:
         "medhash pretrain {wildcards.dataset} --stage {wildcards.stage} {params.options} > {log} 2>&1"

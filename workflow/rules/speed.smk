@@ -3,16 +3,10 @@
 
 rule fps:
     input:
-        checkpoint=f"{layout.cell('{cell}')}/checkpoint.safetensors",
-        codes=f"{layout.codes('{cell}')}",
-        facts=f"{layout.training('{cell}')}",
-        images=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "images.npy",
-        index=lambda wildcards: layout.data(Cell.parse(wildcards.cell).dataset)
-        / "index.csv",
-        split=lambda wildcards: configuration.split_of(Cell.parse(wildcards.cell)),
+        inputs_of("fps"),
     output:
         f"{layout.speed('{cell}')}",
+        receipt=f"{layout.receipt('fps', '{cell}')}",
     log:
         f"{logs}/fps/{{cell}}.log",
     conda:
@@ -24,6 +18,5 @@ rule fps:
         runtime=lambda wildcards, attempt: 20 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.speed(Cell.parse(wildcards.cell)),
     shell:
         "medhash fps {wildcards.cell} {params.options} > {log} 2>&1"

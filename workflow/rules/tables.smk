@@ -3,9 +3,10 @@
 
 rule table:
     input:
-        lambda wildcards: configuration.inputs_of(configuration.tables[wildcards.stem]),
+        inputs_of("table"),
     output:
         multiext(f"{layout.root}/tables/{{stem}}", ".csv", ".md", ".tex"),
+        receipt=f"{layout.receipt('table', '{stem}')}",
     log:
         f"{logs}/table/{{stem}}.log",
     conda:
@@ -17,6 +18,5 @@ rule table:
         runtime=lambda wildcards, attempt: 10 * attempt,
     params:
         options=options,
-        version=lambda wildcards: versions.table(wildcards.stem),
     shell:
         "medhash table {wildcards.stem} {params.options} > {log} 2>&1"

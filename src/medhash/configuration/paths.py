@@ -71,7 +71,8 @@ class Layout:
             files += [self.explanation(cell) for cell in cells]
             files += [self.codes(cell) for cell in cells]
             datasets = dict.fromkeys(cell.dataset for cell in cells)
-            files += [self.data(dataset) / "images.npy" for dataset in datasets]
+            names = ("images.npy", "labels.npy", "dataset.json")
+            files += [self.data(dataset) / name for dataset in datasets for name in names]
         return files
 
     def speed(self, cell: Cell | str) -> Path:
@@ -85,3 +86,7 @@ class Layout:
     def figure(self, paper: str, name: str) -> Path:
         """A figure of a paper, without its suffix (``.pdf``, ``.png``)."""
         return self.root / "figures" / f"{paper}_{name}"
+
+    def receipt(self, rule: str, key: str) -> Path:
+        """What a step was made from and with (JSON); key: ``covid_ct/mae``, ``ach_table3``."""
+        return self.root / "receipts" / rule / f"{key}.json"

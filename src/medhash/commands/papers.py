@@ -1,0 +1,59 @@
+"""What the papers print."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medhash.commands.options import PAPERS
+from medhash.errors import MedhashError
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PAPERS)
+def reported(
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV, one printed value a line.")] = (
+        False
+    ),
+    check: Annotated[
+        bool,
+        typer.Option("--check", help="Recompute what a paper derives from its own numbers."),
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="With --check: print JSON.")] = False,
+    strict: Annotated[
+        bool, typer.Option(help="With --check: exit status 1 if something does not follow.")
+    ] = False,
+    table: Annotated[
+        str | None, typer.Option(metavar="NUMBER", help="Only this table, such as III.")
+    ] = None,
+) -> None:
+    """Print the numbers that the papers report, or check the papers against themselves.
+
+    CSV: paper,table,dataset,method,bits,metric,value, names and values as printed.
+
+    A method goes without the count behind it (DSH+ACH, not DSH+ACH(8/8)), a
+    value without its arrow: --check recomputes both. The row of wins, ties and
+    losses is the method Summary(W/T/L). Table VIII of ACH names no method in
+    its row; it is ACH.
+    """
+    from medhash.analysis.reported_check import check_json, check_reported, check_text
+    from medhash.analysis.reported_tables import csv_text, tables_text, with_table
+    from medhash.configuration.reported import load_reported
+
+    if check and as_csv:
+        raise MedhashError("--csv and --check exclude each other")
+    if not check and (as_json or strict):
+        raise MedhashError("--json and --strict belong to --check")
+    papers = load_reported()
+    shown = with_table(papers, table) if table else list(papers.values())
+    if check:
+        checks = [each for each in check_reported(papers.values()) if table in (None, each.table)]
+        typer.echo(check_json(checks) if as_json else check_text(checks))
+        if strict and not all(each.follows for each in checks):
+            raise typer.Exit(1)
+    elif as_csv:
+        typer.echo(csv_text(shown), nl=False)
+    else:
+        typer.echo(tables_text(shown))

@@ -1,0 +1,405 @@
+"""The steps of the flow as commands; Snakemake runs the same ones.
+
+Each leaves a receipt behind, whoever typed it: see :mod:`medhash.provenance.receipts`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from medhash.commands.options import (
+    STEPS,
+    Assignments,
+    CellName,
+    DatasetName,
+    Device,
+    Scale,
+    configuration_of,
+)
+
+if TYPE_CHECKING:
+    from medhash.configuration.grid import Cell
+    from medhash.configuration.loading import Configuration
+    from medhash.configuration.papers import ArtefactSpec
+    from medhash.retrieval.codes import Codes
+    from medhash.training.cells import CellInputs
+    from medhash.training.loop import Pause
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=STEPS)
+def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+    """Read a dataset's archives (download them if need be), or generate a phantom.
+
+    Writes results/<scale>/data/<dataset>/.
+    """
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    step = Steps(configuration).prepare(dataset)
+    generate = configuration.card(dataset).synthetic
+    with recorded(step):
+        (_generate if generate else _read_archives)(configuration, dataset)
+
+
+@app.command(rich_help_panel=STEPS)
+def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+    """Draw which images are query, database and training images.
+
+    Writes results/<scale>/splits/<dataset>/<seed>.csv and .json.
+    """
+    from medhash.data.splits import write_split
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    card, seed = configuration.card(dataset), configuration.split_seed(dataset)
+    folder = configuration.layout.data(dataset)
+    step = Steps(configuration).split(dataset)
+    with recorded(step):
+        write_split(folder, card.split, seed, step.outputs["manifest"], card.reported_counts)
+
+
+@app.command(rich_help_panel=STEPS)
+def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+    """List images and patients that are in the query set and in the database.
+
+    Writes results/<scale>/leakage/<dataset>/<seed>.csv, .md and .json.
+    """
+    from medhash.data.leakage import write_leakage
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    step = Steps(configuration).leakage(dataset)
+    layout, seed = configuration.layout, configuration.split_seed(dataset)
+    with recorded(step):
+        write_leakage(layout.data(dataset), step.inputs["split"], layout.leakage(dataset, seed))
+
+
+@app.command(rich_help_panel=STEPS)
+def pretrain(
+    dataset: DatasetName,
+    stage: Annotated[str, typer.Option(help="mae, then classification.")],
+    scale: Scale = None,
+    assignments: Assignments = None,
+    device: Device = "auto",
+) -> None:
+    """Pretrain the backbone on a dataset's training images.
+
+    Writes results/<scale>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    """
+    from medhash.configuration.validation import check_name
+
+    check_name(stage, ["mae", "classification"], "stage", "--stage")
+    configuration = configuration_of(scale, assignments)
+    configuration.card(dataset)
+    run_pretraining(configuration, dataset, stage, device=device)
+
+
+@app.command(rich_help_panel=STEPS)
+def train(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Train a cell and write its codes; goes on from the last epoch after an interruption.
+
+    Writes results/<scale>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    training.json.
+    """
+    configuration = configuration_of(scale, assignments)
+    run_training(configuration, known_cell(configuration, cell), device=device)
+
+
+@app.command(rich_help_panel=STEPS)
+def record(cell: CellName, scale: Scale = None, assignments: Assignments = None) -> None:
+    """Score a cell's codes and write its record: numbers and where they come from.
+
+    Writes results/<scale>/cells/<cell>/record.json.
+    """
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.records import write_record
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    coordinates = known_cell(configuration, cell)
+    with recorded(Steps(configuration).record(coordinates)):
+        write_record(
+            configuration.layout,
+            coordinates,
+            configuration.settings_of(coordinates),
+            scale=configuration.scale,
+            method_title=configuration.paper_for(coordinates.dataset).method_title(
+                coordinates.method
+            ),
+        )
+
+
+@app.command(rich_help_panel=STEPS)
+def explain(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Write where a trained cell looks, what it takes for lesions, and its features.
+
+    Writes results/<scale>/cells/<cell>/explanation.npz.
+    """
+    configuration = configuration_of(scale, assignments)
+    coordinates = known_cell(configuration, cell)
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+    from medhash.training.explanation import explain_cell
+
+    with recorded(Steps(configuration).explain(coordinates)):
+        explain_cell(
+            coordinates,
+            configuration.settings_of(coordinates),
+            configuration.explanation,
+            cell_inputs(configuration, coordinates),
+            configuration.layout.cell(coordinates),
+            device=device,
+        )
+
+
+@app.command(rich_help_panel=STEPS)
+def fps(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Measure how fast a cell answers queries; run it alone on the machine.
+
+    Writes results/<scale>/cells/<cell>/speed.json.
+    """
+    configuration = configuration_of(scale, assignments)
+    coordinates = known_cell(configuration, cell)
+    layout, dataset = configuration.layout, coordinates.dataset
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+    from medhash.training.speed import measure_speed
+
+    with recorded(Steps(configuration).fps(coordinates)):
+        measure_speed(
+            coordinates,
+            configuration.settings_for(dataset),
+            layout.data(dataset),
+            configuration.split_of(coordinates),
+            layout.cell(coordinates),
+            scale=configuration.scale,
+            device=device,
+        )
+
+
+@app.command(rich_help_panel=STEPS)
+def table(
+    name: Annotated[str, typer.Argument(help="Such as ach_table3.")],
+    scale: Scale = None,
+    assignments: Assignments = None,
+) -> None:
+    """Make a table from the records (for speed: the measurements) that are there.
+
+    Writes results/<scale>/tables/<name>.csv, .md and .tex.
+    """
+    from medhash.analysis.speed_table import load_measurements
+    from medhash.analysis.tables import make_speed_table, make_table
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    spec = _artefact(configuration.tables, name, "table")
+    stem = configuration.layout.table(spec.paper, spec.name)
+    context = _context(configuration, spec)
+    with recorded(Steps(configuration).table(name)):
+        if spec.kind == "fps":
+            measurements = load_measurements(configuration.inputs_of(spec))
+            make_speed_table(spec, measurements, context, stem)
+        else:
+            make_table(spec, _records(configuration, spec), context, stem)
+
+
+@app.command(rich_help_panel=STEPS)
+def figure(
+    name: Annotated[str, typer.Argument(help="Such as ach_fig7.")],
+    scale: Scale = None,
+    assignments: Assignments = None,
+) -> None:
+    """Draw a figure from the records that are there.
+
+    Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
+    """
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    spec = _artefact(configuration.figures, name, "figure")
+    layout, context = configuration.layout, _context(configuration, spec)
+    stem = layout.figure(spec.paper, spec.name)
+    with recorded(Steps(configuration).figure(name)):
+        records = _records(configuration, spec)
+        if spec.is_picture:
+            from medhash.analysis.pictures import make_picture
+
+            make_picture(spec, records, layout, context, stem)
+        else:
+            from medhash.analysis.figures import make_figure
+
+            make_figure(spec, records, context, stem)
+
+
+def run_pretraining(
+    configuration: Configuration,
+    dataset: str,
+    stage: str,
+    *,
+    device: str = "auto",
+    pause: Pause | None = None,
+) -> None:
+    """Run a stage of pretraining and leave its receipt.
+
+    Raises:
+        MedhashError: see :func:`medhash.training.pretraining.pretrain`.
+        PausedError: ``pause`` said so; there is no receipt.
+    """
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+    from medhash.training.loop import never
+    from medhash.training.pretraining import pretrain as run_stage
+
+    step = Steps(configuration).pretrain(dataset, stage)
+    with recorded(step):
+        run_stage(
+            "mae" if stage == "mae" else "classification",
+            configuration.settings_for(dataset),
+            configuration.layout.data(dataset),
+            step.inputs["split"],
+            step.outputs["weights"],
+            previous=step.inputs.get("previous"),
+            device=device,
+            pause=pause or never,
+        )
+
+
+def run_training(
+    configuration: Configuration, cell: Cell, *, device: str = "auto", pause: Pause | None = None
+) -> None:
+    """Train a cell and leave its receipt.
+
+    Raises:
+        MedhashError: see :func:`medhash.training.cells.train_cell`.
+        PausedError: ``pause`` said so; there is no receipt.
+    """
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+    from medhash.training.cells import train_cell
+    from medhash.training.loop import never
+
+    settings = configuration.settings_of(cell)
+    with recorded(Steps(configuration).train(cell)):
+        train_cell(
+            cell,
+            settings,
+            cell_inputs(configuration, cell),
+            configuration.layout.cell(cell),
+            device=device,
+            score=_map_of if settings.evaluation.selection == "best-query-map" else None,
+            pause=pause or never,
+        )
+
+
+def known_cell(configuration: Configuration, text: str) -> Cell:
+    """A cell whose names exist; it need not be part of a table.
+
+    Raises:
+        MedhashError: names the nearest valid name.
+    """
+    from medhash import methods
+    from medhash.configuration.ablations import known_variants
+    from medhash.configuration.grid import SCRATCH, Cell
+    from medhash.configuration.validation import check_name
+    from medhash.data.confounded import SEPARATOR
+
+    cell = Cell.parse(text)
+    if SEPARATOR in cell.dataset:
+        configuration.card(cell.dataset)
+    else:
+        check_name(cell.dataset, configuration.cards, "dataset", f"cell {text}")
+    check_name(cell.method, methods.names(), "method", f"cell {text}")
+    ablations = configuration.paper_for(cell.dataset).ablations
+    check_name(cell.variant, known_variants(ablations), "variant", f"cell {text}")
+    if cell.origin:
+        check_name(cell.origin, [SCRATCH, *configuration.cards], "dataset", f"cell {text}")
+    return cell
+
+
+def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
+    """The files that a cell is trained from."""
+    from medhash.provenance.steps import pretrained_weights
+    from medhash.training.cells import CellInputs
+
+    return CellInputs(
+        data_folder=configuration.layout.data(cell.dataset),
+        split=configuration.split_of(cell),
+        pretrained=pretrained_weights(configuration, cell),
+    )
+
+
+def _generate(configuration: Configuration, dataset: str) -> None:
+    from medhash.data.confounded import confounding_of
+    from medhash.data.phantoms import generate
+
+    phantoms = configuration.required_phantoms()
+    generate(
+        configuration.card(dataset),
+        configuration.layout.data(dataset),
+        configuration.settings_for(dataset).network.image_size,
+        phantoms.images,
+        phantoms.seed,
+        confounding_of(dataset),
+    )
+
+
+def _read_archives(configuration: Configuration, dataset: str) -> None:
+    from medhash.data.preparation import prepare as prepare_dataset
+
+    prepare_dataset(
+        configuration.card(dataset),
+        configuration.archive_folders,
+        configuration.layout.data(dataset),
+        configuration.settings_for(dataset).network.image_size,
+        download_folder=configuration.archives if configuration.download else None,
+    )
+
+
+def _map_of(codes: Codes) -> float:
+    from medhash.retrieval.evaluation import evaluate
+
+    score: float = evaluate(codes).metrics["map"]
+    return score
+
+
+def _artefact(specs: dict[str, Any], name: str, what: str) -> Any:
+    from medhash.configuration.validation import check_name
+
+    check_name(name, specs, what, f"medhash {what}")
+    return specs[name]
+
+
+def _records(configuration: Configuration, spec: ArtefactSpec) -> Any:
+    """The records of a table's or figure's cells that are there."""
+    from medhash.analysis.records import load_records
+
+    paths = [configuration.layout.record(cell) for cell in spec.cells()]
+    return load_records(path for path in paths if path.is_file())
+
+
+def _context(configuration: Configuration, spec: ArtefactSpec) -> Any:
+    """What a table or figure has to know beside its records."""
+    from medhash.analysis.context import Context
+    from medhash.configuration.reported import find_reported
+
+    return Context(
+        configuration.papers[spec.paper],
+        configuration.scale,
+        configuration.settings[spec.paper].evaluation.protocol,
+        reported=find_reported(spec.paper),
+    )

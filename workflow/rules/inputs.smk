@@ -1,0 +1,50 @@
+# What a job waits for: medhash.provenance.steps says what a step reads, its receipt whether it runs.
+from functools import cache
+from pathlib import Path
+
+from medhash.provenance.plan import Plan
+from medhash.provenance.receipts import Receipts
+from medhash.provenance.steps import Steps
+
+steps = Steps(configuration)
+
+
+def inputs_of(rule):
+    """An input function for a rule whose wildcards are the parts of its steps' keys."""
+
+    def inputs(wildcards):
+        step = steps.find(rule, "/".join(wildcards))
+        # The process of a single job, on a cluster's node, makes what it is told to make.
+        if not workflow.is_main_process:
+            return list(step.inputs.values())
+        return the_plan().inputs(step)
+
+    return inputs
+
+
+@cache
+def the_plan():
+    """What has to run for the targets of this run; says which files are refused."""
+    asked = workflow.dag_settings
+    named = asked.targets or ["all"]
+    wanted = [file for name in named for file in targets.get(name, [name])]
+    plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
+    refused = [fit.reason for fit in plan.refused()]
+    if refused:
+        listed = "".join(f"\n  {reason}" for reason in refused)
+        logger.warning(f"These files are not accepted and are made again:{listed}")
+    return plan
+
+
+def forced_by(asked, wanted):
+    """Which steps the options --forceall, --force and --forcerun run in any case."""
+    files = set(wanted) if asked.forcetargets else set()
+    files |= set(asked.forcerun)
+
+    def forced(step):
+        named = step.rule in asked.forcerun or not files.isdisjoint(
+            map(str, step.files)
+        )
+        return asked.forceall or named
+
+    return forced
