@@ -40,9 +40,10 @@ def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
     from medhash.provenance.steps import Steps
 
     configuration = configuration_of(scale, assignments)
-    step = Steps(configuration).prepare(dataset)
+    steps = Steps(configuration)
+    step = steps.prepare(dataset)
     generate = configuration.card(dataset).synthetic
-    with recorded(step):
+    with recorded(steps, step):
         (_generate if generate else _read_archives)(configuration, dataset)
 
 
@@ -59,8 +60,9 @@ def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = 
     configuration = configuration_of(scale, assignments)
     card, seed = configuration.card(dataset), configuration.split_seed(dataset)
     folder = configuration.layout.data(dataset)
-    step = Steps(configuration).split(dataset)
-    with recorded(step):
+    steps = Steps(configuration)
+    step = steps.split(dataset)
+    with recorded(steps, step):
         write_split(folder, card.split, seed, step.outputs["manifest"], card.reported_counts)
 
 
@@ -75,9 +77,10 @@ def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
     from medhash.provenance.steps import Steps
 
     configuration = configuration_of(scale, assignments)
-    step = Steps(configuration).leakage(dataset)
+    steps = Steps(configuration)
+    step = steps.leakage(dataset)
     layout, seed = configuration.layout, configuration.split_seed(dataset)
-    with recorded(step):
+    with recorded(steps, step):
         write_leakage(layout.data(dataset), step.inputs["split"], layout.leakage(dataset, seed))
 
 
@@ -126,7 +129,8 @@ def record(cell: CellName, scale: Scale = None, assignments: Assignments = None)
 
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
-    with recorded(Steps(configuration).record(coordinates)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.record(coordinates)):
         write_record(
             configuration.layout,
             coordinates,
@@ -152,7 +156,8 @@ def explain(
     from medhash.provenance.steps import Steps
     from medhash.training.explanation import explain_cell
 
-    with recorded(Steps(configuration).explain(coordinates)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.explain(coordinates)):
         explain_cell(
             coordinates,
             configuration.settings_of(coordinates),
@@ -178,7 +183,8 @@ def fps(
     from medhash.provenance.steps import Steps
     from medhash.training.speed import measure_speed
 
-    with recorded(Steps(configuration).fps(coordinates)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.fps(coordinates)):
         measure_speed(
             coordinates,
             configuration.settings_for(dataset),
@@ -209,7 +215,8 @@ def table(
     spec = _artefact(configuration.tables, name, "table")
     stem = configuration.layout.table(spec.paper, spec.name)
     context = _context(configuration, spec)
-    with recorded(Steps(configuration).table(name)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.table(name)):
         if spec.kind == "fps":
             measurements = load_measurements(configuration.inputs_of(spec))
             make_speed_table(spec, measurements, context, stem)
@@ -234,7 +241,8 @@ def figure(
     spec = _artefact(configuration.figures, name, "figure")
     layout, context = configuration.layout, _context(configuration, spec)
     stem = layout.figure(spec.paper, spec.name)
-    with recorded(Steps(configuration).figure(name)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.figure(name)):
         records = _records(configuration, spec)
         if spec.is_picture:
             from medhash.analysis.pictures import make_picture
@@ -265,8 +273,9 @@ def run_pretraining(
     from medhash.training.loop import never
     from medhash.training.pretraining import pretrain as run_stage
 
-    step = Steps(configuration).pretrain(dataset, stage)
-    with recorded(step):
+    steps = Steps(configuration)
+    step = steps.pretrain(dataset, stage)
+    with recorded(steps, step):
         run_stage(
             "mae" if stage == "mae" else "classification",
             configuration.settings_for(dataset),
@@ -294,7 +303,8 @@ def run_training(
     from medhash.training.loop import never
 
     settings = configuration.settings_of(cell)
-    with recorded(Steps(configuration).train(cell)):
+    steps = Steps(configuration)
+    with recorded(steps, steps.train(cell)):
         train_cell(
             cell,
             settings,

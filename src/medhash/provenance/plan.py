@@ -96,7 +96,7 @@ class Plan:
         """Some steps and all that is made of their files."""
         found = set(first)
         for step in self._needed:
-            if not found.isdisjoint(self._makers(step)):
+            if not found.isdisjoint(self._steps.makers(step)):
                 found.add(step)
         return found
 
@@ -104,9 +104,6 @@ class Plan:
         """Steps that read what will not be the same bytes when it is made again."""
         timed = {path for step in running for path in step.timed}
         return {step for step in self._needed if not timed.isdisjoint(step.inputs.values())}
-
-    def _makers(self, step: Step) -> set[Step | None]:
-        return {self._steps.making(path) for path in step.inputs.values()}
 
     @cached_property
     def _marker(self) -> Path:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from medhash.files import write_json
+from medhash.files import sha256_of_value, write_json
 from medhash.provenance import environment
 from medhash.provenance.code import fingerprint
 from medhash.provenance.hashes import FileHashes
@@ -100,6 +100,8 @@ class Receipts:
         if receipt.get("schema") != SCHEMA:
             text = f"is of schema {receipt.get('schema')}, wanted is {SCHEMA}"
             return Fit("outdated", f"{step.receipt}: {text}")
+        if receipt.get("seal") != seal_of(receipt):
+            return Fit("refused", f"{step.receipt}: was changed after it was written")
         self._receipts[step] = receipt
         for name, path in step.outputs.items():
             said = _sha256(receipt, "outputs", name)
@@ -151,40 +153,61 @@ def read(step: Step) -> Receipt:
     return receipt
 
 
+def seal_of(receipt: Receipt) -> str:
+    """A hash of all that a receipt says, which it carries itself.
+
+    Receipts also hold the seals of those before them: whoever changes one has to change all that
+    come after.
+    """
+    return sha256_of_value({key: value for key, value in receipt.items() if key != "seal"})
+
+
 @contextmanager
-def recorded(step: Step) -> Iterator[None]:
+def recorded(steps: Steps, step: Step) -> Iterator[None]:
     """Run a step's work inside of this; its receipt is written when the work is done.
 
     An error leaves no new receipt; one of before does not fit what was overwritten.
+
+    Args:
+        steps: those of the configuration.
+        step: the one that runs.
     """
     started, start = datetime.now(UTC), time.monotonic()
     hashes = FileHashes()
-    inputs = _files(step.inputs, hashes)
+    inputs, upstream = _files(step.inputs, hashes), _upstream(steps, step)
     yield
     seconds = round(time.monotonic() - start, 3)
     outputs = _files(step.outputs, hashes)
     missing = [path for name, path in step.outputs.items() if name not in outputs]
     if missing:
         raise RuntimeError(f"{step}: did not write {missing[0]}")
-    write_json(
-        step.receipt,
-        {
-            "schema": SCHEMA,
-            "rule": step.rule,
-            "key": step.key,
-            "version": step.version,
-            "settings": step.settings,
-            "code": fingerprint(*step.modules),
-            "inputs": inputs,
-            "outputs": outputs,
-            **_told_by(step),
-            "environment": environment.describe(),
-            "git": environment.git_state(),
-            "slurm": environment.slurm_job(),
-            "started": started.isoformat(timespec="seconds"),
-            "seconds": seconds,
-        },
-    )
+    receipt = {
+        "schema": SCHEMA,
+        "rule": step.rule,
+        "key": step.key,
+        "version": step.version,
+        "settings": json.loads(json.dumps(step.settings)),
+        "code": fingerprint(*step.modules),
+        "inputs": inputs,
+        "outputs": outputs,
+        "upstream": upstream,
+        **_told_by(step),
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+        "slurm": environment.slurm_job(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": seconds,
+    }
+    write_json(step.receipt, receipt | {"seal": seal_of(receipt)})
+
+
+def _upstream(steps: Steps, step: Step) -> dict[str, str]:
+    """The seals of the receipts of the steps that it reads from."""
+    seals = {}
+    for maker in steps.makers(step):
+        with suppress(OSError, ValueError):
+            seals[str(maker)] = seal_of(read(maker))
+    return seals
 
 
 def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str, str]]:

@@ -144,6 +144,11 @@ class Steps:
                     continue
         return self._makers.get(path)
 
+    def makers(self, step: Step) -> list[Step]:
+        """The steps that write what a step reads, in the order of its inputs."""
+        makers = (self.making(path) for path in step.inputs.values())
+        return list(dict.fromkeys(maker for maker in makers if maker is not None))
+
     def needed_for(self, *targets: str | Path) -> list[Step]:
         """All steps behind some files, tables or figures, those that come first in front.
 
@@ -340,10 +345,8 @@ class Steps:
         """The step behind all that it needs."""
         if step in ordered:
             return
-        for path in step.inputs.values():
-            maker = self.making(path)
-            if maker is not None:
-                self._add(maker, ordered)
+        for maker in self.makers(step):
+            self._add(maker, ordered)
         ordered[step] = None
 
 
