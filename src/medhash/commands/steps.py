@@ -5,7 +5,9 @@ Each leaves a receipt behind, whoever typed it: see :mod:`medhash.provenance.rec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -206,22 +208,10 @@ def table(
 
     Writes results/<scale>/tables/<name>.csv, .md and .tex.
     """
-    from medhash.analysis.speed_table import load_measurements
-    from medhash.analysis.tables import make_speed_table, make_table
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-
     configuration = configuration_of(scale, assignments)
-    spec = _artefact(configuration.tables, name, "table")
-    stem = configuration.layout.table(spec.paper, spec.name)
-    context = _context(configuration, spec)
-    steps = Steps(configuration)
-    with recorded(steps, steps.table(name)):
-        if spec.kind == "fps":
-            measurements = load_measurements(configuration.inputs_of(spec))
-            make_speed_table(spec, measurements, context, stem)
-        else:
-            make_table(spec, _records(configuration, spec), context, stem)
+    _check_artefact(configuration.tables, name, "table")
+    spec = configuration.tables[name]
+    _make(configuration, name, configuration.layout.table(spec.paper, spec.name))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -234,24 +224,10 @@ def figure(
 
     Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
     """
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-
     configuration = configuration_of(scale, assignments)
-    spec = _artefact(configuration.figures, name, "figure")
-    layout, context = configuration.layout, _context(configuration, spec)
-    stem = layout.figure(spec.paper, spec.name)
-    steps = Steps(configuration)
-    with recorded(steps, steps.figure(name)):
-        records = _records(configuration, spec)
-        if spec.is_picture:
-            from medhash.analysis.pictures import make_picture
-
-            make_picture(spec, records, layout, context, stem)
-        else:
-            from medhash.analysis.figures import make_figure
-
-            make_figure(spec, records, context, stem)
+    _check_artefact(configuration.figures, name, "figure")
+    spec = configuration.figures[name]
+    _make(configuration, name, configuration.layout.figure(spec.paper, spec.name))
 
 
 def run_pretraining(
@@ -387,29 +363,19 @@ def _map_of(codes: Codes) -> float:
     return score
 
 
-def _artefact(specs: dict[str, Any], name: str, what: str) -> Any:
+def _check_artefact(specs: Mapping[str, ArtefactSpec], name: str, what: str) -> None:
     from medhash.configuration.validation import check_name
 
     check_name(name, specs, what, f"medhash {what}")
-    return specs[name]
 
 
-def _records(configuration: Configuration, spec: ArtefactSpec) -> Any:
-    """The records of a table's or figure's cells that are there."""
-    from medhash.analysis.records import load_records
+def _make(configuration: Configuration, stem: str, output_stem: Path) -> None:
+    """Make a table or figure and leave its receipt."""
+    from medhash.analysis.artefacts import make_artefact
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
 
-    paths = [configuration.layout.record(cell) for cell in spec.cells()]
-    return load_records(path for path in paths if path.is_file())
-
-
-def _context(configuration: Configuration, spec: ArtefactSpec) -> Any:
-    """What a table or figure has to know beside its records."""
-    from medhash.analysis.context import Context
-    from medhash.configuration.reported import find_reported
-
-    return Context(
-        configuration.papers[spec.paper],
-        configuration.scale,
-        configuration.settings[spec.paper].evaluation.protocol,
-        reported=find_reported(spec.paper),
-    )
+    steps = Steps(configuration)
+    step = steps.table(stem) if stem in configuration.tables else steps.figure(stem)
+    with recorded(steps, step):
+        make_artefact(configuration, stem, output_stem)

@@ -1,0 +1,70 @@
+"""Any table or figure of a configuration by its name, whatever it is made from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medhash.analysis.context import Context
+from medhash.analysis.records import Record, load_records
+from medhash.configuration.loading import Configuration
+from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
+from medhash.configuration.reported import find_reported
+
+
+def make_artefact(configuration: Configuration, stem: str, output_stem: Path) -> list[Path]:
+    """Make a table or figure from the files of cells that are there.
+
+    Args:
+        configuration: the run; its layout says where records and measurements lie.
+        stem: of the table or figure, ``ach_table3``.
+        output_stem: where it goes, without suffix.
+
+    Returns:
+        The paths that are written.
+
+    Raises:
+        MedhashError: see :func:`~medhash.analysis.tables.make_table`,
+            :func:`~medhash.analysis.figures.make_figure`.
+    """
+    if stem in configuration.tables:
+        return _make_table(configuration, configuration.tables[stem], output_stem)
+    return _make_figure(configuration, configuration.figures[stem], output_stem)
+
+
+def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
+    """What a table or figure has to know beside its records."""
+    return Context(
+        configuration.papers[spec.paper],
+        configuration.scale,
+        configuration.settings[spec.paper].evaluation.protocol,
+        reported=find_reported(spec.paper),
+    )
+
+
+def _make_table(configuration: Configuration, spec: TableSpec, output_stem: Path) -> list[Path]:
+    from medhash.analysis.tables import make_speed_table, make_table
+
+    context = context_of(configuration, spec)
+    if spec.kind == "fps":
+        from medhash.analysis.speed_table import load_measurements
+
+        measurements = load_measurements(configuration.inputs_of(spec))
+        return make_speed_table(spec, measurements, context, output_stem)
+    return make_table(spec, _records(configuration, spec), context, output_stem)
+
+
+def _make_figure(configuration: Configuration, spec: FigureSpec, output_stem: Path) -> list[Path]:
+    records, context = _records(configuration, spec), context_of(configuration, spec)
+    if spec.is_picture:
+        from medhash.analysis.pictures import make_picture
+
+        return make_picture(spec, records, configuration.layout, context, output_stem)
+    from medhash.analysis.figures import make_figure
+
+    return make_figure(spec, records, context, output_stem)
+
+
+def _records(configuration: Configuration, spec: ArtefactSpec) -> list[Record]:
+    """The records of its cells that are there."""
+    paths = [configuration.layout.record(cell) for cell in spec.cells()]
+    return load_records(path for path in paths if path.is_file())
