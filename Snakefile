@@ -60,6 +60,7 @@ targets["all"] = [file for files in targets.values() for file in files]
 
 
 include: "workflow/rules/messages.smk"
+include: "workflow/rules/slurm.smk"
 include: "workflow/rules/inputs.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/pretrain.smk"

@@ -9,6 +9,8 @@ onstart:
         if job.rule.name == "prepare"
     }
     try:
+        if on_slurm():
+            check_slurm()
         waiting = configuration.artefacts_waiting(needed)
         report = missing_report(needed, configuration.archive_folders, waiting)
     except MedhashError as error:
@@ -22,8 +24,11 @@ onstart:
 
 
 onerror:
-    logger.error("These jobs failed; what they stop has not run:")
-    for job in sorted(workflow.scheduler.failed, key=str):
-        logger.error(
-            f"  {job.rule.name} {' '.join(job.wildcards)}  {' '.join(job.log)}"
-        )
+    failed = sorted(
+        workflow.scheduler.failed, key=lambda job: (job.rule.name, *job.wildcards)
+    )
+    if failed:
+        logger.error("These jobs failed; what they stop has not run:")
+    for job in failed:
+        logs_of_job = " ".join([*job.log, *slurm_log(job)])
+        logger.error(f"  {job.rule.name} {' '.join(job.wildcards)}  {logs_of_job}")

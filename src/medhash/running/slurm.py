@@ -1,0 +1,96 @@
+"""Around Snakemake's executor for Slurm: what it needs before a run, and where its logs are.
+
+The executor (snakemake-executor-plugin-slurm 2.8) waits for ever in two situations that can be
+seen before the first job: job arrays under a limit on jobs (its issue 473), and ``sacct`` on a
+cluster that keeps no accounting. Both are refused here with what to do instead.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Collection, Mapping
+from pathlib import Path
+
+from medhash.errors import MedhashError
+
+UNLIMITED = sys.maxsize
+
+
+def check_arrays(jobs: int, limits: Mapping[str, int | None]) -> None:
+    """Refuse job arrays where something keeps Snakemake from submitting all ready jobs at once.
+
+    An array is filled with the jobs of a rule that are ready together. Of those that a limit holds
+    back, the executor loses some: Snakemake thinks that they run, Slurm never hears of them.
+
+    Args:
+        jobs: how many jobs the run has.
+        limits: option -> how many jobs (or of a resource) it allows at a time; None: any number.
+
+    Raises:
+        MedhashError: a limit is below ``jobs``.
+    """
+    for option, limit in limits.items():
+        if limit is not None and limit < jobs:
+            raise MedhashError(
+                f"{option} {limit} does not go with job arrays: of {jobs} jobs, some would never "
+                "be submitted. Leave the limit to Slurm, or switch arrays off for this run: "
+                "--slurm-array-jobs none"
+            )
+
+
+def check_cluster(status_command: str) -> None:
+    """Ask Slurm whether it is there, and whether ``status_command`` can see its jobs.
+
+    Args:
+        status_command: ``sacct`` or ``squeue``: how Snakemake learns what became of a job.
+
+    Raises:
+        MedhashError: no Slurm answers, or it keeps no accounting for ``sacct`` to read.
+    """
+    accounting = _slurm_configuration().get("AccountingStorageType", "")
+    if status_command == "sacct" and accounting in ("accounting_storage/none", "(null)", ""):
+        raise MedhashError(
+            "this Slurm keeps no accounting, and Snakemake would wait for ever for what sacct "
+            "says of a job: put slurm-status-command: squeue into "
+            "workflow/profiles/slurm/config.yaml"
+        )
+
+
+def job_log(folder: Path, rule: str, outputs: Collection[str]) -> Path | None:
+    """The newest of Slurm's logs of one job of a rule, or None: a job that never started has none.
+
+    The executor names the logs of an array by Slurm's numbers alone, so they are looked into: each
+    begins with what Snakemake says of the job.
+
+    Args:
+        folder: ``slurm-logdir`` of the profile.
+        rule: name of the rule.
+        outputs: its output files, as Snakemake prints them.
+    """
+    logs = sorted((folder / f"rule_{rule}").rglob("*.log"), key=_newest_first)
+    line = f"output: {', '.join(outputs)}\n"
+    return next((log for log in logs if line in log.read_text(errors="replace")), None)
+
+
+def _newest_first(log: Path) -> tuple[float, str]:
+    return -log.stat().st_mtime, str(log)
+
+
+def _slurm_configuration() -> dict[str, str]:
+    """What ``scontrol show config`` prints, key -> value."""
+    try:
+        answer = subprocess.run(
+            ["scontrol", "show", "config"], capture_output=True, text=True, check=False, timeout=60
+        )
+    except FileNotFoundError as error:
+        raise MedhashError(
+            "no Slurm here (scontrol is not installed): run this on a machine that submits to the "
+            "cluster, or use --profile small on this one"
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise MedhashError("Slurm did not answer within a minute (scontrol show config)") from error
+    if answer.returncode != 0:
+        raise MedhashError(f"Slurm does not answer: {answer.stderr.strip()}")
+    return dict(re.findall(r"^(\S+)\s*= ?(.*?)\s*$", answer.stdout, flags=re.MULTILINE))
