@@ -8,7 +8,7 @@ import pytest
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import pack
-from medhash.retrieval.search import nearest
+from medhash.retrieval.search import drawn_order, nearest
 
 
 def make_codes(draw, items, bits, classes=3):
@@ -35,6 +35,26 @@ def test_nearest_is_the_sorted_list(items, bits, count):
     assert ranking.places.tolist() == order[:count]
     assert ranking.shown_distances.tolist() == [distances[place] for place in order[:count]]
     assert ranking.last_distance == distances[order[count - 1]]
+
+
+def test_another_order_of_ties_moves_nothing_else():
+    draw = np.random.default_rng(1)
+    signs, codes = make_codes(draw, 40, 3)
+    keys = draw.permutation(40)
+    ranking = nearest(codes.query_codes[0], codes, 12, keys)
+    distances, _ = slow_ranking(signs)
+    expected = sorted(range(40), key=lambda place: (distances[place], keys[place]))
+    assert ranking.places.tolist() == expected[:12]
+
+
+def test_a_drawn_order_is_any_order_and_always_the_same_one():
+    first = drawn_order(b"image", 300)
+    assert sorted(first.tolist()) == list(range(300))
+    assert first.tolist() == drawn_order(b"image", 300).tolist()
+    assert first.tolist() != drawn_order(b"other", 300).tolist()
+    assert drawn_order(b"image", 4).tolist() == [3, 0, 2, 1]
+    halves = np.mean([drawn_order(bytes([lot]), 50)[:25].mean() for lot in range(200)])
+    assert halves == pytest.approx(24.5, abs=1)
 
 
 def test_ranks_are_those_that_some_order_of_ties_gives():

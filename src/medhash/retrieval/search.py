@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,9 +17,8 @@ from medhash.retrieval.hamming import distances
 class Ranking:
     """The items of a database nearest to one query.
 
-    With q bits there are q + 1 distances, and many items share one. They stand in the order of
-    the database (the ``stable`` protocol of the papers' codes); :meth:`ranks` and
-    :meth:`expected_votes` say what is true in any order.
+    With q bits there are q + 1 distances, and many items share one. Some order of those decides
+    which are among the k; :meth:`ranks` and :meth:`expected_votes` say what is true in any order.
 
     Attributes:
         places: int64 (k,), places in the database, nearest first.
@@ -70,13 +70,17 @@ class Ranking:
         return labels[nearer].sum(axis=0) + share * labels[self.distances == last].sum(axis=0)
 
 
-def nearest(code: NDArray[np.uint8], codes: Codes, count: int) -> Ranking:
+def nearest(
+    code: NDArray[np.uint8], codes: Codes, count: int, order: NDArray[np.int64] | None = None
+) -> Ranking:
     """Rank a database for one query.
 
     Args:
         code: packed, uint8 (ceil(bits / 8),).
         codes: whose database is ranked.
         count: k, how many items are wanted.
+        order: int64 (items,), numbers by which items at equal distances are sorted; None for the
+            order of the database (the ``stable`` protocol of the papers' codes).
 
     Raises:
         MedhashError: the database has fewer items, or ``count`` is below 1.
@@ -85,4 +89,24 @@ def nearest(code: NDArray[np.uint8], codes: Codes, count: int) -> Ranking:
     if not 1 <= count <= items:
         raise MedhashError(f"{count} results are asked for; the database has {items} images")
     hamming = distances(code[None], codes.database_codes)[0]
-    return Ranking(np.argsort(hamming, kind="stable")[:count], hamming)
+    keys = np.arange(items) if order is None else order
+    return Ranking(np.lexsort((keys, hamming))[:count], hamming)
+
+
+def drawn_order(lot: bytes, items: int) -> NDArray[np.int64]:
+    """A random order of a database, always the same for the same ``lot``.
+
+    Databases are mostly stored class by class, so that the first of many equal items tend to be
+    of one class. Hashes, and not a generator, so that it never changes.
+
+    Args:
+        lot: what the order is drawn from.
+        items: how many there are.
+
+    Returns:
+        int64 (items,), each number once.
+    """
+    draws = [hashlib.sha256(lot + place.to_bytes(8, "big")).digest() for place in range(items)]
+    order = np.empty(items, np.int64)
+    order[sorted(range(items), key=draws.__getitem__)] = np.arange(items)
+    return order
