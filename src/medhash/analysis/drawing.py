@@ -70,21 +70,23 @@ def write_figure(draw: Callable[[], Figure], points: pd.DataFrame, output_stem: 
     Returns:
         The three paths.
     """
-    contents = {}
-    with house_style():
-        figure = draw()
-        for suffix, metadata in _METADATA.items():
-            stream = BytesIO()
-            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-            contents[suffix] = stream.getvalue()
     paths = []
-    for suffix, content in contents.items():
+    for suffix, content in _rendered(draw, tuple(_METADATA)).items():
         paths.append(output_stem.with_name(f"{output_stem.name}.{suffix}"))
-        with written_whole(paths[-1]) as temporary:
-            temporary.write_bytes(content)
+        _write_bytes(paths[-1], content)
     paths.append(output_stem.with_name(f"{output_stem.name}.csv"))
     write_text(paths[-1], points.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
     return paths
+
+
+def write_png(draw: Callable[[], Figure], path: Path) -> None:
+    """Write one picture; the same figure gives the same bytes.
+
+    Args:
+        draw: makes the figure; called in :func:`house_style`, before anything is written.
+        path: ends in ``.png``.
+    """
+    _write_bytes(path, _rendered(draw, ("png",))["png"])
 
 
 def titled_figure(width: float, height: float, titles: Sequence[str]) -> Figure:
@@ -104,3 +106,20 @@ def say_not_run(axes: Axes, reason: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=[])
+
+
+def _rendered(draw: Callable[[], Figure], suffixes: Sequence[str]) -> dict[str, bytes]:
+    """The figure's file in each format."""
+    contents = {}
+    with house_style():
+        figure = draw()
+        for suffix in suffixes:
+            stream, metadata = BytesIO(), _METADATA[suffix]
+            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
+            contents[suffix] = stream.getvalue()
+    return contents
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with written_whole(path) as temporary:
+        temporary.write_bytes(content)
