@@ -35,7 +35,7 @@ Measure = Literal[
     "precision_recall_area",
     "fps",
     "lesion_precision",
-    "lesion_seconds",
+    "lesion_runtime",
     "training_seconds",
     "queries",
     "database",
@@ -48,7 +48,7 @@ UNITS: dict[str, str] = {
     "precision_recall_area": "points",
     "fps": "FPS",
     "lesion_precision": "points",
-    "lesion_seconds": "s",
+    "lesion_runtime": "%",
     "training_seconds": "s",
     "queries": "images",
     "database": "images",
@@ -57,7 +57,7 @@ UNITS: dict[str, str] = {
 KINDS: dict[str, str] = {
     "fps": "fps",
     "lesion_precision": "lesion_retrieval",
-    "lesion_seconds": "lesion_retrieval",
+    "lesion_runtime": "lesion_retrieval",
 }
 """Measures that one kind of table has, and no other."""
 

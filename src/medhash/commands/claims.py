@@ -1,0 +1,46 @@
+"""Whether a run reproduces what the papers claim."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medhash.commands.options import PAPERS, Assignments, Scale, configuration_of
+from medhash.errors import MedhashError
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PAPERS)
+def claims(
+    scale: Scale = None,
+    assignments: Assignments = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; write nothing.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
+    ] = False,
+) -> None:
+    """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
+
+    Writes results/<scale>/claims.csv and claims.md, from the records and
+    measurements that are there. A claim is decided only where everything that
+    it is about has run; phantoms decide none.
+    """
+    from medhash.analysis.claim_run import load_runs
+    from medhash.analysis.claim_texts import csv_text, json_text, summary_text, write_claims
+    from medhash.analysis.claims import decide_claims
+
+    if as_csv and as_json:
+        raise MedhashError("--csv and --json exclude each other")
+    configuration = configuration_of(scale, assignments)
+    runs = load_runs(configuration)
+    decisions = decide_claims(runs)
+    if as_csv:
+        typer.echo(csv_text(decisions), nl=False)
+    elif as_json:
+        typer.echo(json_text(decisions))
+    else:
+        typer.echo(summary_text(decisions))
+        for path in write_claims(decisions, runs, configuration.layout.root):
+            typer.echo(str(path))
