@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from medhash.analysis.context import Context
 from medhash.analysis.records import Record
+from medhash.analysis.tables import make_table
 from medhash.configuration.papers import FigureSpec, Paper, TableSpec
+from medhash.configuration.reported import load_reported
 
 
 def _record_values(
@@ -89,19 +94,40 @@ def paper() -> Paper:
     return Paper(
         paper="ach",
         title="A paper",
-        datasets={"covid_radiograph": "COVID-19 Radiograph", "covid_ct": "COVID-CT-Dataset"},
+        datasets={
+            "covid_radiograph": "COVID-19 Radiograph",
+            "covid_ct": "COVID-CT-Dataset",
+            "brain_tumor_mri": "Brain Tumor",
+        },
         methods={
+            "dsh": {"title": "DSH"},
             "hashnet": {"title": "HashNet"},
             "adsh": {"title": "ADSH"},
             "csq": {"title": "CSQ"},
+            "dbdh": {"title": "DBDH"},
+            "transhash": {"title": "TransHash"},
         },
-        variants={"none": "", "dbw": "+DBW", "lcr": "+LCR", "ach": "+ACH"},
+        variants={
+            "none": "",
+            "dbw": "+DBW",
+            "lcr": "+LCR",
+            "ach": "+ACH",
+            "lfr": "+LFR",
+            "dbw+lfr": "+DBW+LFR",
+        },
     )
 
 
 @pytest.fixture
 def context(paper: Paper) -> Context:
     return Context(paper, "small", "tie-aware")
+
+
+@pytest.fixture
+def with_reported(context: Context) -> Context:
+    """The same with the numbers that the paper prints."""
+    reported = load_reported(Path(__file__).resolve().parents[2] / "config/papers/reported")["ach"]
+    return replace(context, reported=reported)
 
 
 @pytest.fixture
@@ -142,3 +168,49 @@ def figure_spec() -> Callable[..., FigureSpec]:
         return FigureSpec(**(values | changes))
 
     return make
+
+
+class Made:
+    """The three files of a table, read back."""
+
+    def __init__(self, paths):
+        by_suffix = {path.suffix: path for path in paths}
+        self.frame = pd.read_csv(by_suffix[".csv"], dtype=str, keep_default_na=False)
+        self.markdown = by_suffix[".md"].read_text(encoding="utf-8")
+        self.latex = by_suffix[".tex"].read_text(encoding="utf-8")
+        self.bytes = b"".join(path.read_bytes() for path in paths)
+
+    def cell(self, row, column):
+        found = self.frame[(self.frame["row"] == row) & (self.frame["column"] == column)]
+        assert len(found) == 1
+        return found.iloc[0]
+
+    def printed(self):
+        """The Markdown table: row label -> cells."""
+        return self._rows(0)
+
+    def compared(self):
+        """The table of reported beside regenerated numbers below it, likewise; empty if none."""
+        return self._rows(1)
+
+    def _rows(self, table):
+        parts = [*self.markdown.split("**Reported by the paper"), ""]
+        lines = [line for line in parts[table].splitlines() if line.startswith("|")][2:]
+        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
+        return {row[0]: row[1:] for row in rows}
+
+    @property
+    def title(self):
+        return self.markdown.splitlines()[0]
+
+    @property
+    def notes(self):
+        return [line[2:] for line in self.markdown.splitlines() if line.startswith("- ")]
+
+
+@pytest.fixture
+def make(tmp_path, context):
+    def run(spec, records, within=context, folder="out"):
+        return Made(make_table(spec, records, within, tmp_path / folder / spec.file_stem))
+
+    return run

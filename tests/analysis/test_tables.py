@@ -6,14 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 from scipy.stats import wilcoxon
 
 from medhash.analysis.context import Context
 from medhash.analysis.records import Record
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable, latex, markdown
-from medhash.analysis.tables import make_table
 from medhash.causal.variants import VARIANTS
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes
@@ -34,44 +32,6 @@ REPORTED = {
     ("adsh", "lcr"): (75.50, 76.28, 75.67, 75.95, 81.54, 79.47, 81.57, 81.73),
     ("adsh", "ach"): (75.95, 76.90, 77.15, 77.98, 81.01, 80.55, 81.75, 81.44),
 }
-
-
-class Made:
-    """The three files of a table, read back."""
-
-    def __init__(self, paths):
-        by_suffix = {path.suffix: path for path in paths}
-        self.frame = pd.read_csv(by_suffix[".csv"], dtype=str, keep_default_na=False)
-        self.markdown = by_suffix[".md"].read_text(encoding="utf-8")
-        self.latex = by_suffix[".tex"].read_text(encoding="utf-8")
-        self.bytes = b"".join(path.read_bytes() for path in paths)
-
-    def cell(self, row, column):
-        found = self.frame[(self.frame["row"] == row) & (self.frame["column"] == column)]
-        assert len(found) == 1
-        return found.iloc[0]
-
-    def printed(self):
-        """The Markdown table: row label -> cells."""
-        lines = [line for line in self.markdown.splitlines() if line.startswith("|")][2:]
-        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines]
-        return {row[0]: row[1:] for row in rows}
-
-    @property
-    def title(self):
-        return self.markdown.splitlines()[0]
-
-    @property
-    def notes(self):
-        return [line[2:] for line in self.markdown.splitlines() if line.startswith("- ")]
-
-
-@pytest.fixture
-def make(tmp_path, context):
-    def run(spec, records, within=context, folder="out"):
-        return Made(make_table(spec, records, within, tmp_path / folder / spec.file_stem))
-
-    return run
 
 
 @pytest.fixture

@@ -37,9 +37,7 @@ def compared_columns(grid: MapGrid) -> list[Column]:
     """The columns whose group has a place that is both reported and regenerated."""
     compared = {
         (column.dataset, column.origin)
-        for block in grid.blocks
-        for row in block
-        for column, place in zip(grid.columns, row.places, strict=True)
+        for row, column, place in grid.entries
         if place in grid.ran and _reported(grid, row, column) is not None
     }
     return [column for column in grid.columns if (column.dataset, column.origin) in compared]

@@ -110,6 +110,16 @@ class MapGrid:
         return columns_of(self.spec)
 
     @cached_property
+    def entries(self) -> list[tuple[Row, Column, Place]]:
+        """Every place with its row and column, row by row."""
+        return [
+            (row, column, place)
+            for block in self.blocks
+            for row in block
+            for column, place in zip(self.columns, row.places, strict=True)
+        ]
+
+    @cached_property
     def ran(self) -> dict[Place, Summary]:
         """What ran."""
         return summarise(self.records)
@@ -131,8 +141,12 @@ class MapGrid:
 
     @property
     def has_differences(self) -> bool:
-        """Whether any value could be compared with its counterpart."""
-        return any(standing.difference is not None for standing in self.standings.values())
+        """Whether any row that shows how it compares could be compared."""
+        return any(
+            standing.difference is not None
+            for (row, _), standing in self.standings.items()
+            if row.arrows or row.counted
+        )
 
     def row_title(self, row: Row) -> str:
         """A row's name as the paper prints it, without the proportion behind it."""
@@ -144,56 +158,10 @@ class MapGrid:
 
     def csv_rows(self) -> list[dict[str, str]]:
         """One row a value, row by row of the table, with :data:`CSV_COLUMNS`."""
-        return [
-            self._csv_row(row, column, place)
-            for block in self.blocks
-            for row in block
-            for column, place in zip(self.columns, row.places, strict=True)
-        ]
+        return [self.csv_row(*entry) for entry in self.entries]
 
-    def notes(self, differences: str = "") -> tuple[str, ...]:
-        """What is said below the table.
-
-        Args:
-            differences: what proportions and arrows mean, said if there are any.
-        """
-        rows = [row for block in self.blocks for row in block]
-        places = [pair for row in rows for pair in zip(self.columns, row.places, strict=True)]
-        reading = []
-        if self.ran:
-            reading.append(
-                "Bold: best, underlined: second best, among the rows of one method in one column."
-            )
-        if differences and self.has_differences:
-            reading.append(differences)
-        if any(summary.deviation is not None for summary in self.ran.values()):
-            reading.append("Values are means over seeds ± their sample standard deviation.")
-        return (*reading, *shared_notes(self.spec, self.ran, places, self.context))
-
-    def _printed_row(self, row: Row) -> PrintedRow:
-        cells = tuple(
-            self._printed(row, column, place)
-            for column, place in zip(self.columns, row.places, strict=True)
-        )
-        return PrintedRow(self.row_title(row) + self._proportion(row), cells)
-
-    def _proportion(self, row: Row) -> str:
-        """``(7/8)``: in how many of the columns that ran the row is better."""
-        standings = [self.standings.get((row, column)) for column in self.columns]
-        differences = [s.difference for s in standings if s and s.difference is not None]
-        wins = sum(difference > 0 for difference in differences)
-        return f"({wins}/{len(differences)})" if row.counted and differences else ""
-
-    def _printed(self, row: Row, column: Column, place: Place) -> PrintedCell:
-        if place not in self.ran:
-            return PrintedCell(NOT_RUN)
-        summary, standing = self.ran[place], self.standings[row, column]
-        value = str(summary.printed_map)
-        if summary.deviation is not None:
-            value += f" ± {printed_percent(summary.deviation)}"
-        return PrintedCell(value, standing.mark, _arrow(standing.difference) if row.arrows else "")
-
-    def _csv_row(self, row: Row, column: Column, place: Place) -> dict[str, str]:
+    def csv_row(self, row: Row, column: Column, place: Place) -> dict[str, str]:
+        """A place's row of the CSV."""
         title = self.row_title(row)
         reported = self.context.reported_number(self.spec, title, *column)
         values = dict.fromkeys(CSV_COLUMNS, "") | {
@@ -222,6 +190,47 @@ class MapGrid:
             "protocol": self.context.protocol,
             "synthetic": str(any(map(is_synthetic, (column.dataset, column.origin)))).lower(),
         }
+
+    def notes(self, differences: str = "") -> tuple[str, ...]:
+        """What is said below the table.
+
+        Args:
+            differences: what proportions and arrows mean, said if there are any.
+        """
+        reading = []
+        if self.ran:
+            reading.append(
+                "Bold: best, underlined: second best, among the rows of one method in one column."
+            )
+        if differences and self.has_differences:
+            reading.append(differences)
+        if any(summary.deviation is not None for summary in self.ran.values()):
+            reading.append("Values are means over seeds ± their sample standard deviation.")
+        places = [(column, place) for _, column, place in self.entries]
+        return (*reading, *shared_notes(self.spec, self.ran, places, self.context))
+
+    def _printed_row(self, row: Row) -> PrintedRow:
+        cells = tuple(
+            self._printed(row, column, place)
+            for column, place in zip(self.columns, row.places, strict=True)
+        )
+        return PrintedRow(self.row_title(row) + self._proportion(row), cells)
+
+    def _proportion(self, row: Row) -> str:
+        """``(7/8)``: in how many of the columns that ran the row is better."""
+        standings = [self.standings.get((row, column)) for column in self.columns]
+        differences = [s.difference for s in standings if s and s.difference is not None]
+        wins = sum(difference > 0 for difference in differences)
+        return f"({wins}/{len(differences)})" if row.counted and differences else ""
+
+    def _printed(self, row: Row, column: Column, place: Place) -> PrintedCell:
+        if place not in self.ran:
+            return PrintedCell(NOT_RUN)
+        summary, standing = self.ran[place], self.standings[row, column]
+        value = str(summary.printed_map)
+        if summary.deviation is not None:
+            value += f" ± {printed_percent(summary.deviation)}"
+        return PrintedCell(value, standing.mark, _arrow(standing.difference) if row.arrows else "")
 
 
 def _compared(

@@ -14,9 +14,11 @@ import pandas as pd
 from medhash.analysis.confounding_table import confounding_table
 from medhash.analysis.context import Context, select
 from medhash.analysis.map_table import map_table
+from medhash.analysis.reasoning_table import reasoning_table
 from medhash.analysis.records import Record
 from medhash.analysis.rendering import PrintedTable, latex, markdown
 from medhash.analysis.speed_table import Measurement, speed_table
+from medhash.analysis.transfer_table import transfer_table
 from medhash.analysis.wilcoxon_table import wilcoxon_table
 from medhash.configuration.papers import TableSpec
 from medhash.files import write_text
@@ -26,6 +28,8 @@ TableBuilder = Callable[[TableSpec, Sequence[Record], Context], tuple[pd.DataFra
 BUILDERS: dict[str, TableBuilder] = {
     "map": map_table,
     "wilcoxon": wilcoxon_table,
+    "transfer": transfer_table,
+    "reasoning": reasoning_table,
     "confounding": confounding_table,
 }
 """Kind of table -> what builds its CSV (all values text) and its printed form."""
