@@ -5,16 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from medhash.analysis.context import NOT_RUN, Column, Context, columns_of, is_synthetic
+from medhash.analysis.measured import (
+    Measured,
+    Part,
+    Positive,
+    Single,
+    check_scale,
+    machine_notes,
+    read_measured,
+)
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.configuration.grid import Cell
 from medhash.configuration.papers import TableSpec
-from medhash.errors import MedhashError
 
 REPORTED_ROW = "ACH"
 """What the paper's row is called among the reported numbers."""
@@ -52,76 +60,30 @@ CSV_COLUMNS = (
     "note",
 )
 
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-class Single(_Part):
-    """One query at a time; latencies in seconds."""
-
-    queries: int
-    median_seconds: Positive
-    p95_seconds: Positive
-    fps: Positive
-
-
-class Batched(_Part):
+class Batched(Part):
     """Whole batches."""
 
     batch_size: int
     images_per_second: Positive
 
 
-class Pixels(_Part):
+class Pixels(Part):
     """Median size of the query images in pixels."""
 
     median_width: Positive
     median_height: Positive
 
 
-class Machine(_Part):
-    """Where the network ran."""
-
-    type: str
-    name: str
-
-
-class Software(_Part):
-    """What it ran with."""
-
-    torch: str
-    platform: str
-
-
-class Measurement(_Part):
+class Measurement(Measured):
     """The part of a cell's ``speed.json`` that is printed."""
 
     schema_version: Literal[1] = Field(alias="schema")
-    scale: str
-    cell: Cell
     database: int
     query_pixels: Pixels
     network_pixels: int
     single: Single
     batched: Batched
-    device: Machine
-    threads: int
-    cores: int
-    load_average: float
-    precision: str
-    environment: Software
-    measured: str
-
-    @property
-    def machine(self) -> str:
-        """``AMD EPYC 7B13 (1 thread, float32)``."""
-        threads = f"{self.threads} thread{'s' * (self.threads != 1)}, "
-        return (
-            f"{self.device.name} ({threads if self.device.type == 'cpu' else ''}{self.precision})"
-        )
 
 
 _ROWS: dict[str, Callable[[Measurement], float]] = {
@@ -138,19 +100,7 @@ def load_measurements(paths: Iterable[Path]) -> list[Measurement]:
     Raises:
         MedhashError: a file is no whole measurement; the message names the file and the key.
     """
-    found = []
-    for path in paths:
-        if path.is_file():
-            try:
-                found.append(Measurement.model_validate_json(path.read_bytes()))
-            except ValidationError as error:
-                problem = error.errors(include_url=False)[0]
-                key = ".".join(map(str, problem["loc"]))
-                raise MedhashError(
-                    f"{path}: not a whole measurement: {key}: {problem['msg']}. Delete the file "
-                    "and let the workflow measure again."
-                ) from error
-    return found
+    return [read_measured(path, Measurement) for path in paths if path.is_file()]
 
 
 def speed_table(
@@ -168,11 +118,7 @@ def speed_table(
     by_cell = {measurement.cell: measurement for measurement in measurements}
     ran = {cell: by_cell[cell] for cell in spec.cells() if cell in by_cell}
     for cell, measurement in ran.items():
-        if measurement.scale != context.scale:
-            raise MedhashError(
-                f"speed of cell {cell}: its scale is {measurement.scale!r}, but {context.scale!r} "
-                "is asked for; scales never mix."
-            )
+        check_scale(cell, "speed", measurement.scale, context.scale)
     columns = columns_of(spec)
     rows = [(method, variant) for method in spec.methods for variant in spec.variants]
     blocks = [_block(spec, row, columns, ran, context) for row in rows]
@@ -224,20 +170,15 @@ def _notes(ran: Sequence[Measurement], reported: bool) -> list[str]:
     if not ran:
         return ["Nothing of this table has run."]
     first = ran[0]
-    machines = sorted({measurement.machine for measurement in ran})
+    measured, *busy = machine_notes(ran)
     notes = [
-        f"Measured on {'; '.join(machines)}.",
+        measured,
         "From decoded pixels at the original size to the ranked list of the whole database, after "
         f"warm-up; FPS is one over the median of {first.single.queries} queries. Reading a file "
         f"and showing results are not included. Batches of {first.batched.batch_size} images.",
         "The variant changes training only: a cell of any variant answers with the same network.",
+        *busy,
     ]
-    busiest = max(ran, key=lambda measurement: measurement.load_average / measurement.cores)
-    if busiest.load_average > 1.5 * busiest.cores:
-        notes.append(
-            f"Other work ran on the machine (load average up to {busiest.load_average:.1f} on "
-            f"{busiest.cores} cores): the latencies are too long."
-        )
     if reported:
         notes.append(
             "The paper names neither its machine nor what it times; its numbers cannot be "
@@ -278,12 +219,4 @@ def _numbers(measurement: Measurement) -> dict[str, str]:
         "query_width": f"{measurement.query_pixels.median_width:g}",
         "query_height": f"{measurement.query_pixels.median_height:g}",
         "network_pixels": str(measurement.network_pixels),
-        "device": measurement.device.name,
-        "threads": str(measurement.threads),
-        "cores": str(measurement.cores),
-        "load_average": f"{measurement.load_average:.2f}",
-        "precision": measurement.precision,
-        "torch": measurement.environment.torch,
-        "platform": measurement.environment.platform,
-        "measured": measurement.measured,
-    }
+    } | measurement.machine_columns()
