@@ -85,12 +85,21 @@ def nearest(
     Raises:
         MedhashError: the database has fewer items, or ``count`` is below 1.
     """
+    check_count(codes, count)
+    hamming = distances(code[None], codes.database_codes)[0]
+    keys = np.arange(len(hamming)) if order is None else order
+    return Ranking(np.lexsort((keys, hamming))[:count], hamming)
+
+
+def check_count(codes: Codes, count: int) -> None:
+    """Refuse to look for more items than a database has.
+
+    Raises:
+        MedhashError: says how many it has.
+    """
     items = len(codes.database_codes)
     if not 1 <= count <= items:
         raise MedhashError(f"{count} results are asked for; the database has {items} images")
-    hamming = distances(code[None], codes.database_codes)[0]
-    keys = np.arange(items) if order is None else order
-    return Ranking(np.lexsort((keys, hamming))[:count], hamming)
 
 
 def drawn_order(lot: bytes, items: int) -> NDArray[np.int64]:

@@ -1,0 +1,168 @@
+"""Asking a trained cell about one image."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medhash.commands.options import CODES, Assignments, Device, Scale, configuration_of
+from medhash.errors import MedhashError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from medhash.analysis.query import CellDatabase
+    from medhash.analysis.query_image import Dataset, QueryImage
+    from medhash.configuration.grid import Cell
+    from medhash.configuration.loading import Configuration
+
+app = typer.Typer()
+
+MOST_RESULTS = 200
+
+
+@app.command(rich_help_panel=CODES)
+def query(
+    cell: Annotated[
+        str,
+        typer.Option(
+            metavar="CELL", help="dataset/method/variant/bits/seed, such as covid_ct/csq/ach/8/0"
+        ),
+    ],
+    image: Annotated[
+        Path | None,
+        typer.Argument(metavar="[IMAGE]", help="A BMP, GIF, JPEG, PNG, TIFF or WebP file."),
+    ] = None,
+    image_id: Annotated[
+        str | None,
+        typer.Option(help="Instead of a file: an image_id of the dataset, or its row from 0."),
+    ] = None,
+    classes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--class", metavar="CLASS", help="The image's class, if you know it; repeatable."
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="How many results.", min=1, max=MOST_RESULTS)] = 10,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.png",
+            help="The contact sheet; otherwise results/<scale>/queries/<cell>/<image>.png",
+        ),
+    ] = None,
+    ties: Annotated[
+        str,
+        typer.Option(
+            help="Which of equal distances come first: lot (drawn, the same for the same image) or "
+            "database (as in Figure 9: mostly of one class, as databases are sorted by class)."
+        ),
+    ] = "lot",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    scale: Scale = None,
+    assignments: Assignments = None,
+    device: Device = "auto",
+) -> None:
+    """Rank a cell's database for one image and draw the contact sheet.
+
+    Results are marked right or wrong if the image's class is known: from
+    --class, or because the dataset has an image of the same pixels.
+    """
+    _check_options(image, image_id, out)
+    from medhash.analysis.query import TIES, answer_data, answer_query
+    from medhash.analysis.query_sheet import write_sheet
+    from medhash.analysis.query_text import answer_text
+    from medhash.commands.steps import known_cell
+    from medhash.configuration.validation import check_name
+    from medhash.retrieval.search import check_count
+
+    check_name(ties, TIES, "order", "--ties")
+    configuration = configuration_of(scale, assignments)
+    coordinates = known_cell(configuration, cell)
+    _check_files(configuration, coordinates)
+    database = _database(configuration, coordinates)
+    check_count(database.codes, top)
+    asked = _asked(database.dataset, image, image_id, classes or [])
+    code = _code_of(configuration, coordinates, asked.pixels, device)
+    answer = answer_query(database, asked, code, top, "lot" if ties == "lot" else "database")
+    sheet = out or _sheet(configuration, coordinates, asked.name)
+    write_sheet(answer, sheet)
+    if as_json:
+        data = answer_data(answer, sheet)
+        typer.echo(json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False))
+    else:
+        typer.echo(f"{answer_text(answer)}\n\nContact sheet: {sheet}")
+
+
+def _check_options(image: Path | None, image_id: str | None, out: Path | None) -> None:
+    if (image is None) == (image_id is None):
+        raise MedhashError("medhash query: name either an image file or --image-id")
+    if out is None:
+        return
+    if out.suffix.lower() != ".png" or out.is_dir():
+        raise MedhashError(f"--out: {out}: must be the name of a .png file")
+    if image and out.resolve() == image.resolve():
+        raise MedhashError(f"--out: {out}: is the queried image itself; choose another name")
+
+
+def _check_files(configuration: Configuration, cell: Cell) -> None:
+    """Everything that a query needs, or one error that names all that is missing."""
+    layout = configuration.layout
+    data, folder = layout.data(cell.dataset), layout.cell(cell)
+    files = [data / name for name in ("images.npy", "labels.npy", "index.csv", "dataset.json")]
+    files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
+    files += [layout.codes(cell), layout.training(cell)]
+    missing = [file.as_posix() for file in files if not file.is_file()]
+    if missing:
+        lines = "".join(f"\n  {file}" for file in missing)
+        raise MedhashError(
+            f"cell {cell}: a query needs files that are not here:{lines}\n"
+            "`dvc pull FILE …` fetches those that are published, "
+            f"`snakemake --config scale={configuration.scale} -- FILE …` makes them"
+        )
+
+
+def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
+    from medhash.analysis.query import CellDatabase
+    from medhash.analysis.query_image import load_dataset
+    from medhash.retrieval.codes import Codes
+
+    layout = configuration.layout
+    title = configuration.paper_for(cell.dataset).method_title(cell.method, cell.variant)
+    dataset, codes = load_dataset(layout.data(cell.dataset)), Codes.load(layout.codes(cell))
+    return CellDatabase(cell, title, configuration.scale, dataset, codes)
+
+
+def _asked(
+    dataset: Dataset, image: Path | None, image_id: str | None, classes: list[str]
+) -> QueryImage:
+    from medhash.analysis.query_image import image_of_dataset, image_of_file, with_classes
+
+    asked = image_of_file(image, dataset) if image else image_of_dataset(image_id or "", dataset)
+    return with_classes(asked, classes, dataset)
+
+
+def _code_of(
+    configuration: Configuration, cell: Cell, pixels: NDArray[np.uint8], device: str
+) -> NDArray[np.uint8]:
+    from medhash.commands.steps import cell_inputs
+    from medhash.training.query import encode_image
+
+    inputs, folder = cell_inputs(configuration, cell), configuration.layout.cell(cell)
+    return encode_image(
+        cell, configuration.settings_of(cell), inputs, folder, pixels, device=device
+    )
+
+
+def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:
+    """``COVID/scan 1.jpeg`` becomes ``COVID_scan_1.png``."""
+    from medhash.data.containers import is_image
+
+    stem = str(PurePosixPath(name).with_suffix("")) if is_image(name) else name
+    file = re.sub(r"[^\w.-]+", "_", stem) + ".png"
+    return configuration.layout.root / "queries" / str(cell) / file
