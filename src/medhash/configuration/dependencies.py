@@ -37,5 +37,11 @@ def artefact(spec: ArtefactSpec, paper: Paper, protocol: str) -> dict[str, Any]:
 
 def reported(spec: ArtefactSpec, paper: ReportedPaper | None) -> dict[str, Any]:
     """A table depends also on the numbers that the paper prints in its place."""
-    table = paper.regenerated(spec.name) if paper else None
-    return {"reported": table.model_dump(mode="json", include={"columns", "rows"})} if table else {}
+    if paper is None:
+        return {}
+    table = paper.regenerated(spec.name)
+    if table is not None:
+        return {"reported": table.model_dump(mode="json", include={"columns", "rows"})}
+    if paper.lesions is not None and paper.lesions.regenerated_by == spec.name:
+        return {"reported": paper.lesions.model_dump(mode="json")}
+    return {}

@@ -16,7 +16,7 @@ from typing import NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from medhash.configuration.derivations import Derivation
+from medhash.configuration.derivations import Derivation, PrintedNumber
 from medhash.configuration.papers import FileName
 from medhash.configuration.settings import Count, StrictModel
 from medhash.configuration.validation import check_name, read_yaml, validate
@@ -121,17 +121,42 @@ class ReportedTable(StrictModel):
         return SUMMARY_METRIC if method == SUMMARY_ROW else self.metric
 
 
+class ReportedLesions(StrictModel):
+    """What a paper's text says of searches with lesion patches (ACH Section V-D-2).
+
+    Attributes:
+        place: where it says so.
+        regenerated_by: the table in ``config/papers/<paper>.yaml`` that regenerates it.
+        baseline: the method as printed.
+        treatment: the method with the paper's own module, as printed.
+        precision: dataset as printed -> P@10 (%) of the baseline.
+        gain: dataset as printed -> how much more the treatment has, in points.
+        saved_time: dataset as printed -> how much less time a search takes than with whole
+            images, in percent.
+    """
+
+    place: str
+    regenerated_by: FileName
+    baseline: str
+    treatment: str
+    precision: dict[str, PrintedNumber]
+    gain: dict[str, PrintedNumber]
+    saved_time: dict[str, PrintedNumber]
+
+
 class ReportedPaper(StrictModel):
     """A paper's printed numbers, and what it derives from them.
 
     Attributes:
         paper: the file's name without suffix.
         tables: number as printed (``III``) -> table.
+        lesions: numbers of its text that no table holds.
         derived: numbers and statements of the paper that follow, or should, from other numbers.
     """
 
     paper: FileName
     tables: dict[str, ReportedTable]
+    lesions: ReportedLesions | None = None
     derived: tuple[Derivation, ...] = ()
 
     def table(self, number: str) -> ReportedTable:

@@ -23,7 +23,7 @@ from medhash.configuration.grid import Cell
 from medhash.configuration.settings import Settings
 from medhash.data.lesions import Lesions, marked_lesions
 from medhash.errors import MedhashError
-from medhash.files import write_json
+from medhash.files import sha256_of_value, write_json
 from medhash.provenance.code import fingerprint
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
@@ -128,7 +128,8 @@ def search_lesions(
         folder: the cell's folder.
         boxes: CSV of the dataset's boxes; need not be there.
         scale: name of the scale.
-        score: P@10 of codes; it comes from outside so that training does not know the metrics.
+        score: P@10 of codes under the settings' protocol; it comes from outside so that training
+            does not know the metrics.
         finder: finds lesions; needed where the settings ask for it.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -139,7 +140,7 @@ def search_lesions(
         MedhashError: a box is refused, or the cell is not trained.
     """
     lesions, reason = _choose(chosen, inputs, boxes, finder, device)
-    facts = _facts(cell, inputs, chosen, scale)
+    facts = _facts(cell, inputs, chosen, scale) | {"protocol": settings.evaluation.protocol}
     path = folder / "lesions.json"
     if not len(lesions.rows):
         nothing = np.zeros((0, 4), dtype=np.int64)
@@ -156,6 +157,7 @@ def search_lesions(
     facts |= {
         "source": lesions.source,
         "patches": len(patches),
+        "areas_sha256": sha256_of_value([lesions.rows.tolist(), lesions.areas.tolist()]),
         "covered": float(patches[:, 2:].prod(axis=1).mean() / trained.coder.grid**2),
         "runtime": _runtime(search, inputs.data_folder, lesions.rows, patches),
     }
