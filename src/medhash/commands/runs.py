@@ -31,13 +31,6 @@ def archives(scale: Scale = None, assignments: Assignments = None) -> None:
 
 
 @app.command(rich_help_panel=RUN)
-def cells(scale: Scale = None, assignments: Assignments = None) -> None:
-    """List the cells of the configured tables and figures, one a line."""
-    for cell in configuration_of(scale, assignments).cells:
-        typer.echo(str(cell))
-
-
-@app.command(rich_help_panel=RUN)
 def show(scale: Scale = None, assignments: Assignments = None) -> None:
     """Name the files to look at after a run."""
     from medhash.configuration.results import results_text

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
     from medhash.configuration.papers import ArtefactSpec
-    from medhash.retrieval.codes import Codes
+    from medhash.provenance.steps import Step, Steps
     from medhash.training.cells import CellInputs
-    from medhash.training.loop import Pause
 
 app = typer.Typer()
 
@@ -38,15 +37,11 @@ def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
 
     Writes results/<scale>/data/<dataset>/.
     """
-    from medhash.provenance.receipts import recorded
     from medhash.provenance.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
-    step = steps.prepare(dataset)
-    generate = configuration.card(dataset).synthetic
-    with recorded(steps, step):
-        (_generate if generate else _read_archives)(configuration, dataset)
+    _run(configuration, steps, steps.prepare(dataset))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -55,17 +50,11 @@ def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = 
 
     Writes results/<scale>/splits/<dataset>/<seed>.csv and .json.
     """
-    from medhash.data.splits import write_split
-    from medhash.provenance.receipts import recorded
     from medhash.provenance.steps import Steps
 
     configuration = configuration_of(scale, assignments)
-    card, seed = configuration.card(dataset), configuration.split_seed(dataset)
-    folder = configuration.layout.data(dataset)
     steps = Steps(configuration)
-    step = steps.split(dataset)
-    with recorded(steps, step):
-        write_split(folder, card.split, seed, step.outputs["manifest"], card.reported_counts)
+    _run(configuration, steps, steps.split(dataset))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -99,11 +88,13 @@ def pretrain(
     Writes results/<scale>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
     from medhash.configuration.validation import check_name
+    from medhash.provenance.steps import Steps
 
     check_name(stage, ["mae", "classification"], "stage", "--stage")
     configuration = configuration_of(scale, assignments)
     configuration.card(dataset)
-    run_pretraining(configuration, dataset, stage, device=device)
+    steps = Steps(configuration)
+    _run(configuration, steps, steps.pretrain(dataset, stage), device)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -115,8 +106,11 @@ def train(
     Writes results/<scale>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json.
     """
+    from medhash.provenance.steps import Steps
+
     configuration = configuration_of(scale, assignments)
-    run_training(configuration, known_cell(configuration, cell), device=device)
+    steps = Steps(configuration)
+    _run(configuration, steps, steps.train(known_cell(configuration, cell)), device)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -125,23 +119,11 @@ def record(cell: CellName, scale: Scale = None, assignments: Assignments = None)
 
     Writes results/<scale>/cells/<cell>/record.json.
     """
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.records import write_record
     from medhash.provenance.steps import Steps
 
     configuration = configuration_of(scale, assignments)
-    coordinates = known_cell(configuration, cell)
     steps = Steps(configuration)
-    with recorded(steps, steps.record(coordinates)):
-        write_record(
-            configuration.layout,
-            coordinates,
-            configuration.settings_of(coordinates),
-            scale=configuration.scale,
-            method_title=configuration.paper_for(coordinates.dataset).method_title(
-                coordinates.method
-            ),
-        )
+    _run(configuration, steps, steps.record(known_cell(configuration, cell)))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -230,68 +212,6 @@ def figure(
     _make(configuration, name, configuration.layout.figure(spec.paper, spec.name))
 
 
-def run_pretraining(
-    configuration: Configuration,
-    dataset: str,
-    stage: str,
-    *,
-    device: str = "auto",
-    pause: Pause | None = None,
-) -> None:
-    """Run a stage of pretraining and leave its receipt.
-
-    Raises:
-        MedhashError: see :func:`medhash.training.pretraining.pretrain`.
-        PausedError: ``pause`` said so; there is no receipt.
-    """
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-    from medhash.training.loop import never
-    from medhash.training.pretraining import pretrain as run_stage
-
-    steps = Steps(configuration)
-    step = steps.pretrain(dataset, stage)
-    with recorded(steps, step):
-        run_stage(
-            "mae" if stage == "mae" else "classification",
-            configuration.settings_for(dataset),
-            configuration.layout.data(dataset),
-            step.inputs["split"],
-            step.outputs["weights"],
-            previous=step.inputs.get("previous"),
-            device=device,
-            pause=pause or never,
-        )
-
-
-def run_training(
-    configuration: Configuration, cell: Cell, *, device: str = "auto", pause: Pause | None = None
-) -> None:
-    """Train a cell and leave its receipt.
-
-    Raises:
-        MedhashError: see :func:`medhash.training.cells.train_cell`.
-        PausedError: ``pause`` said so; there is no receipt.
-    """
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-    from medhash.training.cells import train_cell
-    from medhash.training.loop import never
-
-    settings = configuration.settings_of(cell)
-    steps = Steps(configuration)
-    with recorded(steps, steps.train(cell)):
-        train_cell(
-            cell,
-            settings,
-            cell_inputs(configuration, cell),
-            configuration.layout.cell(cell),
-            device=device,
-            score=_map_of if settings.evaluation.selection == "best-query-map" else None,
-            pause=pause or never,
-        )
-
-
 def known_cell(configuration: Configuration, text: str) -> Cell:
     """A cell whose names exist; it need not be part of a table.
 
@@ -329,38 +249,10 @@ def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     )
 
 
-def _generate(configuration: Configuration, dataset: str) -> None:
-    from medhash.data.confounded import confounding_of
-    from medhash.data.phantoms import generate
+def _run(configuration: Configuration, steps: Steps, step: Step, device: str = "auto") -> None:
+    from medhash.commands.execution import execute_alone
 
-    phantoms = configuration.required_phantoms()
-    generate(
-        configuration.card(dataset),
-        configuration.layout.data(dataset),
-        configuration.settings_for(dataset).network.image_size,
-        phantoms.images,
-        phantoms.seed,
-        confounding_of(dataset),
-    )
-
-
-def _read_archives(configuration: Configuration, dataset: str) -> None:
-    from medhash.data.preparation import prepare as prepare_dataset
-
-    prepare_dataset(
-        configuration.card(dataset),
-        configuration.archive_folders,
-        configuration.layout.data(dataset),
-        configuration.settings_for(dataset).network.image_size,
-        download_folder=configuration.archives if configuration.download else None,
-    )
-
-
-def _map_of(codes: Codes) -> float:
-    from medhash.retrieval.evaluation import evaluate
-
-    score: float = evaluate(codes).metrics["map"]
-    return score
+    execute_alone(configuration, steps, step, device)
 
 
 def _check_artefact(specs: Mapping[str, ArtefactSpec], name: str, what: str) -> None:

@@ -1,0 +1,159 @@
+"""Runs the steps that lead to a cell's record, for the commands and for ``medhash cells run``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from medhash.commands.steps import cell_inputs
+from medhash.configuration.grid import Cell
+from medhash.configuration.loading import Configuration
+from medhash.provenance.receipts import recorded
+from medhash.provenance.steps import Step, Steps
+from medhash.retrieval.codes import Codes
+from medhash.running.alone import run_alone
+
+Pause = Callable[[], bool]
+
+
+def execute(
+    configuration: Configuration, steps: Steps, step: Step, device: str, pause: Pause
+) -> bool:
+    """Run a step and leave its receipt.
+
+    Args:
+        configuration: what is run.
+        steps: of the configuration.
+        step: a step of the rules prepare, phantom, split, pretrain, train or record.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        pause: asked after each epoch but the last whether to stop there.
+
+    Returns:
+        Whether it was finished; if not, ``pause`` said so, and there is no receipt.
+
+    Raises:
+        MedhashError: see the step's own function.
+    """
+    if step.rule in _WITHOUT_EPOCHS:
+        with recorded(steps, step):
+            _WITHOUT_EPOCHS[step.rule](configuration, step)
+        return True
+    from medhash.training.loop import PausedError
+
+    try:
+        with recorded(steps, step):
+            _WITH_EPOCHS[step.rule](configuration, step, device, pause)
+    except PausedError:
+        return False
+    return True
+
+
+def execute_alone(configuration: Configuration, steps: Steps, step: Step, device: str) -> None:
+    """Run a step to its end, for a command that was asked for it, while no other process does.
+
+    Raises:
+        MedhashError: another process is working on it; or see :func:`execute`.
+    """
+    run_alone(
+        configuration.layout,
+        steps,
+        step,
+        lambda step, pause: execute(configuration, steps, step, device, pause),
+        device,
+    )
+
+
+def _generate(configuration: Configuration, step: Step) -> None:
+    from medhash.data.confounded import confounding_of
+    from medhash.data.phantoms import generate
+
+    phantoms = configuration.required_phantoms()
+    generate(
+        configuration.card(step.key),
+        configuration.layout.data(step.key),
+        configuration.settings_for(step.key).network.image_size,
+        phantoms.images,
+        phantoms.seed,
+        confounding_of(step.key),
+    )
+
+
+def _read_archives(configuration: Configuration, step: Step) -> None:
+    from medhash.data.preparation import prepare as prepare_dataset
+
+    prepare_dataset(
+        configuration.card(step.key),
+        configuration.archive_folders,
+        configuration.layout.data(step.key),
+        configuration.settings_for(step.key).network.image_size,
+        download_folder=configuration.archives if configuration.download else None,
+    )
+
+
+def _split(configuration: Configuration, step: Step) -> None:
+    from medhash.data.splits import write_split
+
+    dataset = step.key.rpartition("/")[0]
+    card, folder = configuration.card(dataset), configuration.layout.data(dataset)
+    seed = configuration.split_seed(dataset)
+    write_split(folder, card.split, seed, step.outputs["manifest"], card.reported_counts)
+
+
+def _pretrain(configuration: Configuration, step: Step, device: str, pause: Pause) -> None:
+    from medhash.training.pretraining import pretrain
+
+    dataset, _, stage = step.key.rpartition("/")
+    pretrain(
+        "mae" if stage == "mae" else "classification",
+        configuration.settings_for(dataset),
+        configuration.layout.data(dataset),
+        step.inputs["split"],
+        step.outputs["weights"],
+        previous=step.inputs.get("previous"),
+        device=device,
+        pause=pause,
+    )
+
+
+def _train(configuration: Configuration, step: Step, device: str, pause: Pause) -> None:
+    from medhash.training.cells import train_cell
+
+    cell = Cell.parse(step.key)
+    settings = configuration.settings_of(cell)
+    train_cell(
+        cell,
+        settings,
+        cell_inputs(configuration, cell),
+        configuration.layout.cell(cell),
+        device=device,
+        score=_map_of if settings.evaluation.selection == "best-query-map" else None,
+        pause=pause,
+    )
+
+
+def _record(configuration: Configuration, step: Step) -> None:
+    from medhash.provenance.records import write_record
+
+    cell = Cell.parse(step.key)
+    write_record(
+        configuration.layout,
+        cell,
+        configuration.settings_of(cell),
+        scale=configuration.scale,
+        method_title=configuration.paper_for(cell.dataset).method_title(cell.method),
+    )
+
+
+def _map_of(codes: Codes) -> float:
+    from medhash.retrieval.evaluation import evaluate
+
+    score: float = evaluate(codes).metrics["map"]
+    return score
+
+
+_WITHOUT_EPOCHS = {
+    "prepare": _read_archives,
+    "phantom": _generate,
+    "split": _split,
+    "record": _record,
+}
+_WITH_EPOCHS = {"pretrain": _pretrain, "train": _train}

@@ -1,0 +1,50 @@
+"""What running a step needs to know of it beside its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medhash.configuration.grid import Cell
+from medhash.provenance.steps import Step
+
+TRAINING = ("pretrain", "train")
+"""The rules whose steps have epochs and can be paused after each."""
+
+
+def epochs_of(step: Step) -> int:
+    """How many epochs a step has; 0 if it does not train."""
+    if step.rule not in TRAINING:
+        return 0
+    stage = "hashing" if step.rule == "train" else step.key.rpartition("/")[2]
+    epochs: int = step.settings[stage]["epochs"]
+    return epochs
+
+
+def resume_file(step: Step) -> Path | None:
+    """Where training keeps its state after each epoch; None for steps that do not train."""
+    if step.rule == "train":
+        return step.outputs["checkpoint"].with_name(".resume.safetensors")
+    if step.rule == "pretrain":
+        weights = step.outputs["weights"]
+        return weights.with_name(f".{weights.stem}.resume.safetensors")
+    return None
+
+
+def has_state(step: Step) -> bool:
+    """Whether an earlier start left epochs to go on from."""
+    file = resume_file(step)
+    return file is not None and file.is_file()
+
+
+def dataset_of(step: Step) -> str:
+    """The dataset that a step of data, pretraining or a cell works on."""
+    return Cell.parse(step.key).dataset if step.rule in CELLS else step.key.split("/")[0]
+
+
+def log_of(scale: str, rule: str, key: str) -> Path:
+    """The log of a step, the same as Snakemake's."""
+    return Path("logs") / scale / rule / f"{key}.log"
+
+
+CELLS = ("train", "record", "explain", "fps", "lesions")
+"""The rules whose keys are cells."""
