@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import shutil
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,11 +14,12 @@ from typer.testing import CliRunner
 
 from medhash import cli
 from medhash.analysis.claim_numbers import precision_recall_area
-from medhash.analysis.claim_run import claim_inputs, load_runs
+from medhash.analysis.claim_run import load_runs
 from medhash.analysis.claim_texts import csv_text, json_text, markdown
 from medhash.analysis.claims import PHANTOMS, decide_claims
 from medhash.analysis.context import Context
 from medhash.analysis.summaries import Place, row_title
+from medhash.configuration.claimed import claim_inputs
 from medhash.configuration.claims import load_printed
 from medhash.configuration.loading import load
 from medhash.configuration.paths import Layout
@@ -378,10 +380,7 @@ def test_the_order_of_cells_changes_nothing(project, write_record):
     write_pairs(write_record)
     runs = load_runs(load(overrides={"scale": "small"}))
     first = decide_claims(runs)
-    other = [
-        run.__class__(**{**run.__dict__, "records": dict(reversed(run.records.items()))})
-        for run in runs
-    ]
+    other = [replace(run, records=dict(reversed(run.records.items()))) for run in runs]
     second = decide_claims(other)
     assert (csv_text(first), json_text(first)) == (csv_text(second), json_text(second))
     assert markdown(first, runs) == markdown(second, other)
@@ -395,7 +394,7 @@ def test_a_paper_without_claims_has_no_verdicts(project):
 def test_the_digits_are_those_that_tables_print(write_record):
     write_record("covid_ct/dsh/none/8/0", 0.770649)
     run = load_runs(load(overrides={"scale": "paper"}))[0]
-    claim = run.claims.claims["ach_improves"]
+    claim = run.claimed.claims.claims["ach_improves"]
     need = run.grid(claim).place("none", "dsh", run.grid(claim).columns[4])
     from medhash.analysis.claim_rules import Need
 

@@ -129,7 +129,7 @@ def _undecided(runs: Iterable[ClaimRun]) -> list[str]:
     texts = [
         f"{run.context.paper.paper.upper()}, {each.place}: {each.says}: {each.why}"
         for run in runs
-        for each in run.claims.undecided
+        for each in run.claimed.claims.undecided
     ]
     if not texts:
         return []

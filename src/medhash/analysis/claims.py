@@ -82,9 +82,9 @@ def decide_claims(runs: Iterable[ClaimRun]) -> list[Decision]:
             queries differ.
     """
     return [
-        _phantoms(run, name, claim) if run.phantoms else _decision(run, name, claim)
+        _phantoms(run, name, claim) if run.claimed.phantoms else _decision(run, name, claim)
         for run in runs
-        for name, claim in run.claims.claims.items()
+        for name, claim in run.claimed.claims.claims.items()
     ]
 
 
@@ -168,7 +168,7 @@ def _missing(
 
 
 def _why(run: ClaimRun, claim: Claim, cell: Cell) -> str:
-    if cell in run.outside[claim.artefact]:
+    if cell in run.claimed.outside[claim.artefact]:
         return "not part of this run"
     if cell in run.records and claim.measure not in KINDS:
         return "the record lacks the number"
@@ -210,9 +210,9 @@ def _bits(lengths: Iterable[int]) -> str:
 
 def _note(run: ClaimRun, data: str) -> str:
     """What is not as in the paper, where any number is used."""
-    if not data or not run.other_settings:
+    if not data or not run.claimed.other_settings:
         return ""
-    names = ", ".join(run.other_settings[:_LISTED])
-    more = len(run.other_settings) - _LISTED
+    names = ", ".join(run.claimed.other_settings[:_LISTED])
+    more = len(run.claimed.other_settings) - _LISTED
     names += f" and {more} more" if more > 0 else ""
     return f"scale {run.context.scale} has other settings than the paper prints: {names}"

@@ -1,0 +1,145 @@
+"""Which cells of a run decide the papers' claims, and what else the verdicts depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from medhash.configuration.claim_rules import Claim, PaperClaims
+from medhash.configuration.claims import artefact_of, load_claims, load_printed
+from medhash.configuration.grid import Cell
+from medhash.configuration.loading import Configuration
+from medhash.configuration.papers import ArtefactSpec, Paper
+from medhash.files import sha256_of_value
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A paper's claims beside a run.
+
+    Attributes:
+        configuration: the run.
+        printed: the paper's whole grid.
+        claims: what the paper claims.
+    """
+
+    configuration: Configuration
+    printed: Paper
+    claims: PaperClaims
+
+    @property
+    def phantoms(self) -> bool:
+        """Whether the run is on phantoms, which decide nothing."""
+        return self.configuration.phantoms is not None
+
+    @cached_property
+    def specs(self) -> dict[str, ArtefactSpec]:
+        """The tables and figures of the claims, whole, with the seeds of the run."""
+        return {claim.artefact: self._spec(claim) for claim in self.claims.claims.values()}
+
+    def files(self, name: str) -> list[Path]:
+        """The files of a table's or figure's cells that are part of this run, there or not."""
+        return [path for path in self._inputs(name).values() if path in self._run_files]
+
+    @cached_property
+    def outside(self) -> dict[str, frozenset[Cell]]:
+        """Table or figure -> those of its cells that are not part of this run."""
+        return {name: frozenset(self._outside(name)) for name in self.specs}
+
+    def seeds(self, name: str) -> tuple[int, ...]:
+        """The seeds of the cells of a table or figure."""
+        return tuple(dict.fromkeys(cell.seed for cell in self.specs[name].cells()))
+
+    @cached_property
+    def merges(self) -> dict[str, str]:
+        """Variant -> the variant with the same settings that this run trains instead."""
+        merged = self.printed.merge_ablations(self._settings)
+        return {
+            variant: stands_in
+            for name, figure in self.printed.figures.items()
+            for panel, other in zip(figure.panels, merged.figures[name].panels, strict=True)
+            for variant, stands_in in zip(panel.points.values(), other.points.values(), strict=True)
+        }
+
+    @property
+    def other_settings(self) -> tuple[str, ...]:
+        """The keys of the settings that the paper prints and that this run changes."""
+        return tuple(_changed(self.printed.settings, self._settings.model_dump(mode="json")))
+
+    @property
+    def protocol(self) -> str:
+        """How the run scores codes."""
+        return self._settings.evaluation.protocol
+
+    @property
+    def dependencies(self) -> dict[str, Any]:
+        """What the verdicts depend on beside the files."""
+        names = self.printed.model_dump(mode="json", include={"datasets", "methods", "variants"})
+        outside = {name: sorted(map(str, cells)) for name, cells in self.outside.items()}
+        return {
+            "claims": self.claims.model_dump(mode="json"),
+            "grid": {name: spec.model_dump(mode="json") for name, spec in self.specs.items()},
+            "names": names,
+            "merges": self.merges,
+            "other_settings": list(self.other_settings),
+            "outside": sha256_of_value(outside),
+            "phantoms": self.phantoms,
+            "protocol": self.protocol,
+        }
+
+    @property
+    def _settings(self) -> Any:
+        return self.configuration.settings[self.printed.paper]
+
+    @cached_property
+    def _run_files(self) -> frozenset[Path]:
+        artefacts = self.configuration.artefacts.values()
+        return frozenset(p for spec in artefacts for p in self.configuration.inputs_of(spec))
+
+    def _inputs(self, name: str) -> dict[Cell, Path]:
+        spec = self.specs[name]
+        return dict(zip(spec.cells(), self.configuration.inputs_of(spec), strict=True))
+
+    def _outside(self, name: str) -> list[Cell]:
+        inputs = self._inputs(name).items()
+        return [cell for cell, path in inputs if path not in self._run_files]
+
+    def _spec(self, claim: Claim) -> ArtefactSpec:
+        run = self.configuration.papers[self.printed.paper]
+        own: Mapping[str, ArtefactSpec] = run.tables if claim.table else run.figures
+        seeds = own[claim.artefact].seeds
+        return artefact_of(claim, self.printed).model_copy(update={"seeds": seeds})
+
+
+def claimed_by(configuration: Configuration) -> list[Claimed]:
+    """The claims of each paper of a run that has a file of them.
+
+    Raises:
+        MedhashError: a file of claims is refused.
+    """
+    printed = map(load_printed, configuration.papers)
+    pairs = ((paper, load_claims(paper)) for paper in printed)
+    return [Claimed(configuration, paper, claims) for paper, claims in pairs if claims]
+
+
+def claim_inputs(configuration: Configuration) -> list[Path]:
+    """The records and measurements of a run that decide claims, there or not; none of phantoms.
+
+    Raises:
+        MedhashError: a file of claims is refused.
+    """
+    real = [each for each in claimed_by(configuration) if not each.phantoms]
+    return list(dict.fromkeys(p for each in real for name in each.specs for p in each.files(name)))
+
+
+def _changed(printed: Any, used: Any, key: str = "") -> Iterator[str]:
+    """The keys of the printed settings that have another value in the used ones."""
+    if isinstance(printed, Mapping):
+        for name, value in printed.items():
+            inner = used.get(name) if isinstance(used, Mapping) else None
+            yield from _changed(value, inner, f"{key}.{name}" if key else str(name))
+    elif printed != used:
+        yield key
