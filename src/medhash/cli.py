@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from medhash.commands import cells, evaluation, papers, query, runs, steps
+from medhash.commands import cells, evaluation, papers, query, runs, status, steps
 from medhash.errors import MedhashError
 
 app = typer.Typer(
@@ -17,7 +17,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (steps, evaluation, query, runs, cells, papers):
+for group in (steps, evaluation, query, runs, cells, status, papers):
     app.add_typer(group.app)
 
 

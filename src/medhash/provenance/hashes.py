@@ -24,10 +24,13 @@ class FileHashes:
     Args:
         memory: folder of what is remembered, one small file each, so that jobs that run at once
             do not wait for each other; ``None`` reads every byte.
+        reads_large: False to treat a large file whose hash is not remembered as one that is not
+            there, for a quick look.
     """
 
-    def __init__(self, memory: Path | None = MEMORY) -> None:
+    def __init__(self, memory: Path | None = MEMORY, *, reads_large: bool = True) -> None:
         self._memory = memory
+        self._reads_large = reads_large
 
     def of(self, path: Path) -> str | None:
         """SHA-256 of a file, in hexadecimal; None if it is not there."""
@@ -36,7 +39,8 @@ class FileHashes:
             if self._memory is None or status.st_size < REMEMBERED_FROM:
                 return sha256_of_file(path)
             state = [status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino]
-            return self._remembered(self._memory, path, state) or self._read(path, state)
+            known = self._remembered(self._memory, path, state)
+            return known or (self._read(path, state) if self._reads_large else None)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:

@@ -1,0 +1,112 @@
+"""The status of a run in words: plain text, or tables for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+from tabulate import tabulate
+
+from medhash.running.durations import duration_text
+from medhash.running.status import STATES, Counts, RunningStep, Status
+
+_MOST_LINES = 20
+_COLOURS = {"done": "green", "running": "yellow", "failed": "red", "outstanding": ""}
+
+
+def status_text(status: Status) -> str:
+    """Plain text, for a pipe or a file."""
+    rows = [[name, *cells, file, title] for name, cells, file, title in _rows(status)]
+    lines = [_heading(status), ""]
+    lines += [tabulate(rows, [*_headings()], tablefmt="plain", disable_numparse=True), ""]
+    lines += _details(status)
+    return "\n".join(lines)
+
+
+def status_tables(status: Status) -> RenderableType:
+    """The same with colours, for a terminal."""
+    table = Table(title=_heading(status), title_justify="left", header_style="bold")
+    for heading in _headings():
+        table.add_column(heading, justify="right" if heading in STATES else "left")
+    for name, cells, file, title in _rows(status):
+        is_artefact = bool(title)
+        counts = [
+            Text(count, style=_COLOURS[state] if count != "0" else "dim")
+            for state, count in zip(STATES, cells, strict=True)
+        ]
+        table.add_row(Text(name, style="" if is_artefact else "bold"), *counts, file, title)
+    details = "\n".join(_details(status))
+    return Group(table, Text(details))
+
+
+def _heading(status: Status) -> str:
+    return f"Scale {status.scale}: {status.cells.done} of {status.cells.total} cells done"
+
+
+def _headings() -> tuple[str, ...]:
+    return ("", *STATES, "file", "shows")
+
+
+def _rows(status: Status) -> Iterator[tuple[str, list[str], str, str]]:
+    """Name, counts, file and title: each paper, then its tables and figures."""
+    for paper, cells in status.papers.items():
+        yield paper, _numbers(cells), "", ""
+        for stem, artefact in status.artefacts.items():
+            if artefact.paper == paper:
+                yield stem, _numbers(artefact.cells), artefact.file, artefact.title
+
+
+def _numbers(cells: Counts) -> list[str]:
+    return [str(getattr(cells, state)) for state in STATES]
+
+
+def _details(status: Status) -> list[str]:
+    return [
+        *_part("running", [_running(step) for step in status.running]),
+        *_part("failed", [f"{each.step}  {each.log}\n    {each.error}" for each in status.failed]),
+        *_part("Slurm", _slurm(status)),
+        f"time used: {duration_text(status.seconds_used)}",
+        f"time left: {_left(status)}",
+    ]
+
+
+def _part(heading: str, entries: list[str]) -> Iterator[str]:
+    if entries:
+        yield f"{heading}:"
+    yield from (f"  {entry}" for entry in entries[:_MOST_LINES])
+    if len(entries) > _MOST_LINES:
+        yield f"  and {len(entries) - _MOST_LINES} more"
+
+
+def _running(step: RunningStep) -> str:
+    epochs = f", epoch {step.done + 1} of {step.epochs}" if step.epochs else ""
+    silent = ", silent for long: probably gone" if step.silent else ""
+    return f"{step.step}  process {step.process} on {step.host}{epochs}{silent}"
+
+
+def _slurm(status: Status) -> list[str]:
+    if status.slurm is None:
+        return []
+    lines = [
+        f"{work}: {', '.join(f'{count} {state.lower()}' for state, count in states.items())}"
+        for work, states in status.slurm.items()
+    ]
+    return lines or ["no jobs of this folder"]
+
+
+def _left(status: Status) -> str:
+    left = status.left
+    if left.seconds is None:
+        return (
+            "no finished cell to estimate from" if status.cells.done < status.cells.total else "-"
+        )
+    elsewhere = "" if left.device == status.device else ", which is not the device of this machine"
+    bases = [f"{count} of the same {what}" for what, count in left.based_on.items()]
+    bases += [f"{left.without} of which nothing is known"] if left.without else []
+    outstanding = f"; outstanding cells: {', '.join(bases)}" if bases else ""
+    return (
+        f"about {duration_text(left.seconds)} on one {left.device}{elsewhere} "
+        f"(from {left.finished_cells} trained cells{outstanding})"
+    )
