@@ -77,8 +77,8 @@ def _draw_ties(line: Sequence[Any], results: Sequence[Result], answer: Answer) -
         count = len(list(group))
         items = answer.ranking.items_at(distance)
         shown = sum(result.distance == distance for result in answer.results)
-        tied = f"all {items}" if shown == items else f"{shown} of {items}"
-        line[place].set_title(f"distance {distance}\n{tied} shown", fontsize=6.5, loc="left")
+        text = f"distance {distance}\n{shown} of {items} shown"
+        line[place].set_title(text, fontsize=6.5, loc="left")
         _draw_bar(line[place], line[place + count - 1])
         place += count
 

@@ -110,7 +110,7 @@ def _role(row: int, codes: Codes) -> str:
 def _notes_on_itself(answer: Answer) -> list[str]:
     if not set(answer.query.rows) & set(answer.database.codes.database_rows.tolist()):
         return []
-    return ["The query itself is in the database, so the cell may have been trained on it."]
+    return ["The query itself is in the database: the cell may have been trained on it."]
 
 
 def _notes_on_classes(answer: Answer) -> list[str]:
