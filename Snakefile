@@ -67,6 +67,7 @@ include: "workflow/rules/pretrain.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/explanation.smk"
 include: "workflow/rules/speed.smk"
+include: "workflow/rules/lesions.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 

@@ -42,7 +42,7 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
 
 
 def _make_table(configuration: Configuration, spec: TableSpec, output_stem: Path) -> list[Path]:
-    from medhash.analysis.tables import make_speed_table, make_table
+    from medhash.analysis.tables import make_lesion_table, make_speed_table, make_table
 
     context = context_of(configuration, spec)
     if spec.kind == "fps":
@@ -50,6 +50,11 @@ def _make_table(configuration: Configuration, spec: TableSpec, output_stem: Path
 
         measurements = load_measurements(configuration.inputs_of(spec))
         return make_speed_table(spec, measurements, context, output_stem)
+    if spec.kind == "lesion_retrieval":
+        from medhash.analysis.lesion_searches import load_lesion_searches
+
+        searches = load_lesion_searches(configuration.inputs_of(spec))
+        return make_lesion_table(spec, searches, context, output_stem)
     return make_table(spec, _records(configuration, spec), context, output_stem)
 
 

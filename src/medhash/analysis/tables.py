@@ -13,6 +13,8 @@ import pandas as pd
 
 from medhash.analysis.confounding_table import confounding_table
 from medhash.analysis.context import Context, select
+from medhash.analysis.lesion_searches import LesionSearch, NoSearch
+from medhash.analysis.lesion_table import lesion_table
 from medhash.analysis.map_table import map_table
 from medhash.analysis.reasoning_table import reasoning_table
 from medhash.analysis.records import Record
@@ -62,6 +64,16 @@ def make_speed_table(
 ) -> list[Path]:
     """The same for kind ``fps``, which is made from measurements instead of records."""
     return _write(*speed_table(spec, measurements, context), spec, output_stem)
+
+
+def make_lesion_table(
+    spec: TableSpec,
+    searches: Sequence[LesionSearch | NoSearch],
+    context: Context,
+    output_stem: Path,
+) -> list[Path]:
+    """The same for kind ``lesion_retrieval``, which is made from searches with patches."""
+    return _write(*lesion_table(spec, searches, context), spec, output_stem)
 
 
 def _write(

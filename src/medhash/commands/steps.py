@@ -6,6 +6,7 @@ Each leaves a receipt behind, whoever typed it: see :mod:`medhash.provenance.rec
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,12 +21,15 @@ from medhash.commands.options import (
     Scale,
     configuration_of,
 )
+from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
     from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
     from medhash.configuration.papers import ArtefactSpec
     from medhash.provenance.steps import Step, Steps
+    from medhash.retrieval.codes import Codes
+    from medhash.retrieval.evaluation import Protocol
     from medhash.training.cells import CellInputs
 
 app = typer.Typer()
@@ -181,6 +185,39 @@ def fps(
 
 
 @app.command(rich_help_panel=STEPS)
+def lesions(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+) -> None:
+    """Search a cell's database with lesion patches, and time it; run it alone on the machine.
+
+    Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
+    results/<scale>/cells/<cell>/lesions.json and lesions.npz.
+    """
+    configuration = configuration_of(scale, assignments)
+    coordinates = known_cell(configuration, cell)
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+    from medhash.training.lesions import Finder, search_lesions
+
+    layout, settings = configuration.layout, configuration.settings_of(coordinates)
+    finder = configuration.finder_of(coordinates)
+    steps = Steps(configuration)
+    with recorded(steps, steps.lesions(coordinates)):
+        search_lesions(
+            coordinates,
+            settings,
+            configuration.lesions,
+            cell_inputs(configuration, coordinates),
+            layout.cell(coordinates),
+            boxes=configuration.lesion_boxes(coordinates.dataset),
+            scale=configuration.scale,
+            score=partial(_precision_at_ten, protocol=settings.evaluation.protocol),
+            finder=Finder(finder, configuration.settings_of(finder), layout.cell(finder)),
+            device=device,
+        )
+
+
+@app.command(rich_help_panel=STEPS)
 def table(
     name: Annotated[str, typer.Argument(help="Such as ach_table3.")],
     scale: Scale = None,
@@ -210,6 +247,15 @@ def figure(
     _check_artefact(configuration.figures, name, "figure")
     spec = configuration.figures[name]
     _make(configuration, name, configuration.layout.figure(spec.paper, spec.name))
+
+
+def _precision_at_ten(codes: Codes, protocol: Protocol) -> float:
+    from medhash.retrieval.evaluation import evaluate
+
+    values: dict[str, float] = evaluate(codes, protocol, (10,)).metrics["precision_at"]
+    if not values:
+        raise MedhashError(f"P@10 needs ten images in the database, not {len(codes.database_rows)}")
+    return values["10"]
 
 
 def known_cell(configuration: Configuration, text: str) -> Cell:

@@ -7,7 +7,7 @@ settings and thins the grid; ``config/config.yaml`` and the command line come la
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -42,6 +42,7 @@ from medhash.data.confounded import check_confounders, resolve_card
 from medhash.errors import MedhashError
 
 CONFIG_PATH = Path("config/config.yaml")
+LESION_BOXES = Path("config/lesions")
 COMMAND_LINE = "command line"
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -110,9 +111,18 @@ class Configuration:
 
     def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
         """The files of cells that a table or figure is made from."""
-        measured = isinstance(spec, TableSpec) and spec.kind == "fps"
-        file = self.layout.speed if measured else self.layout.record
+        kind = spec.kind if isinstance(spec, TableSpec) else ""
+        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
+        file = files.get(kind, self.layout.record)
         return [file(cell) for cell in spec.cells()]
+
+    def lesion_boxes(self, dataset: str) -> Path:
+        """The CSV of a dataset's lesion boxes; need not be there."""
+        return LESION_BOXES / f"{dataset}.csv"
+
+    def finder_of(self, cell: Cell) -> Cell:
+        """The cell whose C2F-LP finds the patches that a cell is searched with, if asked for."""
+        return replace(cell, variant=self.lesions.finder)
 
     def settings_for(self, dataset: str) -> Settings:
         """The settings of a dataset's images, backbone and cells."""
@@ -198,9 +208,8 @@ def load(
     typed = {key: _typed(value) for key, value in (overrides or {}).items()}
     user = Layers((read_yaml(config_path), str(config_path)), (typed, COMMAND_LINE))
     config = validate(ConfigFile, user.tree, user.origin)
-    finder = f"{user.origin(('lesions', 'finder'))}: lesions.finder"
-    check_name(config.lesions.finder, VARIANTS, "variant", finder)
     cards = load_cards(folder / "datasets.yaml")
+    _check_lesions(config, cards, folder, user.origin)
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
@@ -333,6 +342,16 @@ def _check_axes(
 def _file_of(folder: Path, name: str, what: str, where: str) -> Path:
     check_name(name, sorted(path.stem for path in folder.glob("*.yaml")), what, where)
     return folder / f"{name}.yaml"
+
+
+def _check_lesions(
+    config: ConfigFile, cards: dict[str, DatasetCard], folder: Path, origin: Origin
+) -> None:
+    """A file of boxes that no dataset reads would be left out without a word."""
+    finder = f"{origin(('lesions', 'finder'))}: lesions.finder"
+    check_name(config.lesions.finder, VARIANTS, "variant", finder)
+    for path in sorted((folder / LESION_BOXES.name).glob("*.csv")):
+        check_name(path.stem, cards, "dataset", str(path))
 
 
 def _check_scales_are_not_mixed(configuration: Configuration, asked_by: str) -> None:

@@ -70,6 +70,9 @@ class Layout:
         if figure.is_picture:
             files += [self.explanation(cell) for cell in cells]
             files += [self.codes(cell) for cell in cells]
+            if figure.queries == "lesions":
+                files += [self.lesions(cell) for cell in cells]
+                files += [self.lesion_patches(cell) for cell in cells]
             datasets = dict.fromkeys(cell.dataset for cell in cells)
             names = ("images.npy", "labels.npy", "dataset.json")
             files += [self.data(dataset) / name for dataset in datasets for name in names]
@@ -78,6 +81,14 @@ class Layout:
     def speed(self, cell: Cell | str) -> Path:
         """How fast a cell answers a query on one machine (JSON)."""
         return self.cell(cell) / "speed.json"
+
+    def lesions(self, cell: Cell | str) -> Path:
+        """How a cell retrieves lesion patches, and how fast (JSON)."""
+        return self.cell(cell) / "lesions.json"
+
+    def lesion_patches(self, cell: Cell | str) -> Path:
+        """The lesion patches that a cell is searched with, and their codes (arrays)."""
+        return self.cell(cell) / "lesions.npz"
 
     def table(self, paper: str, name: str) -> Path:
         """A table of a paper, without its suffix (``.csv``, ``.md``, ``.tex``)."""

@@ -62,9 +62,10 @@ class Step:
     @property
     def timed(self) -> tuple[Path, ...]:
         """The outputs that tell how long something took: never the same bytes twice."""
-        if self.rule not in ("pretrain", "train", "fps"):
+        if self.rule not in ("pretrain", "train", "fps", "lesions"):
             return ()
-        return tuple(self.outputs[name] for name in ("facts", "speed") if name in self.outputs)
+        names = ("facts", "speed", "lesions")
+        return tuple(self.outputs[name] for name in names if name in self.outputs)
 
 
 class Steps:
@@ -114,6 +115,10 @@ class Steps:
     def fps(self, cell: Cell) -> Step:
         """The measurement of a cell's speed."""
         return self._once("fps", str(cell), self._fps, cell)
+
+    def lesions(self, cell: Cell) -> Step:
+        """The searches with lesion patches; where nobody marked any, that is its result."""
+        return self._once("lesions", str(cell), self._lesions, cell)
 
     def table(self, stem: str) -> Step:
         """A table (``ach_table3``); it prints the reported numbers beside its own."""
@@ -244,6 +249,39 @@ class Steps:
         modules = "medhash.training.speed", f"medhash.methods.{cell.method}"
         return _Parts(inputs, outputs, settings, *modules)
 
+    def _lesions(self, cell: Cell) -> _Parts:
+        configuration, chosen = self._configuration, self._configuration.lesions
+        inputs = self._cell(cell, "checkpoint", "codes") | self._manifest(cell.dataset)
+        inputs |= self._data(cell.dataset, "images", "labels", "index", "description")
+        given = self._lesion_marks(cell.dataset)
+        inputs |= given
+        settings = relevant_settings.training(configuration.settings_of(cell), cell)
+        settings |= {
+            "patches": chosen.model_dump(mode="json"),
+            "given": list(given),
+            "protocol": configuration.settings_of(cell).evaluation.protocol,
+        }
+        finder = configuration.finder_of(cell)
+        if chosen.source != "given" and "boxes" not in given:
+            own = self._cell(finder, "checkpoint", "codes")
+            inputs |= {f"finder_{name}": path for name, path in own.items()}
+            settings["lcr"] = configuration.settings_of(finder).lcr.model_dump(mode="json")
+        layout = self._layout
+        outputs = {"lesions": layout.lesions(cell), "patches": layout.lesion_patches(cell)}
+        modules = "medhash.training.lesions", "medhash.retrieval.evaluation"
+        return _Parts(inputs, outputs, settings, *modules, f"medhash.methods.{cell.method}")
+
+    def _lesion_marks(self, dataset: str) -> Files:
+        """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
+        if self._configuration.lesions.source == "found":
+            return {}
+        boxes = self._configuration.lesion_boxes(dataset)
+        if boxes.is_file():
+            return {"boxes": boxes}
+        if self._configuration.card(dataset).synthetic:
+            return {"masks": self._layout.data(dataset) / "masks.npy"}
+        return {}
+
     def _table(self, stem: str) -> _Parts:
         spec = self._configuration.tables[stem]
         outputs = _with_suffixes(self._layout.table(spec.paper, spec.name), "csv", "md", "tex")
@@ -365,7 +403,7 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     return layout.pretrained(cell.dataset, "classification")
 
 
-CELL_RULES = ("train", "record", "explain", "fps")
+CELL_RULES = ("train", "record", "explain", "fps", "lesions")
 _DATA = {
     "images": "images.npy",
     "labels": "labels.npy",
