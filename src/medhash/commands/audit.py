@@ -1,0 +1,71 @@
+"""Where a printed number comes from, and whether every link of the way holds."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=RUN)
+def audit(
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[FILE]",
+            help="A table or figure (file or name), any other file of a run, a cell, or a copy of "
+            "a file from elsewhere; without it, the whole scale.",
+        ),
+    ] = None,
+    row: Annotated[str | None, typer.Option(help="A row of the table, as printed.")] = None,
+    column: Annotated[
+        str | None, typer.Option(help="A column, such as 'COVID-CT-Dataset/8 bits'.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    export: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Write the chain as an RO-Crate into a new folder."),
+    ] = None,
+    scale: Scale = None,
+    assignments: Assignments = None,
+) -> None:
+    """Follow a number back to its archive, and check every link.
+
+    Files are hashed, metrics computed from the codes, tables and figures made and
+    splits drawn again. Nothing is written but the export.
+
+    Exit status: 0 if all that is here is verified, 1 if something is broken, 2 if
+    there is nothing of that name.
+    """
+    from medhash.errors import MedhashError
+    from medhash.provenance.audit.findings import State
+    from medhash.provenance.audit.json_report import as_json as json_of
+    from medhash.provenance.audit.run import audit as run
+    from medhash.provenance.audit.targets import scale_of
+    from medhash.provenance.audit.text import as_text
+
+    own = scale_of(target)
+    if own and scale and own != scale:
+        raise MedhashError(f"medhash audit {target}: is of the scale '{own}', not '{scale}'")
+    configuration = configuration_of(own or scale, assignments)
+    if export is not None:
+        from medhash.provenance.audit.crate import check_folder
+
+        check_folder(export)
+    report = run(configuration, target, row, column)
+    if as_json:
+        typer.echo(json.dumps(json_of(report), indent=1, sort_keys=True, ensure_ascii=False))
+    else:
+        typer.echo(as_text(report))
+    if export is not None:
+        from medhash.provenance.audit.crate import write_crate
+
+        write_crate(report, configuration, export)
+    if report.state == State.BROKEN:
+        raise typer.Exit(1)

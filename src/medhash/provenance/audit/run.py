@@ -1,0 +1,101 @@
+"""One audit: every check of every step behind a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from medhash.configuration.loading import Configuration
+from medhash.progress import progress
+from medhash.provenance.audit.artefact_checks import check_artefact
+from medhash.provenance.audit.cell_checks import (
+    check_measurement,
+    check_pretraining,
+    check_record,
+    check_training,
+)
+from medhash.provenance.audit.data_checks import (
+    check_archives,
+    check_data,
+    check_leakage,
+    check_split,
+)
+from medhash.provenance.audit.evidence import Evidence
+from medhash.provenance.audit.findings import Finding, Link, Report
+from medhash.provenance.audit.receipt_checks import check_inputs, check_outputs, check_receipt
+from medhash.provenance.audit.targets import find_target
+from medhash.provenance.steps import Step
+
+Check = Callable[[Step, Evidence], Iterator[Finding]]
+
+OWN_CHECKS: dict[str, tuple[Check, ...]] = {
+    "phantom": (check_data,),
+    "prepare": (check_data, check_archives),
+    "split": (check_split,),
+    "leakage": (check_leakage,),
+    "pretrain": (check_pretraining,),
+    "train": (check_training,),
+    "record": (check_record,),
+    "fps": (check_measurement,),
+    "table": (check_artefact,),
+    "figure": (check_artefact,),
+}
+"""Rule -> what is checked of its steps beside receipt and files."""
+
+_IN_NO_LINK = {"rule", "key", "schema", "inputs", "outputs"}
+
+
+def audit(
+    configuration: Configuration,
+    target: str | None = None,
+    row: str | None = None,
+    column: str | None = None,
+) -> Report:
+    """Check every link between what is printed and the archives.
+
+    Nothing is believed because it is written down: files are hashed, metrics computed from the
+    codes, tables and figures made and splits drawn again, and compared with what is there.
+
+    Args:
+        configuration: the scale as it should have been run.
+        target: see :func:`~medhash.provenance.audit.targets.find_target`.
+        row: of a table or figure.
+        column: of a table or figure.
+
+    Returns:
+        The report; what is wrong is in it.
+
+    Raises:
+        MedhashError: there is no such target, row or column.
+    """
+    start = time.monotonic()
+    evidence = Evidence(configuration)
+    found = find_target(evidence, target, row, column)
+    evidence.hash_all(_files(found.steps))
+    links = []
+    with progress("audit", len(found.steps), "steps") as advance:
+        for step in found.steps:
+            links.append(_link(step, evidence))
+            advance(1)
+    seconds = round(time.monotonic() - start, 1)
+    return Report(configuration.scale, found.name, tuple(links), found.number, seconds)
+
+
+def _link(step: Step, evidence: Evidence) -> Link:
+    checks = (check_receipt, check_outputs, check_inputs, *OWN_CHECKS.get(step.rule, ()))
+    findings = tuple(finding for check in checks for finding in check(step, evidence))
+    receipt = evidence.receipt(step) or {}
+    return Link(
+        step.rule,
+        step.key,
+        step.receipt.as_posix(),
+        receipt.get("inputs", {}),
+        receipt.get("outputs", {}),
+        {name: value for name, value in receipt.items() if name not in _IN_NO_LINK},
+        findings,
+    )
+
+
+def _files(steps: tuple[Step, ...]) -> list[Path]:
+    return [path for step in steps for path in (*step.outputs.values(), *step.inputs.values())]

@@ -1,0 +1,597 @@
+"""An audit finds and names what was changed in a finished run, wherever that was."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from finished_tree import PROJECT, build, medhash
+from PIL import Image
+from typer.testing import CliRunner
+
+from medhash.cli import app
+from medhash.configuration.loading import load
+from medhash.files import sha256_of_file
+from medhash.provenance.audit.findings import Finding, State
+from medhash.provenance.audit.run import audit
+from medhash.provenance.receipts import seal_of
+
+# The tree is built once in the worker that runs these tests.
+pytestmark = pytest.mark.xdist_group("audit")
+
+HASHNET = "results/real/cells/covid_ct/hashnet/none/8/0"
+CSQ = "results/real/cells/covid_ct/csq/none/8/0"
+RECORD = f"{HASHNET}/record.json"
+TABLE = "results/real/tables/mini_table1"
+FIGURE = "results/real/figures/mini_fig1"
+ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory):
+    root = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MEDHASH_ARCHIVES", raising=False)
+        return build(root, "real", "synthetic")
+
+
+@pytest.fixture
+def tree(finished, tmp_path, monkeypatch):
+    root = tmp_path / "project"
+    shutil.copytree(finished, root)
+    monkeypatch.chdir(root)
+    monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
+    return root
+
+
+def broken(target=None, scale="real", **place) -> dict[tuple[str, str], Finding]:
+    """(link, check) -> the first finding of what an audit finds broken."""
+    report = audit(load(overrides={"scale": scale}), target, **place)
+    found: dict[tuple[str, str], Finding] = {}
+    for link, finding in report.findings(State.BROKEN):
+        found.setdefault((link.name, finding.check), finding)
+    return found
+
+
+def edit(path, change):
+    """Change a JSON file in place."""
+    content = json.loads(Path(path).read_text())
+    change(content)
+    Path(path).write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+
+
+def receipt_of(rule, key):
+    return Path(f"results/real/receipts/{rule}/{key}.json")
+
+
+def forge(rule, key):
+    """Make a step's receipt fit the files that are there, seal and all."""
+
+    def change(receipt):
+        for side in ("inputs", "outputs"):
+            for file in receipt[side].values():
+                file["sha256"] = sha256_of_file(Path(file["path"]))
+        receipt["seal"] = seal_of(receipt)
+
+    edit(receipt_of(rule, key), change)
+
+
+def replace_text(path, old, new):
+    text = Path(path).read_text()
+    assert old in text
+    Path(path).write_text(text.replace(old, new, 1))
+
+
+def other_digit(text):
+    return text[:-1] + str((int(text[-1]) + 1) % 10)
+
+
+def printed(row=ROW, column=COLUMN, field="map_percent"):
+    import csv
+
+    with Path(f"{TABLE}.csv").open() as stream:
+        lines = [
+            line
+            for line in csv.DictReader(stream)
+            if (line["row"], line["column"]) == (row, column)
+        ]
+    return lines[0][field]
+
+
+@pytest.mark.parametrize("scale", ["real", "synthetic"])
+def test_an_untouched_scale_is_verified_in_every_link(tree, scale):
+    report = audit(load(overrides={"scale": scale}))
+    assert [
+        f.text for _, f in (*report.findings(State.BROKEN), *report.findings(State.MISSING))
+    ] == []
+    assert report.state == State.VERIFIED
+    assert {link.rule for link in report.links} >= {
+        *("split", "leakage", "pretrain", "train", "record", "table", "figure"),
+        "prepare" if scale == "real" else "phantom",
+    }
+
+
+def test_one_number_is_followed_back_to_its_archives(tree):
+    report = audit(load(), f"{TABLE}.csv", ROW, COLUMN)
+    assert [link.name for link in report.links] == [
+        "table mini_table1",
+        "record covid_ct/hashnet/dbw/8/1",
+        "train covid_ct/hashnet/dbw/8/1",
+        "record covid_ct/hashnet/dbw/8/0",
+        "train covid_ct/hashnet/dbw/8/0",
+        "pretrain covid_ct/classification",
+        "pretrain covid_ct/mae",
+        "split covid_ct/0",
+        "prepare covid_ct",
+    ]
+    assert report.number.text == printed(field="printed")
+    assert report.number.cells == ("covid_ct/hashnet/dbw/8/0", "covid_ct/hashnet/dbw/8/1")
+    archives = report.links[-1].facts["archives"]
+    assert [archive["file"] for archive in archives] == ["CT_COVID.zip", "CT_NonCOVID.zip"]
+    assert archives[0]["sha256"] == sha256_of_file(tree / "data/archives/CT_COVID.zip")
+    assert archives[0]["source"] == "https://github.com/UCSD-AI4H/COVID-CT"
+
+
+def test_a_comparison_needs_both_of_its_variants(tree):
+    report = audit(load(), "mini_table2", "HashNet+DBW vs. HashNet", COLUMN)
+    assert set(report.number.cells) == {
+        f"covid_ct/hashnet/{variant}/8/{seed}" for variant in ("none", "dbw") for seed in (0, 1)
+    }
+
+
+class TestTables:
+    def test_a_digit_is_named_with_its_row_and_column(self, tree):
+        was = printed()
+        replace_text(f"{TABLE}.csv", was, other_digit(was))
+        found = broken(f"{TABLE}.csv")
+        assert {check for _, check in found} == {"output", "table"}
+        finding = found["table mini_table1", "table"]
+        where = f"{ROW}, {COLUMN}, map_percent"
+        assert finding.expected == f"{where}: {was}"
+        assert finding.found == f"{where}: {other_digit(was)}"
+
+    @pytest.mark.parametrize("suffix", ["csv", "md", "tex"])
+    def test_a_digit_is_found_though_the_receipt_was_forged(self, tree, suffix):
+        was = printed(field="printed").split()[0]
+        replace_text(f"{TABLE}.{suffix}", was, other_digit(was))
+        forge("table", "mini_table1")
+        assert set(broken(f"{TABLE}.md")) == {("table mini_table1", "table")}
+
+    def test_an_edit_is_seen_from_any_of_its_numbers(self, tree):
+        was = printed(row="CSQ")
+        replace_text(f"{TABLE}.csv", was, other_digit(was))
+        found = broken(f"{TABLE}.csv", row=ROW, column=COLUMN)
+        assert "CSQ, COVID-CT-Dataset/8 bits" in found["table mini_table1", "table"].found
+
+
+class TestRecords:
+    def test_a_digit_is_named(self, tree):
+        def change(record):
+            record["metrics"]["precision_at"]["5"] += 0.001
+
+        edit(RECORD, change)
+        found = broken(RECORD)
+        name = "record covid_ct/hashnet/none/8/0"
+        assert set(found) == {(name, "output"), (name, "metrics")}
+        assert found[name, "metrics"].found.startswith("metrics.precision_at.5 ")
+
+    def test_per_query_aps_are_named_by_image_though_their_mean_is_kept(self, tree):
+        names = move_two_queries()
+        forge("record", "covid_ct/hashnet/none/8/0")
+        found = broken()
+        name = "record covid_ct/hashnet/none/8/0"
+        assert set(found) >= {(name, "per-query AP"), ("table mini_table1", "input")}
+        assert (name, "output") not in found
+        for text in (found[name, "per-query AP"].found, found[name, "per-query AP"].expected):
+            assert all(image in text for image in names)
+
+    @pytest.mark.parametrize(
+        ("source", "named"),
+        [
+            (f"{HASHNET[:-1]}1", "cell.seed: 1, not 0"),
+            (CSQ, "cell.method: csq, not hashnet"),
+            (
+                "results/synthetic/cells/phantom_covid_ct/hashnet/none/8/0",
+                "is of the scale synthetic, not real",
+            ),
+        ],
+    )
+    def test_a_record_of_another_cell_or_scale_is_named(self, tree, source, named):
+        shutil.copy(f"{source}/record.json", RECORD)
+        forge("record", "covid_ct/hashnet/none/8/0")
+        assert named in broken(RECORD)["record covid_ct/hashnet/none/8/0", "record"].text
+
+
+def move_two_queries():
+    """Change two APs of a record by the same amount in opposite directions."""
+    content = json.loads(Path(RECORD).read_text())
+    values = content["per_query_ap"]
+    lowest, highest = int(np.argmin(values)), int(np.argmax(values))
+    amount = min(values[lowest], 1 - values[highest]) or 0.01
+    values[lowest] += 0.01 * amount
+    values[highest] -= 0.01 * amount
+    Path(RECORD).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
+    index = Path("results/real/data/covid_ct/index.csv").read_text().splitlines()[1:]
+    return [index[content["query_rows"][i]].split(",")[0] for i in (lowest, highest)]
+
+
+class TestCodesAndWeights:
+    def test_swapped_codes_of_two_cells_are_named(self, tree):
+        codes = [Path(f"{cell}/codes.npz").read_bytes() for cell in (HASHNET, CSQ)]
+        for cell, content in zip((CSQ, HASHNET), codes, strict=True):
+            Path(f"{cell}/codes.npz").write_bytes(content)
+        found = broken()
+        for cell in ("covid_ct/hashnet/none/8/0", "covid_ct/csq/none/8/0"):
+            assert found[f"train {cell}", "output"].subject.endswith(f"{cell}/codes.npz")
+            assert "describes another codes.npz" in found[f"train {cell}", "training"].text
+            assert (f"record {cell}", "per-query AP") in found
+
+    def test_a_replaced_checkpoint_is_named(self, tree):
+        shutil.copy(f"{CSQ}/checkpoint.safetensors", f"{HASHNET}/checkpoint.safetensors")
+        found = broken(RECORD)
+        name = "train covid_ct/hashnet/none/8/0"
+        assert set(found) == {(name, "output"), (name, "training"), (name, "weights")}
+        assert "cell covid_ct/csq/none/8/0" in found[name, "weights"].text
+
+    def test_a_checkpoint_that_training_json_was_fitted_to_is_found_by_the_receipt(self, tree):
+        replace_checkpoint_and_description()
+        found = broken(RECORD)
+        name = "train covid_ct/hashnet/none/8/0"
+        assert {
+            f.subject.split("/")[-1] for key, f in found.items() if key == (name, "output")
+        } == {"training.json"}
+        assert ("record covid_ct/hashnet/none/8/0", "record") in found
+
+    def test_a_checkpoint_with_a_forged_receipt_is_found_by_the_steps_behind(self, tree):
+        replace_checkpoint_and_description()
+        forge("train", "covid_ct/hashnet/none/8/0")
+        found = broken(RECORD)
+        name = "record covid_ct/hashnet/none/8/0"
+        assert set(found) == {(name, "input"), (name, "upstream"), (name, "record")}
+        assert found[name, "input"].subject.endswith("training.json")
+
+
+def replace_checkpoint_and_description():
+    """Other weights, and their hash in training.json."""
+    path = Path(f"{HASHNET}/checkpoint.safetensors")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(bytes(content))
+    sha256 = sha256_of_file(path)
+    edit(
+        f"{HASHNET}/training.json",
+        lambda facts: facts["outputs"]["checkpoint"].update(sha256=sha256),
+    )
+
+
+class TestData:
+    def test_an_edited_split_is_named_by_image(self, tree):
+        image = swap_roles()
+        found = broken("results/real/splits/covid_ct/0.csv")
+        name = "split covid_ct/0"
+        assert set(found) == {(name, "output"), (name, "split")}
+        assert image in found[name, "split"].text
+
+    def test_an_edited_split_is_found_though_its_own_hash_and_receipt_were_forged(self, tree):
+        image = swap_roles()
+        sha256 = sha256_of_file(Path("results/real/splits/covid_ct/0.csv"))
+        edit(
+            "results/real/splits/covid_ct/0.json",
+            lambda facts: facts.update(manifest_sha256=sha256),
+        )
+        forge("split", "covid_ct/0")
+        found = broken(RECORD)
+        assert image in found["split covid_ct/0", "split"].text
+        assert ("train covid_ct/hashnet/none/8/0", "input") in found
+        assert ("train covid_ct/hashnet/none/8/0", "codes") in found
+
+    def test_an_edited_archive_is_named_with_its_source(self, tree):
+        path = tree / "data/archives/CT_NonCOVID.zip"
+        was = sha256_of_file(path)
+        with zipfile.ZipFile(path) as archive:
+            members = {name: archive.read(name) for name in archive.namelist()}
+        stream = io.BytesIO()
+        Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(stream, "PNG")
+        members["CT_NonCOVID/7.png"] = stream.getvalue()
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in members.items():
+                archive.writestr(name, content)
+        report = audit(load(), RECORD)
+        found = [f for _, f in report.findings(State.BROKEN)]
+        assert [f.check for f in found] == ["archive", "archive"]
+        assert found[0].subject == "CT_NonCOVID.zip"
+        assert found[0].expected == f"SHA-256 {was}"
+        assert "https://github.com/UCSD-AI4H/COVID-CT" in found[0].remedy
+        assert "CT_NonCOVID/7.png" in found[1].text
+
+    def test_an_archive_that_cannot_be_read_is_broken(self, tree):
+        (tree / "data/archives/CT_COVID.zip").write_bytes(b"PK cut short")
+        assert "CT_COVID.zip" in broken(RECORD)["prepare covid_ct", "archive"].text
+
+    def test_other_labels_are_named_by_image(self, tree):
+        path = tree / "results/real/data/covid_ct/labels.npy"
+        labels = np.load(path)
+        labels[3] = 1 - labels[3]
+        np.save(path, labels)
+        found = broken(RECORD)
+        assert "CT_COVID/" in found["prepare covid_ct", "data"].text
+        assert ("prepare covid_ct", "output") in found
+        assert "labels" in found["train covid_ct/hashnet/none/8/0", "codes"].text
+
+    def test_an_edited_leakage_table_is_named(self, tree):
+        path = tree / "results/real/leakage/covid_ct/0.md"
+        path.write_text(path.read_text().replace("0", "1", 1))
+        assert set(broken(str(path))) == {
+            ("leakage covid_ct/0", "output"),
+            ("leakage covid_ct/0", "leakage"),
+        }
+
+
+def swap_roles():
+    """Make the first query a database image; its id."""
+    path = Path("results/real/splits/covid_ct/0.csv")
+    lines = path.read_text().splitlines(keepends=True)
+    place = next(i for i, line in enumerate(lines) if ",query," in line)
+    lines[place] = lines[place].replace(",query,", ",database,")
+    path.write_text("".join(lines))
+    return lines[place].split(",")[1]
+
+
+class TestConfigurationAndCode:
+    def test_an_edited_setting_is_named_with_both_values(self, tree):
+        path = tree / "config/papers/mini.yaml"
+        paper = yaml.safe_load(path.read_text())
+        paper["settings"]["hashing"]["epochs"] = 150
+        path.write_text(yaml.safe_dump(paper))
+        found = broken(RECORD)
+        finding = found["train covid_ct/hashnet/none/8/0", "settings"]
+        assert finding.expected == "hashing.epochs: 2 (when it was made)"
+        assert finding.found == "hashing.epochs: 150 (in the configuration)"
+        assert {name for name, check in found if check == "settings"} == {
+            "train covid_ct/hashnet/none/8/0"
+        }
+
+    def test_a_receipt_that_was_fitted_to_an_edited_setting_contradicts_training_json(self, tree):
+        path = tree / "config/papers/mini.yaml"
+        paper = yaml.safe_load(path.read_text())
+        paper["settings"]["hashing"]["epochs"] = 150
+        path.write_text(yaml.safe_dump(paper))
+        from medhash.configuration.grid import Cell
+        from medhash.provenance.steps import Steps
+
+        step = Steps(load()).train(Cell.parse("covid_ct/hashnet/none/8/0"))
+
+        def change(receipt):
+            receipt["settings"] = step.settings
+            receipt["version"] = step.version
+            receipt["seal"] = seal_of(receipt)
+
+        edit(step.receipt, change)
+        found = broken(RECORD)
+        name = "train covid_ct/hashnet/none/8/0"
+        assert "hashing.epochs: 2, not 150" in found[name, "training"].text
+        assert ("record covid_ct/hashnet/none/8/0", "upstream") in found
+
+    def test_edited_code_is_named_by_module(self, tree):
+        shutil.copytree(PROJECT / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
+        replace_text(
+            tree / "src/medhash/retrieval/hamming.py",
+            "def packed_width",
+            "LATER = 1\n\n\ndef packed_width",
+        )
+        result = subprocess.run(
+            [sys.executable, "-m", "medhash.cli", "audit", RECORD, "--json"],
+            env=os.environ | {"PYTHONPATH": str(tree / "src")},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert result.returncode == 1, result.stderr
+        links = json.loads(result.stdout)["links"]
+        found = [f for link in links for f in link["findings"] if f["state"] == "broken"]
+        assert {f["check"] for f in found} == {"code"}
+        assert all("in medhash.retrieval.hamming" in f["text"] for f in found)
+        assert "record covid_ct/hashnet/none/8/0" in {f["subject"] for f in found}
+
+
+class TestFigures:
+    def test_a_picture_of_other_numbers_is_named_though_the_receipt_was_forged(self, tree):
+        draw_other_numbers()
+        forge("figure", "mini_fig1")
+        found = broken(f"{FIGURE}.pdf")
+        assert set(found) == {("figure mini_fig1", "figure")}
+        assert "not the plot of its records" in found["figure mini_fig1", "figure"].text
+
+    def test_a_picture_that_was_drawn_elsewhere_is_compared_by_eye(self, tree):
+        say_that_it_was_drawn_elsewhere()
+        assert broken(f"{FIGURE}.pdf") == {}
+        image = Image.open(f"{FIGURE}.png").convert("RGB")
+        image.paste("black", (0, 0, image.width // 5, image.height // 5))
+        image.save(f"{FIGURE}.png")
+        forge("figure", "mini_fig1")
+        assert (
+            "of the pixels are others" in broken(f"{FIGURE}.png")["figure mini_fig1", "figure"].text
+        )
+
+    def test_points_are_compared_wherever_it_was_drawn(self, tree):
+        text = Path(f"{FIGURE}.csv").read_text()
+        Path(f"{FIGURE}.csv").write_text(text.replace(",0.", ",1.", 1))
+        say_that_it_was_drawn_elsewhere()
+        forge("figure", "mini_fig1")
+        assert "precision" in broken(f"{FIGURE}.pdf")["figure mini_fig1", "figure"].found
+
+
+def draw_other_numbers():
+    """Pictures of records that were changed for a moment."""
+    kept = Path(RECORD).read_bytes()
+
+    def change(record):
+        for k in record["metrics"]["precision_at"]:
+            record["metrics"]["precision_at"][k] *= 0.5
+
+    receipt, points = (
+        receipt_of("figure", "mini_fig1").read_bytes(),
+        Path(f"{FIGURE}.csv").read_bytes(),
+    )
+    edit(RECORD, change)
+    medhash("figure", "mini_fig1")
+    Path(RECORD).write_bytes(kept)
+    receipt_of("figure", "mini_fig1").write_bytes(receipt)
+    Path(f"{FIGURE}.csv").write_bytes(points)
+
+
+def say_that_it_was_drawn_elsewhere():
+    def change(receipt):
+        receipt["environment"]["platform"] = "another machine"
+        receipt["seal"] = seal_of(receipt)
+
+    edit(receipt_of("figure", "mini_fig1"), change)
+
+
+class TestReceipts:
+    def test_an_edited_receipt_does_not_fit_its_seal(self, tree):
+        edit(
+            receipt_of("split", "covid_ct/0"),
+            lambda receipt: receipt["git"].update(commit="0" * 40),
+        )
+        found = broken("results/real/splits/covid_ct/0.csv")
+        assert found["split covid_ct/0", "receipt"].expected.startswith("seal ")
+
+    def test_an_edited_receipt_with_a_new_seal_is_found_by_those_that_came_after(self, tree):
+        def change(receipt):
+            receipt["git"]["commit"] = "0" * 40
+            receipt["seal"] = seal_of(receipt)
+
+        edit(receipt_of("split", "covid_ct/0"), change)
+        found = broken(RECORD)
+        assert {check for _, check in found} == {"upstream"}
+        assert {f.subject for f in found.values()} == {str(receipt_of("split", "covid_ct/0"))}
+
+    def test_a_step_that_was_run_again_with_the_same_outcome_is_verified(self, tree):
+        def change(receipt):
+            receipt["started"] = "2999-01-01T00:00:00+00:00"
+            receipt["seal"] = seal_of(receipt)
+
+        edit(receipt_of("split", "covid_ct/0"), change)
+        report = audit(load(), RECORD)
+        assert report.state == State.VERIFIED
+        assert any("was run again later" in f.text for _, f in report.findings(State.VERIFIED))
+
+    def test_a_file_without_a_receipt_is_broken(self, tree):
+        receipt_of("split", "covid_ct/0").unlink()
+        assert ("split covid_ct/0", "receipt") in broken("results/real/splits/covid_ct/0.csv")
+
+    def test_a_receipt_of_another_step_is_broken(self, tree):
+        shutil.copy(
+            receipt_of("record", "covid_ct/csq/none/8/0"),
+            receipt_of("record", "covid_ct/hashnet/none/8/0"),
+        )
+        finding = broken(RECORD)["record covid_ct/hashnet/none/8/0", "receipt"]
+        assert "covid_ct/csq/none/8/0" in finding.text
+
+
+class TestMissing:
+    def test_files_that_are_elsewhere_are_missing_and_dvc_is_asked(self, tree):
+        Path(f"{HASHNET}/checkpoint.safetensors").unlink()
+        out = {"path": f"{HASHNET}/checkpoint.safetensors", "md5": "0123456789abcdef"}
+        lock = {"schema": "2.0", "stages": {"train": {"cmd": "medhash", "outs": [out]}}}
+        Path("dvc.lock").write_text(yaml.safe_dump(lock))
+        report = audit(load(), RECORD)
+        assert report.state == State.MISSING
+        [(link, finding)] = report.findings(State.MISSING)
+        assert link.name == "train covid_ct/hashnet/none/8/0"
+        assert (
+            finding.text
+            == "is not here; DVC has it (stage train in dvc.lock, md5 0123456789abcdef)"
+        )
+        assert finding.remedy == f"dvc pull {HASHNET}/checkpoint.safetensors"
+        medhash("audit", RECORD)
+
+    def test_a_clone_without_data_verifies_what_it_has(self, tree):
+        shutil.rmtree(tree / "data")
+        for path in tree.glob("results/real/data/**/*.npy"):
+            path.unlink()
+        for path in tree.glob("results/real/**/*.safetensors"):
+            path.unlink()
+        report = audit(load())
+        assert report.state == State.MISSING
+        assert report.findings(State.BROKEN) == []
+        texts = [f.text for _, f in report.findings(State.VERIFIED)]
+        assert sum("computed again from the codes" in text for text in texts) == 8
+        assert any(
+            f.remedy.startswith("get it from https://") for _, f in report.findings(State.MISSING)
+        )
+
+    def test_a_scale_that_was_not_run_is_missing(self, tree):
+        shutil.rmtree(tree / "results/synthetic")
+        report = audit(load(overrides={"scale": "synthetic"}))
+        assert {link.state for link in report.links} == {State.MISSING}
+        assert "was not run here" in report.links[0].findings[0].text
+
+
+class TestCommand:
+    def test_json_keeps_its_keys(self, tree):
+        content = json.loads(
+            medhash("audit", f"{TABLE}.csv", "--row", ROW, "--column", COLUMN, "--json")
+        )
+        assert content["schema"] == 1
+        assert set(content) == {
+            *("schema", "scale", "target", "state", "counts", "number", "seconds", "links")
+        }
+        assert set(content["number"]) == {"row", "column", "text", "cells"}
+        assert content["counts"] == {"verified": 9, "missing": 0, "broken": 0}
+        for link in content["links"]:
+            assert set(link) == {
+                *("rule", "key", "receipt", "state", "inputs", "outputs", "facts", "findings")
+            }
+            for finding in link["findings"]:
+                assert set(finding) == {field.name for field in fields(Finding)}
+                assert finding["state"] in {"verified", "missing", "broken"}
+
+    def test_text_goes_from_the_number_to_the_archive(self, tree):
+        text = medhash("audit", f"{TABLE}.csv", "--row", f"{ROW}(1/2)", "--column", COLUMN)
+        lines = text.splitlines()
+        assert lines[1] == f"{printed(field='printed')}   {ROW}, {COLUMN}"
+        assert text.index("table mini_table1") < text.index("prepare covid_ct")
+        for part in ("CT_COVID.zip, from https://", "licence", "hashing.epochs 2", "fingerprint"):
+            assert part in text
+        assert lines[-1] == "Everything is here and as it was made."
+        assert max(map(len, lines)) <= 110
+
+    def test_status_1_and_what_to_do_where_something_is_broken(self, tree):
+        replace_text(f"{TABLE}.md", "HashNet", "HushNet")
+        text = medhash("audit", status=1)
+        assert "BROKEN" in text
+        assert "medhash table mini_table1 --scale real" in text
+
+    def test_a_copy_from_elsewhere_is_known_by_its_content(self, tree, tmp_path):
+        copy = tmp_path / "handed.pdf"
+        shutil.copy(f"{FIGURE}.pdf", copy)
+        assert f"the bytes of {FIGURE}.pdf" in medhash("audit", str(copy))
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ([f"{TABLE}.csv", "--row", ROW], "--row and --column belong together"),
+            ([f"{TABLE}.csv", "--row", "HashNet+DWB", "--column", COLUMN], "did you mean"),
+            ([f"{TABLE}.csv", "--row", ROW, "--column", "COVID-CT/8 bits"], "did you mean"),
+            (["mini_tabel1"], "did you mean 'mini_table1'"),
+            ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the scale 'real'"),
+            ([RECORD, "--row", ROW, "--column", COLUMN], "it has no rows"),
+            (["config/config.yaml"], "knows a file with its content"),
+        ],
+    )
+    def test_what_does_not_exist_is_refused_with_the_nearest_name(self, tree, arguments, message):
+        result = CliRunner().invoke(app, ["audit", *arguments])
+        assert message in str(result.exception)
