@@ -14,6 +14,25 @@ import yaml
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "small")
 
+MAKE_BY_HAND = """
+import sys
+from medhash.commands import steps as commands
+from medhash.configuration.loading import load
+from medhash.provenance.steps import Steps
+
+scale, *targets = sys.argv[1:]
+steps = Steps(load(overrides={"scale": scale}))
+for step in steps.needed_for(*targets) if targets else steps.all():
+    if step.receipt.is_file() and all(path.is_file() for path in step.outputs.values()):
+        continue
+    command = getattr(commands, {"phantom": "prepare"}.get(step.rule, step.rule))
+    first, _, rest = step.key.partition("/")
+    of_dataset = step.rule in ("phantom", "prepare", "split", "leakage", "pretrain")
+    arguments = [first if of_dataset else step.key]
+    arguments += [rest] if step.rule == "pretrain" else []
+    command(*arguments, scale=scale)
+"""
+
 
 class Tree:
     """A copy of what a run needs: Snakefile, rules, profiles, configuration, package."""
@@ -44,16 +63,22 @@ class Tree:
 
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""
-        environment = {
-            name: text for name, text in os.environ.items() if name != "MEDHASH_ARCHIVES"
-        }
+        return self._run([sys.executable, "-m", "snakemake", *arguments], timeout)
+
+    @property
+    def environment(self):
+        """Variables with which commands run the copy's own package."""
+        variables = {name: text for name, text in os.environ.items() if name != "MEDHASH_ARCHIVES"}
         bin_folder = Path(sys.executable).parent
-        environment["PATH"] = f"{bin_folder}{os.pathsep}{environment['PATH']}"
-        environment["PYTHONPATH"] = str(self.root / "src")
+        variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
+        variables["PYTHONPATH"] = str(self.root / "src")
+        return variables
+
+    def _run(self, command, timeout):
         return subprocess.run(
-            [sys.executable, "-m", "snakemake", *arguments],
+            command,
             cwd=self.root,
-            env=environment,
+            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -61,11 +86,32 @@ class Tree:
             check=False,
         )
 
+    def medhash(self, *arguments):
+        """Run a command of the copy's own package."""
+        return self._python("-m", "medhash.cli", *arguments)
+
+    def make_by_hand(self, scale, *targets):
+        """Run the missing steps behind some files, or all, as commands, one after the other.
+
+        They share one process, because starting Python and torch for each takes longer than these
+        small steps do.
+        """
+        result = self._python("-c", MAKE_BY_HAND, scale, *targets)
+        assert result.returncode == 0, result.stdout
+
+    def _python(self, *arguments):
+        return self._run([sys.executable, *arguments], 300)
+
     def planned(self, *arguments):
         """Rule -> number of jobs that a dry run would start."""
         result = self.snakemake("--dry-run", *arguments)
         assert result.returncode == 0, result.stdout
-        return job_counts(result.stdout)
+        return self.counts(result.stdout)
+
+    @staticmethod
+    def counts(output):
+        """Rule -> number of jobs, from what Snakemake printed."""
+        return job_counts(output)
 
 
 def merge(below, above):

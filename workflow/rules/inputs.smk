@@ -9,14 +9,17 @@ from medhash.provenance.steps import Steps
 steps = Steps(configuration)
 
 
-def inputs_of(rule):
-    """An input function for a rule whose wildcards are the parts of its steps' keys."""
+def inputs_of(rule, key=None):
+    """An input function for a rule whose wildcards are the parts of its steps' keys.
+
+    A rule of a single step has no wildcards and names its key.
+    """
 
     def inputs(wildcards):
-        step = steps.find(rule, "/".join(wildcards))
+        step = steps.find(rule, key or "/".join(wildcards))
         # The process of a single job, on a cluster's node, makes what it is told to make.
         if not workflow.is_main_process:
-            return list(step.inputs.values())
+            return [ancient(str(path)) for path in step.inputs.values()]
         return the_plan().inputs(step)
 
     return inputs
@@ -29,9 +32,10 @@ def the_plan():
     named = asked.targets or ["all"]
     wanted = [file for name in named for file in targets.get(name, [name])]
     plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
-    refused = [fit.reason for fit in plan.refused()]
+    refused = [f"\n  {fit.reason}" for fit in plan.refused()]
     if refused:
-        listed = "".join(f"\n  {reason}" for reason in refused)
+        more = f"\n  and {len(refused) - 10} more" if len(refused) > 10 else ""
+        listed = "".join(refused[:10]) + more
         logger.warning(f"These files are not accepted and are made again:{listed}")
     return plan
 

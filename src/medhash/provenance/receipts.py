@@ -19,7 +19,7 @@ from typing import Any, Literal
 
 from medhash.files import sha256_of_value, write_json
 from medhash.provenance import environment
-from medhash.provenance.code import fingerprint
+from medhash.provenance.code_memory import remembered_fingerprint
 from medhash.provenance.hashes import FileHashes
 from medhash.provenance.steps import Step, Steps
 
@@ -73,9 +73,9 @@ class Receipts:
         fit in its turn. Outputs that are elsewhere do not spoil a fit.
         """
         if step not in self._fits:
-            # Steps that come first are judged first, so that a long chain needs no deep recursion.
-            for each in self._steps.needed_for(step.receipt):
-                self._fits.setdefault(each, self._judge(each))
+            for maker in self._steps.makers(step):
+                self.fits(maker)
+            self._fits[step] = self._judge(step)
         return self._fits[step]
 
     def _judge(self, step: Step) -> Fit:
@@ -187,7 +187,7 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
         "key": step.key,
         "version": step.version,
         "settings": json.loads(json.dumps(step.settings)),
-        "code": fingerprint(*step.modules),
+        "code": remembered_fingerprint(*step.modules),
         "inputs": inputs,
         "outputs": outputs,
         "upstream": upstream,
@@ -255,7 +255,7 @@ def _version_change(step: Step, receipt: Receipt) -> str:
         for key, old, new in _differences(receipt["settings"], settings)
     ]
     before = receipt["code"]["modules"]
-    now = fingerprint(*step.modules)["modules"]
+    now = remembered_fingerprint(*step.modules)["modules"]
     modules = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     changes += [f"changed code in {', '.join(modules)}"] if modules else []
     return "; ".join(changes) or f"version was {receipt['version']}, is {step.version}"

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from medhash.configuration import dependencies, relevant_settings
+from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.loading import Configuration
 from medhash.configuration.papers import ArtefactSpec
 from medhash.configuration.reported import find_reported
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
-from medhash.provenance.code import fingerprint
+from medhash.provenance.code_memory import remembered_fingerprint
 
 _DIGITS = 16
 
@@ -80,6 +80,7 @@ class Steps:
         self._layout = configuration.layout
         self._made: dict[tuple[str, str], Step] = {}
         self._makers: dict[Path, Step] = {}
+        self._makers_of: dict[Step, list[Step]] = {}
 
     def prepare(self, dataset: str) -> Step:
         """Reads a dataset's archives or, for a phantom, generates it (rule ``phantom``)."""
@@ -128,13 +129,17 @@ class Steps:
         """A figure (``ach_fig7``)."""
         return self._once("figure", stem, self._figure, stem)
 
+    def claims(self) -> Step:
+        """The verdicts on the papers' claims, by the files of this run that there are."""
+        return self._once("claims", "all", self._claims)
+
     def find(self, rule: str, key: str) -> Step:
         """The step of a rule.
 
         Raises:
             MedhashError: there is none of that key.
         """
-        step = self._find(rule, key)
+        step = self._made.get((rule, key)) or self._find(rule, key)
         if step is None or (step.rule, step.key) != (rule, key):
             raise MedhashError(f"scale {self._configuration.scale}: no step '{rule} {key}'")
         return step
@@ -151,8 +156,10 @@ class Steps:
 
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""
-        makers = (self.making(path) for path in step.inputs.values())
-        return list(dict.fromkeys(maker for maker in makers if maker is not None))
+        if step not in self._makers_of:
+            makers = dict.fromkeys(self.making(path) for path in step.inputs.values())
+            self._makers_of[step] = [maker for maker in makers if maker is not None]
+        return self._makers_of[step]
 
     def needed_for(self, *targets: str | Path) -> list[Step]:
         """All steps behind some files, tables or figures, those that come first in front.
@@ -173,6 +180,7 @@ class Steps:
         last = [self.leakage(dataset) for dataset in configuration.datasets]
         last += [self.table(stem) for stem in configuration.tables]
         last += [self.figure(stem) for stem in configuration.figures]
+        last.append(self.claims())
         return self.needed_for(*(step.receipt for step in last))
 
     def _prepare(self, dataset: str) -> _Parts:
@@ -297,6 +305,13 @@ class Steps:
         module = "pictures" if spec.is_picture else "figures"
         return _Parts(inputs, outputs, self._artefact(spec), f"medhash.analysis.{module}")
 
+    def _claims(self) -> _Parts:
+        configuration, root = self._configuration, self._layout.root
+        inputs = self._named(claim_inputs(configuration))
+        settings = {each.printed.paper: each.dependencies for each in claimed_by(configuration)}
+        outputs = _with_suffixes(root / "claims", "csv", "md")
+        return _Parts(inputs, outputs, settings, "medhash.analysis.claim_texts")
+
     def _artefact(self, spec: ArtefactSpec) -> dict[str, Any]:
         paper = self._configuration.papers[spec.paper]
         protocol = self._configuration.settings[spec.paper].evaluation.protocol
@@ -353,6 +368,8 @@ class Steps:
             return self.table(key) if key in self._configuration.tables else None
         if rule == "figure":
             return self.figure(key) if key in self._configuration.figures else None
+        if rule == "claims":
+            return self.claims()
         return getattr(self, rule)(Cell.parse(key)) if rule in CELL_RULES else None
 
     def _candidates(self, path: Path) -> list[tuple[str, str]]:
@@ -361,7 +378,7 @@ class Steps:
             return []
         folder, *rest = path.relative_to(self._layout.root).parts
         if not rest:
-            return []
+            return [("claims", "all")] if folder in ("claims.csv", "claims.md") else []
         key = "/".join(rest)
         if folder == "receipts":
             return [(rest[0], "/".join(rest[1:]).removesuffix(".json"))]
@@ -435,10 +452,5 @@ def _with_suffixes(stem: Path, *suffixes: str) -> Files:
 
 
 def _version(settings: dict[str, Any], modules: tuple[str, ...]) -> str:
-    return f"code {_code(*modules)[:_DIGITS]}, settings {sha256_of_value(settings)[:_DIGITS]}"
-
-
-@cache
-def _code(*modules: str) -> str:
-    text: str = fingerprint(*modules)["fingerprint"]
-    return text
+    code = remembered_fingerprint(*modules)["fingerprint"]
+    return f"code {code[:_DIGITS]}, settings {sha256_of_value(settings)[:_DIGITS]}"

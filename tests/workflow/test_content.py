@@ -1,0 +1,243 @@
+"""What runs again is decided by content: Snakemake is asked after every kind of change.
+
+The tree that is asked was made by hand, command by command: Snakemake has to accept that too.
+"""
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-content")]
+
+RESULTS = Path("results/demo")
+TABLE = RESULTS / "tables/ach_table3.csv"
+FIGURE = RESULTS / "figures/ach_fig7.pdf"
+DATASETS = ["phantom_covid_radiograph", "phantom_covid_ct"]
+CELLS = {"train": 4, "record": 4, "table": 1, "figure": 1}
+CELLS_OF_ONE_METHOD = {"train": 2, "record": 2, "table": 1, "figure": 1}
+OF_ONE_SPLIT = CELLS_OF_ONE_METHOD | {"split": 1, "leakage": 1, "pretrain": 2}
+STEPS = 2 * len(("phantom", "split", "leakage", "mae", "classification", "dsh", "csq")) + 6
+ONE_CELL = f"{DATASETS[1]}/csq/none/8/0"
+FOLDER = RESULTS / "cells" / ONE_CELL
+
+
+@pytest.fixture(scope="module")
+def made(copy_project):
+    """A finished tree: a table and a figure of four small cells. No test changes it."""
+    tree = copy_project()
+    thin(tree)
+    tree.make_by_hand("demo")
+    return tree
+
+
+def thin(tree):
+    """Leave one table and one figure, one epoch and sixty images."""
+    paper = yaml.safe_load(tree.path("config/papers/ach.yaml").read_text())
+    paper["tables"] = {"table3": paper["tables"]["table3"] | {"variants": ["none"]}}
+    paper["figures"] = {"fig7": paper["figures"]["fig7"] | {"variants": ["none"]}}
+    tree.path("config/papers/ach.yaml").write_text(yaml.safe_dump(paper))
+    scale = yaml.safe_load(tree.path("config/scales/demo.yaml").read_text())
+    for stage in ("mae", "classification", "hashing"):
+        scale["settings"][stage]["epochs"] = 1
+    scale |= {"phantoms": {"images": 60}, "artefacts": {}}
+    scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
+    tree.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
+    tree.edit("config/config.yaml", "datasets: null", "datasets: [covid_radiograph, covid_ct]")
+
+
+@pytest.fixture
+def tree(made):
+    """The tree of :func:`made`, as it was again after the test."""
+    kept = made.root.with_name(f"{made.root.name}-kept")
+    shutil.copytree(made.root, kept, symlinks=True)
+    yield made
+    shutil.rmtree(made.root)
+    kept.rename(made.root)
+
+
+def clone(tree, folder, *left_out):
+    """What git would check out: other times, nothing of .snakemake or the cache."""
+    names = shutil.ignore_patterns(".snakemake", ".cache", "logs", "__pycache__", *left_out)
+    shutil.copytree(tree.root, folder, symlinks=True, ignore=names, copy_function=shutil.copyfile)
+    copied = type(tree).__new__(type(tree))
+    copied.root = folder
+    return copied
+
+
+def planned(tree, *targets, **settings):
+    chosen = [f"settings={json.dumps(settings)}"] if settings else []
+    options = ["--config", *chosen] if chosen else []
+    return tree.planned("--profile", "demo", *options, "--", *map(str, targets or ["all"]))
+
+
+def dry_run(tree):
+    return tree.snakemake("--profile", "demo", "--dry-run", "all").stdout
+
+
+def restore(tree):
+    return tree.medhash("restore", "--scale", "demo")
+
+
+def receipt(tree, name):
+    return tree.path(RESULTS / "receipts" / f"{name}.json")
+
+
+def test_a_run_by_hand_leaves_nothing_to_do(made):
+    assert planned(made) == {}
+
+
+def test_a_clone_with_pulled_files_is_restored_and_has_nothing_to_do(made, tmp_path):
+    cloned = clone(made, tmp_path / "clone")
+    # Inputs newer than outputs and a clock that goes ahead: no file's time is believed.
+    for path in cloned.path(RESULTS / "data").rglob("*"):
+        os.utime(path, (2e9, 2e9))
+    result = restore(cloned)
+    assert result.returncode == 0
+    assert result.stdout == (
+        f"Scale demo: {STEPS} of {STEPS} steps fit their receipts.\nNothing has to be made again.\n"
+    )
+    assert planned(cloned) == {}
+
+
+def test_one_figure_in_a_clone_without_data_and_checkpoints(made, tmp_path):
+    cloned = clone(made, tmp_path / "clone", "*.npy", "*.safetensors")
+    restored = restore(cloned)
+    assert restored.returncode == 0
+    assert re.search(rf"^  2 images.npy: {RESULTS}/data/\w+/images.npy, ", restored.stdout, re.M)
+    assert "  4 checkpoint.safetensors: " in restored.stdout
+    before = cloned.path(FIGURE).read_bytes()
+    cloned.path(FIGURE).unlink()
+    used = children_seconds()
+    result = cloned.snakemake("--profile", "demo", "all")
+    # The processor's time, which others on the machine do not lengthen.
+    assert children_seconds() - used < 20
+    assert result.returncode == 0, result.stdout
+    assert cloned.counts(result.stdout) == {"figure": 1, "all": 1}
+    assert cloned.path(FIGURE).read_bytes() == before
+    assert planned(cloned) == {}
+
+
+def children_seconds():
+    times = os.times()
+    return times.children_user + times.children_system
+
+
+def test_a_deleted_checkpoint_is_made_again_only_for_who_reads_it(tree):
+    tree.path(FOLDER / "checkpoint.safetensors").unlink()
+    tree.path(FIGURE).unlink()
+    assert planned(tree) == {"figure": 1, "all": 1}
+    # training.json tells times: what reads it is made again in the same run.
+    asked = planned(tree, TABLE, FOLDER / "explanation.npz")
+    assert asked == {"train": 1, "explain": 1, "record": 1, "table": 1}
+
+
+def test_data_that_one_step_asks_for_set_off_no_other(tree):
+    for name in DATASETS:
+        shutil.rmtree(tree.path(RESULTS / "data" / name))
+        tree.path(RESULTS / "pretrain" / name / "mae.safetensors").unlink()
+    asked = planned(tree, TABLE, FOLDER / "explanation.npz")
+    assert asked == {"phantom": 1, "explain": 1}
+
+
+def test_comments_and_formatting_run_nothing(tree):
+    for path in tree.path("src/medhash").rglob("*.py"):
+        spaced = path.read_text().replace("\n\n\n", "\n\n\n\n# a comment\n\n")
+        path.write_text(f"{spaced}\n# the end\n")
+    tree.edit("src/medhash/causal/dbw.py", '"""Debiased weighting', '"""Other words')
+    assert planned(tree) == {}
+
+
+def test_the_loss_of_a_method_runs_its_cells_and_what_is_made_of_them(tree):
+    tree.edit("src/medhash/methods/dsh.py", "    def similarity_loss(", DIFFERENCE)
+    text = dry_run(tree)
+    assert tree.counts(text) == CELLS_OF_ONE_METHOD | {"all": 1}
+    made = [line for line in text.splitlines() if line.lstrip().startswith("wildcards: cell=")]
+    assert len(made) == 4
+    assert all("/dsh/none/8/0" in line for line in made)
+    assert "changed code in medhash.methods.dsh" in restore(tree).stdout
+
+
+DIFFERENCE = "    EXTRA = 1\n\n    def similarity_loss("
+
+
+def test_a_hyperparameter_of_a_method_runs_its_cells(made):
+    changes = planned(made, methods={"csq": {"quantisation": 0.5}})
+    assert changes == CELLS_OF_ONE_METHOD | {"all": 1}
+
+
+def test_the_seed_of_a_split_runs_what_depends_on_it(tree):
+    tree.edit_yaml("config/datasets.yaml", SEED_OF_ONE_SPLIT)
+    assert planned(tree) == OF_ONE_SPLIT | {"all": 1}
+
+
+SEED_OF_ONE_SPLIT = {"covid_ct": {"split": {"seed": 5}}}
+
+
+def test_settings_of_scoring_train_nothing(made):
+    changes = planned(made, evaluation={"cutoffs": [3]})
+    assert changes == {"record": 4, "table": 1, "figure": 1, "all": 1}
+
+
+def test_what_was_edited_or_has_no_valid_receipt_is_named_and_made_again(tree):
+    record, edited = FOLDER / "record.json", RESULTS / "tables/ach_table3.md"
+    text = tree.path(record).read_text()
+    tree.path(record).write_text(text.replace('"bits": 8', '"bits": 9', 1))
+    with tree.path(edited).open("a") as stream:
+        stream.write("\n")
+    receipt(tree, "leakage/phantom_covid_ct/0").unlink()
+    old = receipt(tree, "leakage/phantom_covid_radiograph/0")
+    old.write_text(old.read_text().replace('"schema": 1', '"schema": 0'))
+    text = dry_run(tree)
+    assert tree.counts(text) == {"record": 1, "leakage": 2, "table": 1, "figure": 1, "all": 1}
+    warning = text.split("These files are not accepted and are made again:\n")[1]
+    assert re.search(rf"^  {record}: its SHA-256 is \w+…, not \w+…", warning, re.M)
+    assert re.search(rf"^  {edited}: its SHA-256 is", warning, re.M)
+    assert "leakage/phantom_covid_ct/0.csv: has no receipt" in warning
+    restored = restore(tree)
+    assert restored.returncode == 1
+    assert f"  {record}: its SHA-256 is" in restored.stdout
+    assert f"{old.relative_to(tree.root)}: is of schema 0, wanted is 1" in restored.stdout
+    assert f"{STEPS - 5} of {STEPS} steps fit" in restored.stdout
+
+
+def test_a_cell_of_another_machine_is_accepted_if_it_was_made_of_the_same(tree, tmp_path):
+    """Another machine trains a cell; its folder and receipts are brought here."""
+    other = clone(tree, tmp_path / "other")
+    shutil.rmtree(other.path(FOLDER))
+    other.make_by_hand("demo", str(FOLDER / "record.json"))
+    bring(other, tree, "train", "record")
+    # Its training took another time: what is made of the record is made again, no more.
+    assert planned(tree) == {"table": 1, "figure": 1, "all": 1}
+
+
+def test_a_record_of_another_machine_with_other_content_is_refused_by_name(tree, tmp_path):
+    other = clone(tree, tmp_path / "other")
+    other.edit("src/medhash/methods/csq.py", "def similarity_loss(", "def similarity_loss(  #")
+    shutil.rmtree(other.path(FOLDER))
+    other.make_by_hand("demo", str(FOLDER / "record.json"))
+    bring(other, tree, "record")
+    text = dry_run(tree)
+    assert f"  {FOLDER}/record.json: made from another {FOLDER}/training.json" in text
+    assert tree.counts(text) == {"record": 1, "table": 1, "figure": 1, "all": 1}
+
+
+def bring(other, tree, *rules):
+    """Copy a cell's record, or its whole folder, with receipts."""
+    for rule in rules:
+        shutil.copy(receipt(other, f"{rule}/{ONE_CELL}"), receipt(tree, f"{rule}/{ONE_CELL}"))
+    for path in other.path(FOLDER).iterdir():
+        if "train" in rules or path.stem in rules:
+            shutil.copy(path, tree.path(FOLDER / path.name))
+
+
+def test_forced_steps_run_with_what_is_made_of_them(made):
+    forced = made.planned("--profile", "demo", "--forcerun", "record", "--", "all")
+    assert forced == {"record": 4, "table": 1, "figure": 1, "all": 1}
+    everything = made.planned("--profile", "demo", "--forceall", "all")
+    before = {"phantom": 2, "split": 2, "leakage": 2, "pretrain": 4, "all": 1}
+    assert everything == CELLS | before
