@@ -7,7 +7,7 @@ import re
 from medhash.errors import MedhashError
 
 _UNITS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
-_FORM = re.compile("".join(rf"(?:(?P<{unit}>\d+){unit})?" for unit in _UNITS))
+_FORM = re.compile("".join(rf"(?:(?P<{unit}>[0-9]+){unit})?" for unit in _UNITS))
 
 
 def parse_duration(text: str, option: str) -> float:

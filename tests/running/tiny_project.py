@@ -1,0 +1,89 @@
+"""A project with one table and one figure of cells that are trained in a second."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import yaml
+from typer.testing import CliRunner
+
+PROJECT = Path(__file__).resolve().parents[2]
+STAGE = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
+SCALE = {
+    "title": "cells in a second",
+    "phantoms": {"images": 30},
+    "grid": {
+        "datasets": ["covid_ct"],
+        "methods": ["csq", "hashnet"],
+        "variants": ["none", "dbw"],
+        "bits": [8],
+    },
+    "settings": {
+        "network": {"image_size": 16, "patch_size": 4, "width": 16, "depth": 1, "heads": 2},
+        "mae": STAGE | {"decoder_width": 8, "decoder_depth": 1, "decoder_heads": 2},
+        "classification": STAGE,
+        "hashing": STAGE | {"epochs": 4},
+        "lcr": {"window": [3, 3], "segment": [2, 2], "mask_scales": [[1, 1], [2, 2]]},
+    },
+}
+DATASET = "phantom_covid_ct"
+CELLS = [
+    f"{DATASET}/{method}/{variant}/8/0"
+    for method, variant in (
+        ("csq", "none"),
+        ("csq", "dbw"),
+        ("hashnet", "none"),
+        ("hashnet", "dbw"),
+    )
+]
+
+
+def make_project(root: Path, **settings: object) -> Path:
+    """A folder with a scale ``tiny``; what Snakemake needs is in it, too."""
+    shutil.copytree(PROJECT / "config", root / "config")
+    for part in ("Snakefile", "workflow", "environment.yml"):
+        (root / part).symlink_to(PROJECT / part)
+    scale = SCALE | {"settings": SCALE["settings"] | settings}
+    (root / "config/scales/tiny.yaml").write_text(yaml.safe_dump(scale))
+    paper = root / "config/papers/ach.yaml"
+    content = yaml.safe_load(paper.read_text())
+    content["tables"] = {"table3": content["tables"]["table3"]}
+    content["figures"] = {"fig7": content["figures"]["fig7"] | {"variants": ["none"]}}
+    paper.write_text(yaml.safe_dump(content))
+    return root
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """For processes: this package, one thread, short leases."""
+    return (
+        os.environ
+        | {
+            "PYTHONPATH": str(PROJECT / "src"),
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "OMP_NUM_THREADS": "1",
+        }
+        | variables
+    )
+
+
+def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
+    """A ``medhash`` process."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "medhash.cli", *arguments],
+        cwd=folder,
+        env=environment(**variables),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def medhash(*arguments: str):
+    """A command in this process, which has torch already."""
+    from medhash import cli
+
+    return CliRunner().invoke(cli.app, list(arguments))
