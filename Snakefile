@@ -4,16 +4,18 @@ import sys
 from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
+from medhash.configuration.claimed import claimed_by
 from medhash.configuration.grid import Cell
-from medhash.configuration.loading import check_experiments, check_method_settings, load
+from medhash.configuration.loading import check_experiments, load
 from medhash.errors import MedhashError
+from medhash.provenance.checked_settings import check_new_method_settings
 
 min_version("9.0")
 
 try:
     configuration = load(overrides=config)
     if workflow.is_main_process:
-        check_method_settings(configuration)
+        check_new_method_settings(configuration)
         check_experiments(configuration)
 except MedhashError as error:
     sys.exit(f"medhash: {error}")
@@ -55,6 +57,11 @@ targets = {
         for dataset in configuration.datasets
         for suffix in ("csv", "md", "json")
     ],
+    "claims": [
+        f"{layout.root}/claims.{suffix}"
+        for suffix in ("csv", "md")
+        if claimed_by(configuration)
+    ],
 }
 targets["all"] = [file for files in targets.values() for file in files]
 
@@ -70,6 +77,7 @@ include: "workflow/rules/speed.smk"
 include: "workflow/rules/lesions.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 
 
 rule all_tables:

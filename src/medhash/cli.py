@@ -6,7 +6,18 @@ import sys
 
 import typer
 
-from medhash.commands import cells, evaluation, papers, query, runs, status, steps
+from medhash.commands import (
+    audit,
+    cells,
+    claims,
+    evaluation,
+    papers,
+    query,
+    restore,
+    runs,
+    status,
+    steps,
+)
 from medhash.errors import MedhashError
 
 app = typer.Typer(
@@ -17,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (steps, evaluation, query, runs, cells, status, papers):
+for group in (steps, evaluation, query, runs, audit, cells, status, restore, papers, claims):
     app.add_typer(group.app)
 
 

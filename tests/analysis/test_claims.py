@@ -289,6 +289,72 @@ def test_a_measurement_of_another_scale_is_refused(project):
         decided()
 
 
+def search(cell, precision, change, **changes):
+    latency = {"queries": 9, "median_seconds": 0.01, "p95_seconds": 0.02, "fps": 100.0}
+    content = speed(cell, 100.0, "small") | {
+        "protocol": "tie-aware",
+        "depth": 10,
+        "asked_per_class": 10,
+        "patches": 20,
+        "source": "found",
+        "areas_sha256": "a" * 64,
+        "covered": 0.1,
+        "precision_at_10": {"patches": precision, "images": 0.7},
+        "by_class": {},
+        "relevant_share": 0.5,
+        "runtime": {"patches": latency, "images": latency, "change": change},
+    }
+    return content | changes
+
+
+def write_search(project, variant, *arguments, **changes):
+    cell = f"covid_ct/adsh/{variant}/8/0"
+    path = Layout(project / "results/small").lesions(cell)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(search(cell, *arguments, **changes)))
+
+
+def test_lesion_patches_decide_by_their_searches(project):
+    write_search(project, "none", 0.53, -0.02)
+    write_search(project, "ach", 0.61, -0.0601)
+    found = decided("small")
+    assert found["lesion_precision_ct"].evidence == "53 points, printed 52.00"
+    assert found["lesion_gain_ct"].evidence == "8 points, printed 12.00"
+    assert found["lesion_runtime_ct"].evidence == "-6.01 %, printed -9"
+    for name in ("lesion_precision_ct", "lesion_gain_ct", "lesion_runtime_ct"):
+        assert found[name].verdict == "reproduced"
+        assert found[name].data.endswith(
+            "seed 0; lesions: 20 patches, found by C2F-LP, not marked by a reader"
+        )
+    assert found["lesion_improves"].verdict == "not run"
+    assert found["lesion_improves"].partial.startswith("higher in 1, equal in 0, lower in 0 of 1")
+    write_search(project, "ach", 0.599, -0.0599)
+    found = decided("small")
+    assert found["lesion_gain_ct"].verdict == "not reproduced"
+    assert found["lesion_runtime_ct"].verdict == "not reproduced"
+
+
+def test_lesions_that_nobody_marked_are_missing(project):
+    path = Layout(project / "results/small").lesions("covid_ct/adsh/none/8/0")
+    path.parent.mkdir(parents=True)
+    names = {"dataset": "covid_ct", "method": "adsh", "variant": "none"}
+    content = {"schema": 1, "scale": "small", "cell": {**names, "bits": 8, "seed": 0}}
+    path.write_text(json.dumps(content | {"patches": 0, "reason": "no lesion is marked"}))
+    missing = decided("small")["lesion_gain_ct"].missing
+    assert "covid_ct/adsh/none/8/0 (no lesion is marked)" in missing
+    assert "covid_ct/adsh/ach/8/0 (not measured yet)" in missing
+
+
+@pytest.mark.parametrize(
+    "changes", [{"areas_sha256": "b" * 64}, {"protocol": "stable"}, {"scale": "paper"}]
+)
+def test_other_patches_or_scores_are_not_compared(project, changes):
+    write_search(project, "none", 0.53, -0.02)
+    write_search(project, "ach", 0.61, -0.06, **changes)
+    with pytest.raises(MedhashError, match=r"lesion patches of cell covid_ct/adsh/ach/8/0"):
+        decided("small")
+
+
 def test_training_time_comes_from_the_records(write_record):
     for method in METHODS:
         for dataset in ("covid_radiograph", "covid_ct"):

@@ -169,6 +169,17 @@ def test_the_counts_are_not_one_too_small(name):
     assert not verdict(claim.model_copy(update={"holds": claim.holds + 1}))
 
 
+@pytest.mark.parametrize("dataset", ["covid_radiograph", "covid_ct"])
+def test_the_numbers_of_lesion_patches_are_those_of_the_text(dataset):
+    title, lesions = PAPER.datasets[dataset], REPORTED.lesions
+    name = dataset.removeprefix("covid_")
+    assert CLAIMS[f"lesion_precision_{name}"].printed == lesions.precision[title]
+    assert CLAIMS[f"lesion_gain_{name}"].printed == lesions.gain[title]
+    assert CLAIMS[f"lesion_runtime_{name}"].printed == f"-{lesions.saved_time[title]}"
+    for claim in ("precision", "gain", "runtime"):
+        assert CLAIMS[f"lesion_{claim}_{name}"].datasets == (dataset,)
+
+
 def test_every_derived_statement_about_the_grid_is_a_claim():
     claimed = [*SAME.values(), *AVERAGES.values()]
     claimed.append(Sentence("significance_counts", "wins, ties", "a loss is what is not"))

@@ -74,7 +74,7 @@ def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
     every = steps.all()
     assert {step.rule for step in every} == {
         *("phantom", "split", "leakage", "pretrain", "train", "record", "explain", "fps"),
-        *("table", "figure"),
+        *("lesions", "table", "figure", "claims"),
     }
     files = [path for step in every for path in step.files]
     assert len(files) == len(set(files))
@@ -136,3 +136,50 @@ def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
 def test_a_step_that_there_is_not_is_refused(rule, key):
     with pytest.raises(MedhashError, match=f"no step '{rule} {key}'"):
         demo().find(rule, key)
+
+
+def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypatch):
+    cell = Cell("phantom_covid_ct", "adsh", "none", 8, 0)
+
+    def step(**lesions):
+        overrides = {"scale": "demo", "lesions": lesions}
+        return Steps(load(PROJECT / "config/config.yaml", overrides)).lesions(cell)
+
+    monkeypatch.chdir(tmp_path)
+    masks = Path("results/demo/data/phantom_covid_ct/masks.npy")
+    assert step().inputs["masks"] == masks
+    found = step(source="found")
+    finder = Path("results/demo/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
+    assert found.inputs["finder_checkpoint"] == finder
+    assert "masks" not in found.inputs
+    either = step(source="given-or-found")
+    assert {"masks", "finder_codes"} <= either.inputs.keys()
+    boxes = tmp_path / "config/lesions/phantom_covid_ct.csv"
+    boxes.parent.mkdir(parents=True)
+    boxes.write_text("image_id,top,left,height,width\n")
+    drawn = step()
+    assert drawn.inputs["boxes"] == Path("config/lesions/phantom_covid_ct.csv")
+    assert "masks" not in drawn.inputs
+    assert "finder_codes" not in step(source="given-or-found").inputs
+    boxes.unlink()
+    versions = {each.version for each in (step(), step(seed=1), found, either, drawn)}
+    assert len(versions) == 5
+
+
+def claims_step(**overrides):
+    return Steps(load(PROJECT / "config/config.yaml", {"scale": "small"} | overrides)).claims()
+
+
+def test_claims_read_the_files_of_this_run_and_depend_on_what_they_print():
+    step = claims_step()
+    assert Path("results/small/cells/covid_ct/dsh/ach/8/0/record.json") in step.inputs.values()
+    assert Path("results/small/cells/covid_ct/dsh/ach/16/0/record.json") not in step.inputs.values()
+    assert claims_step(bits=[8]).version != step.version
+    assert claims_step(settings={"evaluation": {"protocol": "stable"}}).version != step.version
+    assert claims_step(settings={"hashing": {"epochs": 11}}).version == step.version
+
+
+def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
+    step = claims_step(scale="demo")
+    assert step.inputs == {}
+    assert claims_step(scale="demo", settings={"hashing": {"epochs": 1}}).version == step.version

@@ -37,15 +37,16 @@ def expected_jobs(configuration):
     prepared = {cell.dataset for cell in trained} | set(configuration.datasets)
     every_dataset = dict.fromkeys((images, "split"), len(prepared))
     every_dataset["leakage"] = len(configuration.datasets)
-    timed = {stem for stem, table in configuration.tables.items() if table.kind == "fps"}
-    specs = configuration.artefacts.items()
-    every_cell = {
-        "train": len(trained),
-        "record": len({c for stem, spec in specs if stem not in timed for c in spec.cells()}),
-        "fps": len({c for stem, spec in specs if stem in timed for c in spec.cells()}),
-    }
+    of_kind = {"fps": "fps", "lesion_retrieval": "lesions"}
+    cells = {rule: set() for rule in ("record", "fps", "lesions")}
+    for spec in configuration.artefacts.values():
+        cells[of_kind.get(spec.kind, "record")] |= set(spec.cells())
+        if getattr(spec, "queries", "") == "lesions":
+            cells["lesions"] |= set(spec.cells())
+    every_cell = {"train": len(trained)} | {rule: len(own) for rule, own in cells.items()}
     artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
     pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
+    artefacts["claims"] = 1
     artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(
         every_dataset | every_cell | artefacts | {"pretrain": 2 * len(pretrained), "all": 1}
@@ -78,7 +79,7 @@ def test_training_asks_for_a_gpu_and_small_steps_do_not(demo_plan):
     blocks = re.split(r"^(?:local)?rule ", demo_plan, flags=re.M)[1:]
     asking = {block.split(":")[0] for block in blocks if "gpu=1" in block}
     assert {"pretrain", "train"} <= asking
-    assert not {"phantom", "split", "leakage", "record", "table", "figure"} & asking
+    assert not {"phantom", "split", "leakage", "record", "table", "figure", "claims"} & asking
 
 
 def test_the_papers_grid_is_planned_quickly_and_without_archives(project):

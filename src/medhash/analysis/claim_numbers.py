@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from medhash.analysis.claim_rules import Need, SignedRanks
+from medhash.analysis.lesion_searches import LesionSearch
 from medhash.analysis.records import Record, per_query_ap
 from medhash.analysis.speed_table import Measurement
 from medhash.analysis.statistics import compare, mean_and_deviation
@@ -26,11 +27,13 @@ class RunNumbers:
         seeds: the seeds of a place.
         records: cell -> record.
         speeds: cell -> how fast it answers.
+        lesions: cell -> how it is searched with lesion patches; none where nobody marked any.
     """
 
     seeds: tuple[int, ...]
     records: Mapping[Cell, Record]
     speeds: Mapping[Cell, Measurement]
+    lesions: Mapping[Cell, LesionSearch]
 
     def value(self, need: Need) -> Decimal | None:
         """The mean over the seeds of a place, or None where one of them has not run."""
@@ -66,9 +69,7 @@ class RunNumbers:
         return [cell for cell in cells if self._of_cell(need, cell) is None]
 
     def _of_cell(self, need: Need, cell: Cell) -> float | None:
-        measure = _MEASURES.get(need.measure)
-        if measure is None:
-            return None
+        measure = _MEASURES[need.measure]
         facts = getattr(self, measure.source).get(cell)
         return None if facts is None else measure.of(facts, need.cutoff)
 
@@ -125,6 +126,8 @@ _MEASURES: Mapping[str, _Measure] = {
     "precision_at": _Measure("records", _precision_at, 100),
     "precision_recall_area": _Measure("records", lambda r, _: precision_recall_area(r), 100),
     "fps": _Measure("speeds", lambda measurement, _: measurement.single.fps),
+    "lesion_precision": _Measure("lesions", lambda s, _: s.precision_at_10.patches, 100),
+    "lesion_runtime": _Measure("lesions", lambda s, _: s.runtime.change, 100),
     "training_seconds": _Measure("records", _training_seconds),
     "queries": _Measure("records", lambda record, _: record.metrics.queries, decimals=0),
     "database": _Measure("records", lambda record, _: record.metrics.database, decimals=0),

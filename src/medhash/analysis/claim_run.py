@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from medhash.analysis.claim_grid import ClaimGrid
 from medhash.analysis.claim_numbers import RunNumbers
 from medhash.analysis.context import Context, select
+from medhash.analysis.lesion_searches import LesionSearch, NoSearch, load_lesion_searches
+from medhash.analysis.measured import check_scale
 from medhash.analysis.records import Record, load_records
 from medhash.analysis.speed_table import Measurement, load_measurements
 from medhash.configuration.claim_rules import Claim
 from medhash.configuration.claimed import Claimed, claimed_by
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
+from medhash.configuration.papers import ArtefactSpec, TableSpec
 from medhash.errors import MedhashError
 
 
@@ -27,12 +31,16 @@ class ClaimRun:
         context: the scale's name, and the paper with its whole grid, as printed.
         records: cell -> record, of the run's cells that have one.
         speeds: cell -> measurement of its speed.
+        lesions: cell -> its searches with lesion patches.
+        unmarked: cell -> why there are no lesion patches to search with.
     """
 
     claimed: Claimed
     context: Context
     records: Mapping[Cell, Record]
     speeds: Mapping[Cell, Measurement]
+    lesions: Mapping[Cell, LesionSearch]
+    unmarked: Mapping[Cell, str]
 
     def grid(self, claim: Claim) -> ClaimGrid:
         """The rows and columns of a claim."""
@@ -40,7 +48,8 @@ class ClaimRun:
 
     def numbers(self, claim: Claim) -> RunNumbers:
         """The numbers of a claim's cells."""
-        return RunNumbers(self.claimed.seeds(claim.artefact), self.records, self.speeds)
+        seeds = self.claimed.seeds(claim.artefact)
+        return RunNumbers(seeds, self.records, self.speeds, self.lesions)
 
 
 def load_runs(configuration: Configuration) -> list[ClaimRun]:
@@ -54,31 +63,59 @@ def load_runs(configuration: Configuration) -> list[ClaimRun]:
 
 def _load_run(claimed: Claimed) -> ClaimRun:
     context = Context(claimed.printed, claimed.configuration.scale, claimed.protocol)
-    names = [] if claimed.phantoms else list(claimed.specs)
-    kinds = {name: getattr(claimed.specs[name], "kind", "") for name in names}
+    found: dict[str, list[Any]] = {"records": [], "speeds": [], "lesions": []}
+    for name, spec in claimed.specs.items() if not claimed.phantoms else ():
+        kind = spec.kind if isinstance(spec, TableSpec) else ""
+        source = {"fps": "speeds", "lesion_retrieval": "lesions"}.get(kind, "records")
+        found[source] += _READERS[source](claimed.files(name), spec, context)
+    searches = [each for each in found["lesions"] if isinstance(each, LesionSearch)]
     return ClaimRun(
         claimed=claimed,
         context=context,
-        records=_by_cell(_records(claimed, n, context) for n in names if kinds[n] != "fps"),
-        speeds=_by_cell(_speeds(claimed, n, context) for n in names if kinds[n] == "fps"),
+        records=_by_cell(found["records"]),
+        speeds=_by_cell(found["speeds"]),
+        lesions=_by_cell(searches),
+        unmarked={e.cell: e.reason for e in found["lesions"] if isinstance(e, NoSearch)},
     )
 
 
-def _records(claimed: Claimed, name: str, context: Context) -> list[Record]:
-    records = load_records(path for path in claimed.files(name) if path.is_file())
-    return select(claimed.specs[name], records, context)
+def _records(files: Sequence[Path], spec: ArtefactSpec, context: Context) -> list[Record]:
+    records = load_records(path for path in files if path.is_file())
+    return select(spec, records, context)
 
 
-def _speeds(claimed: Claimed, name: str, context: Context) -> list[Measurement]:
-    measurements = load_measurements(claimed.files(name))
+def _speeds(files: Sequence[Path], spec: ArtefactSpec, context: Context) -> list[Measurement]:
+    measurements = load_measurements(files)
     for each in measurements:
-        if each.scale != context.scale:
-            raise MedhashError(
-                f"speed of cell {each.cell}: its scale is {each.scale!r}, but {context.scale!r} "
-                "is asked for; scales never mix."
-            )
+        check_scale(each.cell, "speed", each.scale, context.scale)
     return measurements
 
 
-def _by_cell(lists: Iterable[Sequence[Any]]) -> dict[Cell, Any]:
-    return {each.cell: each for items in lists for each in items}
+def _lesions(
+    files: Sequence[Path], spec: ArtefactSpec, context: Context
+) -> list[LesionSearch | NoSearch]:
+    searches = load_lesion_searches(files)
+    first: dict[str, LesionSearch] = {}
+    for each in searches:
+        check_scale(each.cell, "lesion patches", each.scale, context.scale)
+        if isinstance(each, NoSearch):
+            continue
+        other = first.setdefault(each.cell.dataset, each)
+        if (each.areas_sha256, each.protocol) != (other.areas_sha256, context.protocol):
+            raise MedhashError(
+                f"lesion patches of cell {each.cell}: they are not those of {other.cell}, or not "
+                f"scored with protocol {context.protocol!r}; delete lesions.json of both and let "
+                "the workflow search again."
+            )
+    return searches
+
+
+_READERS: Mapping[str, Callable[[Sequence[Path], ArtefactSpec, Context], Sequence[Any]]] = {
+    "records": _records,
+    "speeds": _speeds,
+    "lesions": _lesions,
+}
+
+
+def _by_cell(items: Sequence[Any]) -> dict[Cell, Any]:
+    return {each.cell: each for each in items}

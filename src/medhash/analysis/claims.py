@@ -16,6 +16,7 @@ from typing import Any, Literal
 from medhash.analysis.claim_numbers import cells_of
 from medhash.analysis.claim_rules import Finding, decide
 from medhash.analysis.claim_run import ClaimRun
+from medhash.analysis.lesion_searches import SOURCES
 from medhash.configuration.claim_rules import KINDS, Claim
 from medhash.configuration.grid import Cell
 
@@ -170,6 +171,8 @@ def _missing(
 def _why(run: ClaimRun, claim: Claim, cell: Cell) -> str:
     if cell in run.claimed.outside[claim.artefact]:
         return "not part of this run"
+    if KINDS.get(claim.measure) == "lesion_retrieval" and cell in run.unmarked:
+        return run.unmarked[cell]
     if cell in run.records and claim.measure not in KINDS:
         return "the record lacks the number"
     return "not measured yet" if claim.measure in KINDS else "no record yet"
@@ -201,7 +204,14 @@ def _data(run: ClaimRun, claim: Claim, cells: Sequence[Cell]) -> str:
     texts += [f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"] if seeds else []
     if claim.measure == "fps":
         texts += [f"timed on {name}" for name in sorted({run.speeds[c].machine for c in cells})]
+    if KINDS.get(claim.measure) == "lesion_retrieval":
+        texts += [f"lesions: {text}" for text in sorted(_lesion_sources(run, cells))]
     return "; ".join(texts)
+
+
+def _lesion_sources(run: ClaimRun, cells: Iterable[Cell]) -> set[str]:
+    searches = [run.lesions[cell] for cell in cells]
+    return {f"{each.patches} patches, {SOURCES[each.source]}" for each in searches}
 
 
 def _bits(lengths: Iterable[int]) -> str:

@@ -30,6 +30,8 @@ def claims(
     from medhash.analysis.claim_run import load_runs
     from medhash.analysis.claim_texts import csv_text, json_text, summary_text, write_claims
     from medhash.analysis.claims import decide_claims
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
@@ -42,5 +44,7 @@ def claims(
         typer.echo(json_text(decisions))
     else:
         typer.echo(summary_text(decisions))
-        for path in write_claims(decisions, runs, configuration.layout.root):
-            typer.echo(str(path))
+        steps = Steps(configuration)
+        with recorded(steps, steps.claims()):
+            paths = write_claims(decisions, runs, configuration.layout.root)
+        typer.echo("\n".join(map(str, paths)))

@@ -8,6 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from medhash.configuration.claim_rules import Claim, PaperClaims
 from medhash.configuration.claims import artefact_of, load_claims, load_printed
 from medhash.configuration.grid import Cell
@@ -76,17 +78,19 @@ class Claimed:
 
     @property
     def dependencies(self) -> dict[str, Any]:
-        """What the verdicts depend on beside the files."""
+        """What the verdicts depend on beside the files; long parts as their SHA-256."""
+        undecided = [each.model_dump(mode="json") for each in self.claims.undecided]
+        own = {"claims": _hashes(self.claims.claims), "undecided": sha256_of_value(undecided)}
+        if self.phantoms:
+            return own | {"phantoms": True}
         names = self.printed.model_dump(mode="json", include={"datasets", "methods", "variants"})
         outside = {name: sorted(map(str, cells)) for name, cells in self.outside.items()}
-        return {
-            "claims": self.claims.model_dump(mode="json"),
-            "grid": {name: spec.model_dump(mode="json") for name, spec in self.specs.items()},
-            "names": names,
+        return own | {
+            "grid": _hashes(self.specs),
+            "names": sha256_of_value(names),
             "merges": self.merges,
             "other_settings": list(self.other_settings),
             "outside": sha256_of_value(outside),
-            "phantoms": self.phantoms,
             "protocol": self.protocol,
         }
 
@@ -133,6 +137,10 @@ def claim_inputs(configuration: Configuration) -> list[Path]:
     """
     real = [each for each in claimed_by(configuration) if not each.phantoms]
     return list(dict.fromkeys(p for each in real for name in each.specs for p in each.files(name)))
+
+
+def _hashes(models: Mapping[str, BaseModel]) -> dict[str, str]:
+    return {name: sha256_of_value(model.model_dump(mode="json")) for name, model in models.items()}
 
 
 def _changed(printed: Any, used: Any, key: str = "") -> Iterator[str]:

@@ -175,12 +175,12 @@ class Steps:
         return list(ordered)
 
     def all(self) -> list[Step]:
-        """Every step of the run: those behind its tables, figures and leakage tables."""
+        """Every step of the run: those behind its tables, figures, leakage tables and claims."""
         configuration = self._configuration
         last = [self.leakage(dataset) for dataset in configuration.datasets]
         last += [self.table(stem) for stem in configuration.tables]
         last += [self.figure(stem) for stem in configuration.figures]
-        last.append(self.claims())
+        last += [self.claims()] if claimed_by(configuration) else []
         return self.needed_for(*(step.receipt for step in last))
 
     def _prepare(self, dataset: str) -> _Parts:
