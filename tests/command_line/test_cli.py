@@ -52,7 +52,8 @@ def output(*arguments):
 
 
 COMMANDS = [
-    *("prepare", "split", "leakage", "pretrain", "train", "record", "fps", "table", "figure"),
+    *("prepare", "split", "leakage", "pretrain", "train", "record", "fps"),
+    *("lesions", "table", "figure"),
     *("evaluate", "archives", "cells", "show", "config"),
 ]
 
@@ -62,7 +63,7 @@ def test_help_names_every_command():
     assert all(f" {command} " in text for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", COMMANDS[:8])
+@pytest.mark.parametrize("command", COMMANDS[:10])
 def test_help_of_a_step_says_what_it_writes(command):
     assert "Writes results/<scale>/" in " ".join(output(command, "--help").split())
 
