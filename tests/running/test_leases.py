@@ -151,7 +151,7 @@ def test_many_processes_never_share_a_step(project, configuration, step):
         sys.stdin.readline()
         mine, taken, seen_all = [], Path("taken"), 0
         taken.touch()
-        while seen_all < 100:  # go on for a while when there is nothing left to take
+        while seen_all < 30:  # go on for a while when there is nothing left to take
             seen_all += len(taken.read_text().split()) >= len(cells)
             for step in cells:
                 if step not in mine and leases.take(step):

@@ -106,22 +106,31 @@ class Estimates:
 
     def of(self, step: Step) -> Estimate | None:
         """The median of the steps that are most like this one; None if none is known."""
-        for level in _levels(step):
-            group = self._groups.get((level.alike, level.kind(step)))
-            if group:
-                return self._median(step, group, level)
-        return None
-
-    def _median(self, step: Step, group: list[Sample], level: _Level) -> Estimate:
-        scales = [self._ratio(step, each.step) if level.by_size else 1.0 for each in group]
-        pairs = list(zip(group, scales, strict=True))
-        others = [s.other_seconds * r for s, r in pairs if s.other_seconds is not None]
+        groups = [(level, self._group(step, level)) for level in _levels(step)]
+        known = [(level, group) for level, group in groups if group]
+        if not known:
+            return None
+        level, nearest = known[0]
+        # A step that is not finished tells of epochs, but not of start and end.
+        others = (
+            [
+                sample.other_seconds * ratio
+                for sample, ratio in group
+                if sample.other_seconds is not None
+            ]
+            for _, group in known
+        )
         return Estimate(
-            epoch_seconds=median(sample.epoch_seconds * ratio for sample, ratio in pairs),
-            other_seconds=median(others) if others else 0.0,
+            epoch_seconds=median(sample.epoch_seconds * ratio for sample, ratio in nearest),
+            other_seconds=median(next((each for each in others if each), [0.0])),
             epochs=epochs_of(step) or 1,
             alike=level.alike,
         )
+
+    def _group(self, step: Step, level: _Level) -> list[tuple[Sample, float]]:
+        """The steps that are alike, each with how many times as large this one is."""
+        group = self._groups.get((level.alike, level.kind(step)), [])
+        return [(each, self._ratio(step, each.step) if level.by_size else 1.0) for each in group]
 
     def _ratio(self, step: Step, other: Step) -> float:
         """How many times as many training images there are."""

@@ -105,7 +105,7 @@ class Runner:
         """
         last = [self._steps.record(cell) for cell in cells]
         needed = self._steps.needed_for(*(step.receipt for step in last))
-        for sample in collect_samples(self._layout, needed):
+        for sample in collect_samples(self._layout, self._known_steps(needed)):
             self.estimates.add(sample)
         files = [path for step in last for path in step.files]
         running = Plan(self._steps, Receipts(self._steps), files).running
@@ -116,6 +116,12 @@ class Runner:
         except OutOfTimeError:
             self._stopping.over()
         return self._summary()
+
+    def _known_steps(self, needed: list[Step]) -> dict[Step, None]:
+        """All steps that may have been timed, also those of cells that were not chosen."""
+        cells = self._configuration.cells
+        trained = [self._steps.train(cell) for cell in cells]
+        return dict.fromkeys([*needed, *trained, *map(self._steps.record, cells)])
 
     def _work(self) -> None:
         while self._pending and not self._stopping.requested and self._budget.left() > 0:
