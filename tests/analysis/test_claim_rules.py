@@ -5,8 +5,9 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
+from medhash.analysis.claim_cases import Need, SignedRanks, shown
 from medhash.analysis.claim_grid import ClaimGrid
-from medhash.analysis.claim_rules import RULES, Need, SignedRanks, decide, shown
+from medhash.analysis.claim_rules import RULES, decide
 from medhash.analysis.context import Context
 from medhash.analysis.summaries import Place
 from medhash.configuration.claim_rules import RULE_NAMES, Claim
@@ -279,15 +280,14 @@ def test_a_number_is_met_up_to_its_tolerance(of, printed, tolerance, expected):
     assert found.holds is expected
 
 
-def test_a_number_of_values_and_a_relative_one():
-    numbers = gains("1", "2", "3", "4")
-    rows = {"rule": "number", "rows": ["ach"], "printed": "52.5"}
-    assert find(numbers, **rows).holds
-    relative = {**NUMBER, "relative": True, "printed": "5", "tolerance": "0.1"}
-    found = find(numbers, **relative)
+def test_a_number_may_be_one_of_values():
+    rows = {"rule": "number", "rows": ["ach"]}
+    found = find(gains("1", "2", "3", "4"), **rows, printed="52.5")
     assert found.holds
-    assert found.summary == "mean of 4: 5 %, printed 5"
-    assert not find(numbers, **{**relative, "relative": False}).holds
+    assert found.summary == "mean of 4: 52.5 points, printed 52.5"
+    alone = find(gains("1", "2", "3", "4"), **rows, printed="51", datasets=["a"], methods=["x"])
+    assert alone.holds
+    assert alone.summary == "51 points, printed 51"
 
 
 def test_a_number_is_incomplete_without_one_of_its_parts():
@@ -366,6 +366,21 @@ def test_spread_needs_every_setting():
     found = find(settings("50", "51", "50", None), **SPREAD)
     assert not found.complete
     assert found.summary == "at most 2 points apart: in 1 of 1 that ran, of 2"
+
+
+def test_a_spread_over_some_settings_says_so():
+    panel = PAPER.figures["fig10"].panels[0]
+    points = {"4": "ach~window-4", "8": "ach~window-8", "12": "ach"}
+    figure = PAPER.figures["fig10"].model_copy(
+        update={"panels": (panel.model_copy(update={"points": points}),)}
+    )
+    paper = PAPER.model_copy(update={"figures": {"fig10": figure}})
+    claim = TypeAdapter(Claim).validate_python({"place": "I", "says": "a claim", **SPREAD})
+    grid = ClaimGrid(claim, Context(paper, "paper", "tie-aware"))
+    found = decide(grid, settings("50", "51", "50", "50"))
+    assert not found.complete
+    assert found.summary == "at most 2 points apart: in 2 of 2, over the settings that ran"
+    assert found.outlook == "what is missing decides"
 
 
 def test_settings_that_are_one_here_decide_nothing():

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medhash import cli
+from medhash.analysis.claim_cases import Need
 from medhash.analysis.claim_numbers import precision_recall_area
 from medhash.analysis.claim_run import load_runs
 from medhash.analysis.claim_texts import csv_text, json_text, markdown
@@ -462,6 +463,4 @@ def test_the_digits_are_those_that_tables_print(write_record):
     run = load_runs(load(overrides={"scale": "paper"}))[0]
     claim = run.claimed.claims.claims["ach_improves"]
     need = run.grid(claim).place("none", "dsh", run.grid(claim).columns[4])
-    from medhash.analysis.claim_rules import Need
-
     assert run.numbers(claim).value(Need("map", need)) == Decimal("77.06")

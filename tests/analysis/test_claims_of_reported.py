@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from medhash.analysis.claim_cases import SignedRanks
 from medhash.analysis.claim_grid import ClaimGrid
-from medhash.analysis.claim_rules import SignedRanks, decide
+from medhash.analysis.claim_rules import decide
 from medhash.analysis.context import Context
 from medhash.analysis.reported_rules import RULES
 from medhash.analysis.speed_table import REPORTED_ROW

@@ -73,7 +73,6 @@ def changed(claim, *without, **changes):
         (changed(TEST, "tolerance", measure="queries"), "this rule compares average precision"),
         (changed(NUMBER, "pairs", rows=["ach"]), "name either 'rows' or 'gains'"),
         (changed(NUMBER, "pairs", "gains"), "name either 'rows' or 'gains'"),
-        (changed(NUMBER, "pairs", "gains", rows=["ach"], relative=True), "'relative' needs"),
         (changed(NUMBER, "pairs", printed="about 2"), "claims.one.number.printed"),
         (changed(SPREAD, *WITHOUT), "spread needs a figure with panels"),
     ],

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from medhash.analysis.claim_rules import Need, SignedRanks
+from medhash.analysis.claim_cases import Need, SignedRanks
 from medhash.analysis.lesion_searches import LesionSearch
 from medhash.analysis.records import Record, per_query_ap
 from medhash.analysis.speed_table import Measurement

@@ -7,13 +7,22 @@ that tables print, so that a reader can follow a verdict from the tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any
 
+from medhash.analysis.claim_cases import (
+    Case,
+    Difference,
+    Finding,
+    Need,
+    Numbers,
+    Outcome,
+    items_of,
+    places_of,
+    shown,
+)
 from medhash.analysis.claim_grid import ClaimGrid
 from medhash.analysis.context import Column
-from medhash.analysis.summaries import Place
 from medhash.configuration.claim_rules import (
     UNITS,
     Better,
@@ -29,79 +38,6 @@ from medhash.configuration.claim_rules import (
 )
 from medhash.errors import MedhashError
 
-Outcome = Literal["W", "T", "L"]
-"""The claim holds for a case, both sides are equal, it does not hold."""
-
-_DECIMALS = 4
-
-
-class Need(NamedTuple):
-    """A number that a claim needs: what is measured at a place, and at which K."""
-
-    measure: str
-    place: Place
-    cutoff: int | None = None
-
-
-class SignedRanks(NamedTuple):
-    """A significance test: its p-value and whether the first row is better by signed ranks."""
-
-    p_value: float
-    better: bool
-
-
-class Numbers(Protocol):
-    """Where numbers come from."""
-
-    def value(self, need: Need) -> Decimal | None:
-        """A number with the printed digits, or None where it has not been computed."""
-
-    def tested(self, row: Place, baseline: Place) -> SignedRanks | None:
-        """Two rows compared query by query, or None where one of them has not run."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One thing that a claim says, and what the numbers that are there give.
-
-    Attributes:
-        text: what is looked at, with its numbers.
-        needs: the numbers that decide it.
-        complete: whether all of them are there.
-        outcome: what those that are there give; None if there are too few.
-        amount: the difference, where two rows are compared.
-    """
-
-    text: str
-    needs: tuple[Need, ...]
-    complete: bool
-    outcome: Outcome | None = None
-    amount: Decimal | None = None
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What the numbers say of a claim.
-
-    Attributes:
-        cases: everything that the claim says.
-        holds: whether it holds, if :attr:`complete`.
-        summary: what the cases give that have numbers.
-        outlook: for an incomplete claim, whether what is missing can still change the outcome.
-        same_here: settings that the claim compares and that are one in this run.
-    """
-
-    cases: tuple[Case, ...]
-    holds: bool
-    summary: str
-    outlook: str = ""
-    same_here: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything is there that the claim is about."""
-        return not self.same_here and all(case.complete for case in self.cases)
-
 
 def decide(grid: ClaimGrid, numbers: Numbers) -> Finding:
     """What the numbers that are there say of a claim.
@@ -116,7 +52,7 @@ def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> Finding:
     """The first row of each pair is higher: in columns, or on a method's average."""
     tolerance = Decimal(claim.tolerance)
     groups = [
-        [_Difference.of(grid, numbers, method, pair, column, cutoff) for column, cutoff in places]
+        [Difference.of(grid, numbers, method, pair, column, cutoff) for column, cutoff in places]
         for method in grid.methods
         for pair in claim.pairs
         for places in _grouped(claim, grid)
@@ -131,9 +67,9 @@ def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> Findi
     cases = []
     for method in grid.methods:
         for than in claim.than:
-            for column, cutoff in _places(claim, grid):
-                gain = _Difference.of(grid, numbers, method, claim.gain, column, cutoff)
-                other = _Difference.of(grid, numbers, method, than, column, cutoff)
+            for column, cutoff in places_of(claim, grid):
+                gain = Difference.of(grid, numbers, method, claim.gain, column, cutoff)
+                other = Difference.of(grid, numbers, method, than, column, cutoff)
                 cases.append(_gains_compared(gain, other, tolerance))
     summary = _outcome_summary("greater", cases)
     return _counted(claim, tuple(cases), summary, _same(grid, (claim.gain, *claim.than)))
@@ -143,7 +79,7 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> Finding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
-    for item in _items(claim, grid, numbers):
+    for item in items_of(claim, grid, numbers):
         outcome: Outcome | None = None
         if item.amount is not None:
             outcome = "W" if holds(item.amount) else "L"
@@ -156,20 +92,19 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> Finding:
 
 def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> Finding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
-    items = _items(claim, grid, numbers)
-    amounts = [item.relative if claim.relative else item.amount for item in items]
+    items = items_of(claim, grid, numbers)
     cases = tuple(
-        Case(item.text, item.needs, amount is not None, amount=amount)
-        for item, amount in zip(items, amounts, strict=True)
+        Case(item.text, item.needs, item.amount is not None, amount=item.amount) for item in items
     )
-    same_here, found = _same(grid, claim.gains), [a for a in amounts if a is not None]
+    same_here = _same(grid, claim.gains)
+    found = [item.amount for item in items if item.amount is not None]
     if not found:
         return Finding(cases, holds=False, summary="", same_here=same_here)
     result = _STATISTICS[claim.of](found)
     holds = abs(result - Decimal(claim.printed)) <= Decimal(claim.tolerance)
     ran = str(len(cases)) if len(found) == len(cases) else f"{len(found)} that ran, of {len(cases)}"
     of = "" if len(cases) == 1 else f"{claim.of} of {ran}: "
-    summary = f"{of}{shown(result)} {claim.unit}, printed {claim.printed}"
+    summary = f"{of}{shown(result)} {UNITS[claim.measure]}, printed {claim.printed}"
     return Finding(cases, holds, summary, same_here=same_here)
 
 
@@ -193,7 +128,8 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> Finding:
         for method in grid.methods
         for title in grid.panels
     ]
-    summary = f"at most {claim.at_most} {UNITS[claim.measure]} apart: {_holding(cases)}"
+    over = _over_a_part(cases, "settings")
+    summary = f"at most {claim.at_most} {UNITS[claim.measure]} apart: {_holding(cases)}{over}"
     variants = [variant for panel in grid.panels.values() for variant in panel]
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
@@ -209,98 +145,7 @@ RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], Finding]] = {
 """Name of a rule in the file -> the function that decides."""
 
 
-def shown(value: Decimal) -> str:
-    """At most four decimals, without trailing zeros."""
-    text = f"{value:.{_DECIMALS}f}".rstrip("0").rstrip(".")
-    return "0" if text == "-0" else text
-
-
-@dataclass(frozen=True)
-class _Difference:
-    """A number beside another one of the same column."""
-
-    title: str
-    other_title: str
-    column: str
-    needs: tuple[Need, Need]
-    value: Decimal | None
-    other: Decimal | None
-
-    @classmethod
-    def of(
-        cls,
-        grid: ClaimGrid,
-        numbers: Numbers,
-        method: str,
-        pair: RowPair,
-        column: Column,
-        cutoff: int | None,
-    ) -> _Difference:
-        first, second = (
-            Need(grid.claim.measure, grid.place(row, method, column), cutoff) for row in pair
-        )
-        title, other_title = (grid.title(row, method, column) for row in pair)
-        values = numbers.value(first), numbers.value(second)
-        name = _column_name(grid, column, cutoff)
-        return cls(title, other_title, name, (first, second), *values)
-
-    @property
-    def points(self) -> Decimal | None:
-        """The first number minus the second."""
-        if self.value is None or self.other is None:
-            return None
-        return self.value - self.other
-
-    @property
-    def numbers(self) -> str:
-        """``80.55 against 80.61``."""
-        values = ("not run" if v is None else str(v) for v in (self.value, self.other))
-        return " against ".join(values)
-
-
-@dataclass(frozen=True)
-class _Item:
-    """A value, or a gain, that a rule looks at."""
-
-    text: str
-    needs: tuple[Need, ...]
-    amount: Decimal | None
-    relative: Decimal | None = None
-
-
-def _items(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[_Item]:
-    places = [(method, *place) for method in grid.methods for place in _places(claim, grid)]
-    values = [
-        _value_item(grid, numbers, row, method, column, cutoff)
-        for method, column, cutoff in places
-        for row in claim.rows
-    ]
-    gains = [
-        _gain_item(_Difference.of(grid, numbers, method, pair, column, cutoff))
-        for method, column, cutoff in places
-        for pair in claim.gains
-    ]
-    return values + gains
-
-
-def _value_item(
-    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: Column, cutoff: int | None
-) -> _Item:
-    need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
-    value = numbers.value(need)
-    name = f"{grid.title(row, method, column)} at {_column_name(grid, column, cutoff)}"
-    return _Item(f"{name}: {'not run' if value is None else value}", (need,), value)
-
-
-def _gain_item(difference: _Difference) -> _Item:
-    text = f"{difference.title} at {difference.column}: {difference.numbers}"
-    points, relative = difference.points, None
-    if points is not None and difference.other:
-        relative = 100 * points / difference.other
-    return _Item(text, difference.needs, points, relative)
-
-
-def _compared(group: Sequence[_Difference], tolerance: Decimal, averaged: bool) -> Case:
+def _compared(group: Sequence[Difference], tolerance: Decimal, averaged: bool) -> Case:
     """A column's difference, or the average of a method's."""
     found = [points for each in group if (points := each.points) is not None]
     amount = sum(found, Decimal(0)) / len(found) if found else None
@@ -315,7 +160,7 @@ def _compared(group: Sequence[_Difference], tolerance: Decimal, averaged: bool) 
     return Case(text, needs, len(found) == len(group), outcome, amount)
 
 
-def _gains_compared(gain: _Difference, other: _Difference, tolerance: Decimal) -> Case:
+def _gains_compared(gain: Difference, other: Difference, tolerance: Decimal) -> Case:
     needs = (*gain.needs, *other.needs)
     name = f"gain of {gain.title} over {gain.other_title} at {gain.column}"
     text = f"{name}: {_or_not_run(gain.points)}, of {other.title}: {_or_not_run(other.points)}"
@@ -364,7 +209,12 @@ def _spread_of_panel(
     return Case(text, needs, complete, outcome, amount)
 
 
-def _counted(claim: Any, cases: tuple[Case, ...], summary: str, same_here: str) -> Finding:
+def _counted(
+    claim: Better | GreaterGain | Bound | Significant | Spread,
+    cases: tuple[Case, ...],
+    summary: str,
+    same_here: str,
+) -> Finding:
     """A claim that holds if enough cases do."""
     won = sum(case.complete and case.outcome == "W" for case in cases)
     lost = sum(case.complete and case.outcome != "W" for case in cases)
@@ -395,9 +245,14 @@ def _bounds(holds: Holds, total: int) -> tuple[int, int]:
 
 def _better_summary(claim: Better, cases: Sequence[Case]) -> str:
     what = "higher on average" if claim.per == "method" else "higher"
-    part = any(case.outcome and not case.complete for case in cases)
-    over = ", over the columns that ran" if part else ""
+    over = _over_a_part(cases, "columns")
     return f"{_outcome_summary(what, cases)}{over}{_range(claim, cases, 'differences ')}"
+
+
+def _over_a_part(cases: Sequence[Case], what: str) -> str:
+    """Says so where an outcome is that of a part of what it is about."""
+    part = any(case.outcome and not case.complete for case in cases)
+    return f", over the {what} that ran" if part else ""
 
 
 def _outcome_summary(what: str, cases: Sequence[Case]) -> str:
@@ -454,20 +309,10 @@ def _outcome(difference: Decimal, tolerance: Decimal) -> Outcome:
     return "W" if difference > 0 else "L"
 
 
-def _places(claim: Claim, grid: ClaimGrid) -> list[tuple[Column, int | None]]:
-    """Columns, and the K of each where there are several."""
-    return [(column, cutoff) for column in grid.columns for cutoff in claim.cutoffs or (None,)]
-
-
 def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[Column, int | None]]]:
     """The places of each case: one by one, or all together."""
-    places = _places(claim, grid)
+    places = places_of(claim, grid)
     return [places] if claim.per == "method" else [[place] for place in places]
-
-
-def _column_name(grid: ClaimGrid, column: Column, cutoff: int | None) -> str:
-    name = grid.column_title(column)
-    return name if cutoff is None else f"{name}, K = {cutoff}"
 
 
 def _same(grid: ClaimGrid, pairs: Iterable[RowPair]) -> str:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from medhash.analysis.claim_cases import Finding
 from medhash.analysis.claim_numbers import cells_of
-from medhash.analysis.claim_rules import Finding, decide
+from medhash.analysis.claim_rules import decide
 from medhash.analysis.claim_run import ClaimRun
 from medhash.analysis.lesion_searches import SOURCES
 from medhash.configuration.claim_rules import KINDS, Claim

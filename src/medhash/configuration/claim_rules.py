@@ -136,7 +136,7 @@ class ClaimRule(StrictModel):
 
 
 class Tolerant(ClaimRule):
-    """A rule with a tolerance in the measure's unit, in percent where a change is relative.
+    """A rule with a tolerance in the measure's unit.
 
     Attributes:
         tolerance: how far numbers may differ from what is claimed, or from each other to count
@@ -146,14 +146,9 @@ class Tolerant(ClaimRule):
     tolerance: PrintedNumber
 
     @property
-    def unit(self) -> str:
-        """What the tolerance is in."""
-        return UNITS[self.measure]
-
-    @property
     def tolerance_text(self) -> str:
         """``±0.5 points``."""
-        return f"±{self.tolerance} {self.unit}"
+        return f"±{self.tolerance} {UNITS[self.measure]}"
 
 
 class Better(Tolerant):
@@ -239,25 +234,12 @@ class Number(OfRowsOrGains):
 
     Attributes:
         of: what is taken of them.
-        relative: gains in percent of the baseline instead of in the measure's unit.
         printed: the number.
     """
 
     rule: Literal["number"]
     of: Literal["mean", "least", "greatest"] = "mean"
-    relative: bool = False
     printed: PrintedNumber
-
-    @model_validator(mode="after")
-    def _is_relative_to_a_baseline(self) -> Self:
-        if self.relative and not self.gains:
-            raise ValueError("'relative' needs 'gains'")
-        return self
-
-    @property
-    def unit(self) -> str:
-        """What number and tolerance are in."""
-        return "%" if self.relative else super().unit
 
 
 class Significant(ClaimRule):
