@@ -1,0 +1,353 @@
+"""How far a run is: counted on trees of files that are made by hand."""
+
+import json
+import os
+import re
+import stat
+import time
+from dataclasses import asdict
+
+import pytest
+from tiny_project import CELLS, DATASET, medhash
+
+from medhash.configuration.grid import Cell
+from medhash.configuration.loading import load
+from medhash.provenance.receipts import recorded
+from medhash.provenance.steps import Steps
+from medhash.running.devices import device_here
+from medhash.running.durations import duration_text
+from medhash.running.failures import error_in
+from medhash.running.leases import Leases, lease_path
+from medhash.running.slurm_jobs import SlurmJob, count_states, slurm_jobs
+from medhash.running.status import Counts, read_status
+from medhash.running.status_text import status_text
+from medhash.running.timings import StepTimer, timing_path
+from medhash.running.work import log_of, resume_file
+
+CSQ, CSQ_DBW, HASHNET, HASHNET_DBW = CELLS
+
+
+class Tree:
+    """Results of a run, made without running anything."""
+
+    def __init__(self):
+        self.configuration = load(overrides={"scale": "tiny"})
+        self.layout = self.configuration.layout
+        self.steps = Steps(self.configuration)
+
+    def make(self, step):
+        with recorded(self.steps, step):
+            for name, path in step.outputs.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                facts = json.dumps({"device": {"name": "A"}})
+                path.write_text(facts if path.suffix == ".json" else f"{step} {name}")
+
+    def prepare(self):
+        steps = self.steps
+        for step in (steps.prepare(DATASET), steps.split(DATASET)):
+            self.make(step)
+        for stage in ("mae", "classification"):
+            self.make(steps.pretrain(DATASET, stage))
+
+    def train(self, cell):
+        return self.steps.train(Cell.parse(cell))
+
+    def finish(self, cell):
+        self.make(self.train(cell))
+        self.make(self.steps.record(Cell.parse(cell)))
+
+    def log(self, cell, text, rule="train"):
+        log = log_of("tiny", rule, cell)
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(text)
+
+    def time(self, cell, *laps, finish=None, resumed=False):
+        """Let a step have taken some time on the device A."""
+        step, now = self.train(cell), [0.0]
+        path = timing_path(self.layout, "train", cell)
+        timer = StepTimer(path, step, epochs=4, device="A", resumed=resumed, clock=lambda: now[0])
+        for seconds in laps:
+            now[0] += seconds
+            timer.epoch_done()
+        if finish is not None:
+            now[0] += finish
+            timer.finish()
+        else:
+            state = resume_file(step)
+            state.parent.mkdir(parents=True, exist_ok=True)
+            state.touch()
+
+    def status(self, device="A", jobs=None):
+        fresh = load(overrides={"scale": "tiny"})
+        return read_status(fresh, Steps(fresh), device, jobs)
+
+
+@pytest.fixture
+def tree(project):
+    return Tree()
+
+
+@pytest.fixture
+def mixed(tree):
+    """One cell of each state."""
+    tree.prepare()
+    tree.finish(CSQ)
+    tree.log(CSQ, "train: 4 of 4 epochs\n")
+    tree.time(CSQ, 5.0, 2.0, 2.0, finish=3.0)
+    tree.time(HASHNET, 4.0, 6.0)
+    tree.log(CSQ_DBW, "begun\nmedhash: the loss term 'csq' is nan in epoch 2\n")
+    leases = Leases(tree.layout)
+    assert leases.take(tree.train(HASHNET))
+    yield tree
+    leases.give_back(tree.train(HASHNET))
+
+
+def test_an_empty_tree_is_outstanding(tree):
+    status = tree.status()
+    assert status.cells == Counts(outstanding=4)
+    assert status.cells.total == 4
+    assert {artefact.file for artefact in status.artefacts.values()} == {"not made"}
+    assert status.seconds_used == 0
+    assert status.left.seconds is None
+    assert "time left: no finished cell to estimate from" in status_text(status)
+
+
+def test_each_cell_is_counted_where_it_stands(mixed):
+    status = mixed.status()
+    assert status.cells == Counts(done=1, running=1, failed=1, outstanding=1)
+    assert status.papers == {"ach": status.cells}
+    assert status.artefacts["ach_table3"].cells == status.cells
+    assert status.artefacts["ach_fig7"].cells == Counts(done=1, running=1)
+
+
+def test_what_runs_is_named_with_its_epoch(mixed):
+    (running,) = mixed.status().running
+    assert asdict(running) == {
+        "step": f"train {HASHNET}",
+        "process": os.getpid(),
+        "host": running.host,
+        "epochs": 4,
+        "done": 2,
+        "silent": False,
+    }
+    text = status_text(mixed.status())
+    assert f"train {HASHNET}  process {os.getpid()} on {running.host}, epoch 3 of 4" in text
+
+
+def test_what_failed_is_named_with_its_log_and_error(mixed):
+    (failed,) = mixed.status().failed
+    assert failed.step == f"train {CSQ_DBW}"
+    assert failed.log == f"logs/tiny/train/{CSQ_DBW}.log"
+    assert failed.error == "the loss term 'csq' is nan in epoch 2"
+
+
+def test_time_used_and_left(mixed):
+    status = mixed.status()
+    receipts = sum(
+        json.loads(path.read_text())["seconds"]
+        for path in mixed.layout.root.glob("receipts/**/*.json")
+        if path.parts[3] != "train"
+    )
+    # The finished cell took 12 s: 2 s an epoch and 4 s beside. The other has an epoch of 6 s.
+    assert status.seconds_used == pytest.approx(12 + 10 + receipts, abs=0.15)
+    left = status.left
+    assert (left.device, left.finished_cells, left.without) == ("A", 2, 0)
+    assert left.based_on == {
+        "dataset, method and variant": 1,  # of which two epochs are done
+        "dataset": 2,
+    }
+    # A cell of another variant takes the median of 2 and 6 s an epoch.
+    expected = (2 * 6 + 4) + 2 * (4 * 4 + 4)
+    assert left.seconds == pytest.approx(expected, abs=0.15)
+    assert f"about {duration_text(left.seconds)} on one A (from 2 trained cells" in status_text(
+        status
+    )
+
+
+def test_another_device_is_said_to_be_another(mixed):
+    status = mixed.status(device="B")
+    assert status.left.device == "A"
+    assert "on one A, which is not the device of this machine (from" in status_text(status)
+
+
+def test_a_changed_setting_is_outstanding_again(mixed, project):
+    scale = project / "config/scales/tiny.yaml"
+    assert mixed.status().cells.done == 1
+    text = scale.read_text()
+    scale.write_text(text.replace("    epochs: 4", "    epochs: 5"))
+    assert scale.read_text() != text
+    assert mixed.status().cells.done == 0
+
+
+def test_a_changed_file_is_not_done(mixed):
+    codes = mixed.layout.codes(CSQ)
+    codes.write_text("other codes")
+    assert mixed.status().cells.done == 0
+
+
+def test_files_that_are_elsewhere_are_done(mixed):
+    (mixed.layout.cell(CSQ) / "checkpoint.safetensors").unlink()
+    (mixed.layout.data(DATASET) / "images.npy").unlink()
+    assert mixed.status().cells.done == 1
+
+
+def test_a_table_is_made_or_outdated(tree):
+    tree.prepare()
+    for cell in CELLS:
+        tree.finish(cell)
+    tree.make(tree.steps.table("ach_table3"))
+    assert tree.status().artefacts["ach_table3"].file == "made"
+    tree.layout.record(CSQ).write_text('{"map": 1}')
+    assert tree.status().artefacts["ach_table3"].file == "outdated"
+
+
+def test_a_process_that_is_silent_for_long_does_not_run(mixed):
+    path = lease_path(mixed.layout, "train", HASHNET)
+    long_ago = time.time() - 3600
+    os.utime(path, (long_ago, long_ago))
+    status = mixed.status()
+    assert status.cells.running == 0
+    assert status.running[0].silent
+    assert "silent for long: probably gone" in status_text(status)
+
+
+def test_a_failed_step_before_cells_is_named(tree):
+    tree.log(
+        f"{DATASET}/mae", "Traceback (most recent call last):\n  …\nRuntimeError: no\n", "pretrain"
+    )
+    status = tree.status()
+    assert [each.step for each in status.failed] == [f"pretrain {DATASET}/mae"]
+    assert status.cells == Counts(outstanding=4)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("", None),
+        ("train: 4 of 4 epochs\n", None),
+        ("Error rates are printed below\ntrain: 2 of 4 epochs\n", None),
+        ("medhash: one\nmedhash: two\n", "two"),
+        ("medhash: a report\n  of several lines\n", "a report"),
+        (
+            "Traceback (most recent call last):\n  x\ntorch.OutOfMemoryError: CUDA out of memory\n",
+            "torch.OutOfMemoryError: CUDA out of memory",
+        ),
+        ("Traceback (most recent call last):\n  x\nKeyboardInterrupt\n", None),
+        (
+            "slurmstepd: error: Detected 1 oom_kill event\n",
+            "slurmstepd: error: Detected 1 oom_kill event",
+        ),
+        ("bash: line 1: 77 Killed   medhash train\n", "bash: line 1: 77 Killed   medhash train"),
+        ("x" * 50_000 + "\nmedhash: at the end\n", "at the end"),
+    ],
+)
+def test_errors_are_found_in_logs(tmp_path, text, error):
+    log = tmp_path / "a.log"
+    log.write_text(text)
+    assert error_in(log) == error
+
+
+def test_a_missing_log_has_no_error(tmp_path):
+    assert error_in(tmp_path / "none.log") is None
+
+
+def test_json_is_the_same_twice_and_complete(mixed):
+    first, second = (medhash("status", "--scale", "tiny", "--json").output for _ in range(2))
+    assert first == second
+    content = json.loads(first)
+    assert content["schema"] == 1
+    assert content["cells"] == {"done": 1, "running": 1, "failed": 1, "outstanding": 1}
+    assert content["device"] == device_here()
+    assert set(content) == {
+        "schema",
+        "scale",
+        "device",
+        "cells",
+        "papers",
+        "artefacts",
+        "running",
+        "failed",
+        "seconds_used",
+        "left",
+        "slurm",
+    }
+
+
+def test_text_in_a_pipe_is_plain(mixed):
+    output = medhash("status", "--scale", "tiny").output
+    assert output.startswith("Scale tiny: 1 of 4 cells done\n")
+    assert "\x1b" not in output
+    row = next(line for line in output.splitlines() if line.startswith("ach_table3"))
+    assert re.split(r"  +", row)[1:6] == ["1", "1", "1", "1", "not made"]
+
+
+def test_watching_looks_again(mixed, monkeypatch):
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if len(naps) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("medhash.commands.status.time.sleep", nap)
+    result = medhash("status", "--scale", "tiny", "--watch", "--every", "2s")
+    assert result.exit_code == 0
+    assert naps == [2.0] * 3
+    assert result.output.count("Scale tiny: 1 of 4 cells done") == 3
+
+
+def test_watching_json_is_refused(tree):
+    result = medhash("status", "--scale", "tiny", "--watch", "--json")
+    assert "exclude each other" in str(result.exception)
+    result = medhash("status", "--scale", "tiny", "--watch", "--every", "5")
+    assert "--every '5': expected a time with its unit" in str(result.exception)
+
+
+def test_the_jobs_of_slurm_are_counted(mixed):
+    jobs = [
+        SlurmJob("7_1", "RUNNING", "1:00", "node1", "train"),
+        SlurmJob("7_2", "PENDING", "0:00", "(Resources)", "train"),
+        SlurmJob("7_3", "PENDING", "0:00", "(Resources)", "train"),
+    ]
+    status = mixed.status(jobs=jobs)
+    assert status.slurm == {"train": {"PENDING": 2, "RUNNING": 1}}
+    assert "Slurm:\n  train: 2 pending, 1 running\n" in status_text(status)
+    assert "no jobs of this folder" in status_text(mixed.status(jobs=[]))
+    assert count_states([]) == {}
+
+
+@pytest.fixture
+def squeue(tmp_path, monkeypatch):
+    """A squeue that prints prepared lines in the format that it is asked for."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def write(*rows, status=0):
+        lines = "\\n".join("\x1f".join(row) for row in rows)
+        program = folder / "squeue"
+        program.write_text(f"#!/bin/sh\nprintf '{lines}\\n'\nexit {status}\n")
+        program.chmod(program.stat().st_mode | stat.S_IEXEC)
+
+    return write
+
+
+def test_jobs_of_this_folder_are_read(tmp_path, squeue):
+    comment = "rule_train_wildcards_phantom_covid_ct_csq_none_8_0"
+    here = str(tmp_path)
+    squeue(
+        ("12_3", "RUNNING", "5:04", "node1", "medhash_abc", comment, here),
+        ("13", "PENDING", "0:00", "(Priority)", "mine", "(null)", here),
+        ("14", "RUNNING", "1:00", "node2", "other", comment, "/somewhere/else"),
+    )
+    assert slurm_jobs(tmp_path) == [
+        SlurmJob("12_3", "RUNNING", "5:04", "node1", "train"),
+        SlurmJob("13", "PENDING", "0:00", "(Priority)", "mine"),
+    ]
+
+
+def test_a_slurm_that_does_not_answer_is_none(tmp_path, squeue, monkeypatch):
+    squeue(status=1)
+    assert slurm_jobs(tmp_path) is None
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert slurm_jobs(tmp_path) is None
