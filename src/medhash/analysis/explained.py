@@ -56,19 +56,23 @@ class Explained:
 
     def examples(self, count: int) -> list[int]:
         """Places of ``count`` explained images, from the classes in turn."""
-        rows = self.arrays["rows"]
-        groups = [np.flatnonzero(column) for column in self.labels[rows].T]
-        turns = [
-            int(group[turn])
-            for turn in range(max(map(len, groups), default=0))
-            for group in groups
-            if turn < len(group)
-        ]
-        return list(dict.fromkeys(turns))[:count]
+        return in_turn(self.labels[self.arrays["rows"]], count)
 
     def class_name(self, row: int) -> str:
         """The classes of an image."""
         return " + ".join(self.classes[index] for index in np.flatnonzero(self.labels[row]))
+
+
+def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
+    """Places of ``count`` items of labels (n, C), from the classes in turn."""
+    groups = [np.flatnonzero(column) for column in labels.T]
+    turns = [
+        int(group[turn])
+        for turn in range(max(map(len, groups), default=0))
+        for group in groups
+        if turn < len(group)
+    ]
+    return list(dict.fromkeys(turns))[:count]
 
 
 def load_explained(layout: Layout, cell: Cell) -> Explained | None:

@@ -17,8 +17,9 @@ from medhash.analysis.explained import (
     salient_maps,
     tsne_points,
 )
+from medhash.analysis.lesion_searches import load_lesion_patches
 from medhash.analysis.records import Record
-from medhash.analysis.retrieved import draw_retrieved, retrieved_points
+from medhash.analysis.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.configuration.grid import Cell
 from medhash.configuration.papers import FigureSpec
 from medhash.configuration.paths import Layout
@@ -68,7 +69,17 @@ def make_picture(
             lambda: draw_tsne(spec, explained, context, titles, points), points, output_stem
         )
     codes = {cell: Codes.load(layout.codes(cell)) for cell, found in explained.items() if found}
-    points = retrieved_points(spec, explained, codes)
+    patches = {
+        cell: load_lesion_patches(layout, cell) for cell in codes if spec.queries == "lesions"
+    }
+    queries = choose_queries(spec, explained, codes, patches)
+    points = retrieved_points(queries, codes)
+    reasons = {
+        cell.dataset: own.reason if own else "not searched with patches yet"
+        for cell, own in patches.items()
+    }
     return write_figure(
-        lambda: draw_retrieved(spec, points, explained, context, titles), points, output_stem
+        lambda: draw_retrieved(spec, queries, points, explained, reasons, context, titles),
+        points,
+        output_stem,
     )
