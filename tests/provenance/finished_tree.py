@@ -57,7 +57,7 @@ PAPER = {
         },
     },
     "figures": {
-        "fig1": {
+        "table2": {  # a table and a figure may have the same name
             "kind": "precision_at_k",
             "title": "P@K curves",
             "datasets": ["covid_ct"],
@@ -81,6 +81,7 @@ def build(root: Path, *scales: str) -> Path:
     """Configuration, archives and finished scales (``real``, ``synthetic``); the working folder
     must be ``root``."""
     shutil.copytree(PROJECT / "config", root / "config")
+    shutil.copy(PROJECT / "Snakefile", root / "Snakefile")
     write_yaml(root / "config/papers/mini.yaml", PAPER)
     write_yaml(root / "config/scales/real.yaml", REAL)
     write_yaml(root / "config/scales/synthetic.yaml", SYNTHETIC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -17,6 +18,7 @@ import pytest
 import yaml
 from finished_tree import PROJECT, build, medhash
 from PIL import Image
+from rocrate.rocrate import ROCrate
 from typer.testing import CliRunner
 
 from medhash.cli import app
@@ -33,7 +35,7 @@ HASHNET = "results/real/cells/covid_ct/hashnet/none/8/0"
 CSQ = "results/real/cells/covid_ct/csq/none/8/0"
 RECORD = f"{HASHNET}/record.json"
 TABLE = "results/real/tables/mini_table1"
-FIGURE = "results/real/figures/mini_fig1"
+FIGURE = "results/real/figures/mini_table2"
 ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
 
 
@@ -246,12 +248,14 @@ class TestCodesAndWeights:
 
     def test_a_checkpoint_that_training_json_was_fitted_to_is_found_by_the_receipt(self, tree):
         replace_checkpoint_and_description()
-        found = broken(RECORD)
+        report = audit(load(), RECORD)
         name = "train covid_ct/hashnet/none/8/0"
-        assert {
-            f.subject.split("/")[-1] for key, f in found.items() if key == (name, "output")
-        } == {"training.json"}
-        assert ("record covid_ct/hashnet/none/8/0", "record") in found
+        findings = [f for link, f in report.findings(State.BROKEN) if link.name == name]
+        assert {(f.check, f.subject) for f in findings} == {
+            ("output", f"{HASHNET}/checkpoint.safetensors"),
+            ("output", f"{HASHNET}/training.json"),
+        }
+        assert ("record covid_ct/hashnet/none/8/0", "record") in broken(RECORD)
 
     def test_a_checkpoint_with_a_forged_receipt_is_found_by_the_steps_behind(self, tree):
         replace_checkpoint_and_description()
@@ -408,10 +412,10 @@ class TestConfigurationAndCode:
 class TestFigures:
     def test_a_picture_of_other_numbers_is_named_though_the_receipt_was_forged(self, tree):
         draw_other_numbers()
-        forge("figure", "mini_fig1")
+        forge("figure", "mini_table2")
         found = broken(f"{FIGURE}.pdf")
-        assert set(found) == {("figure mini_fig1", "figure")}
-        assert "not the plot of its records" in found["figure mini_fig1", "figure"].text
+        assert set(found) == {("figure mini_table2", "figure")}
+        assert "not the plot of its records" in found["figure mini_table2", "figure"].text
 
     def test_a_picture_that_was_drawn_elsewhere_is_compared_by_eye(self, tree):
         say_that_it_was_drawn_elsewhere()
@@ -419,17 +423,18 @@ class TestFigures:
         image = Image.open(f"{FIGURE}.png").convert("RGB")
         image.paste("black", (0, 0, image.width // 5, image.height // 5))
         image.save(f"{FIGURE}.png")
-        forge("figure", "mini_fig1")
+        forge("figure", "mini_table2")
         assert (
-            "of the pixels are others" in broken(f"{FIGURE}.png")["figure mini_fig1", "figure"].text
+            "of the pixels are others"
+            in broken(f"{FIGURE}.png")["figure mini_table2", "figure"].text
         )
 
     def test_points_are_compared_wherever_it_was_drawn(self, tree):
         text = Path(f"{FIGURE}.csv").read_text()
         Path(f"{FIGURE}.csv").write_text(text.replace(",0.", ",1.", 1))
         say_that_it_was_drawn_elsewhere()
-        forge("figure", "mini_fig1")
-        assert "precision" in broken(f"{FIGURE}.pdf")["figure mini_fig1", "figure"].found
+        forge("figure", "mini_table2")
+        assert "precision" in broken(f"{FIGURE}.pdf")["figure mini_table2", "figure"].found
 
 
 def draw_other_numbers():
@@ -441,13 +446,13 @@ def draw_other_numbers():
             record["metrics"]["precision_at"][k] *= 0.5
 
     receipt, points = (
-        receipt_of("figure", "mini_fig1").read_bytes(),
+        receipt_of("figure", "mini_table2").read_bytes(),
         Path(f"{FIGURE}.csv").read_bytes(),
     )
     edit(RECORD, change)
-    medhash("figure", "mini_fig1")
+    medhash("figure", "mini_table2")
     Path(RECORD).write_bytes(kept)
-    receipt_of("figure", "mini_fig1").write_bytes(receipt)
+    receipt_of("figure", "mini_table2").write_bytes(receipt)
     Path(f"{FIGURE}.csv").write_bytes(points)
 
 
@@ -456,7 +461,7 @@ def say_that_it_was_drawn_elsewhere():
         receipt["environment"]["platform"] = "another machine"
         receipt["seal"] = seal_of(receipt)
 
-    edit(receipt_of("figure", "mini_fig1"), change)
+    edit(receipt_of("figure", "mini_table2"), change)
 
 
 class TestReceipts:
@@ -595,3 +600,80 @@ class TestCommand:
     def test_what_does_not_exist_is_refused_with_the_nearest_name(self, tree, arguments, message):
         result = CliRunner().invoke(app, ["audit", *arguments])
         assert message in str(result.exception)
+
+
+class TestExport:
+    @pytest.fixture
+    def crate(self, tree, tmp_path):
+        folder = tmp_path / "crate"
+        arguments = (f"{TABLE}.csv", "--row", ROW, "--column", COLUMN)
+        medhash("audit", *arguments, "--export", str(folder))
+        return ROCrate(folder)
+
+    def test_each_step_is_an_action_as_the_profile_wants_it(self, crate):
+        """The MUSTs of Process Run Crate 0.5 and Workflow Run Crate 0.5."""
+        workflow = crate.mainEntity
+        assert set(workflow.type) == {"File", "SoftwareSourceCode", "ComputationalWorkflow"}
+        assert workflow["programmingLanguage"].type == "ComputerLanguage"
+        profiles = {profile.id for profile in crate.root_dataset["conformsTo"]}
+        assert {
+            "https://w3id.org/ro/wfrun/process/0.5",
+            "https://w3id.org/ro/wfrun/workflow/0.5",
+            "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
+        } <= profiles
+        actions = crate.root_dataset["mentions"]
+        assert [action["name"] for action in actions][:3] == [
+            "prepare covid_ct",
+            "split covid_ct/0",
+            "pretrain covid_ct/mae",
+        ]
+        assert actions[-1]["instrument"].id == workflow.id
+        for action in actions:
+            assert action.type == "CreateAction"
+            assert action["instrument"].type in ("SoftwareApplication", workflow.type)
+            assert action["endTime"] >= action["startTime"]
+            for entity in as_list(action.get("object")) + as_list(action["result"]):
+                assert "File" in entity.type
+
+    def test_what_one_action_wrote_is_what_the_next_one_read(self, crate):
+        actions = {action["name"]: action for action in crate.root_dataset["mentions"]}
+        train = actions["train covid_ct/hashnet/dbw/8/0"]
+        record = actions["record covid_ct/hashnet/dbw/8/0"]
+        codes = f"{HASHNET.replace('none', 'dbw')}/codes.npz"
+        assert codes in {entity.id for entity in train["result"]}
+        assert codes in {entity.id for entity in record["object"]}
+        whole = actions["medhash at the scale real"]
+        assert {entity["name"] for entity in whole["object"]} == {"CT_COVID.zip", "CT_NonCOVID.zip"}
+        assert f"{TABLE}.csv" in {entity.id for entity in whole["result"]}
+
+    def test_files_travel_with_their_hashes_but_images_do_not(self, crate, tree):
+        files = {entity.id: entity for entity in crate.data_entities}
+        for name, entity in files.items():
+            copy = Path(crate.source) / name
+            if name.startswith("ni:///sha-256;"):
+                assert entity["name"].endswith((".zip", "images.npy"))
+            elif entity.get("sha256"):
+                assert sha256_of_file(copy) == entity["sha256"]
+            else:
+                assert copy.is_file()
+        digest = bytes.fromhex(sha256_of_file(tree / "data/archives/CT_COVID.zip"))
+        name = "ni:///sha-256;" + base64.urlsafe_b64encode(digest).decode().rstrip("=")
+        assert files[name]["isBasedOn"] == "https://github.com/UCSD-AI4H/COVID-CT"
+        assert not list(Path(crate.source).rglob("images.npy"))
+
+    def test_the_audit_and_the_receipts_are_in_it(self, crate):
+        folder = Path(crate.source)
+        assert json.loads((folder / "audit.json").read_text())["state"] == "verified"
+        receipts = [action["subjectOf"].id for action in crate.root_dataset["mentions"][:-1]]
+        assert len(receipts) == 9
+        assert all((folder / receipt).is_file() for receipt in receipts)
+
+    def test_a_filled_folder_is_refused_before_anything_is_checked(self, tree, tmp_path):
+        (tmp_path / "crate").mkdir()
+        (tmp_path / "crate/file").touch()
+        result = CliRunner().invoke(app, ["audit", "--export", str(tmp_path / "crate")])
+        assert "is not empty" in str(result.exception)
+
+
+def as_list(value):
+    return value if isinstance(value, list) else [value] if value else []

@@ -1,4 +1,4 @@
-"""Any table or figure of a configuration by its name, whatever it is made from."""
+"""Any table or figure of a configuration, whatever it is made from."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
 from medhash.configuration.reported import find_reported
 
 
-def make_artefact(configuration: Configuration, stem: str, output_stem: Path) -> list[Path]:
+def make_artefact(
+    configuration: Configuration, spec: TableSpec | FigureSpec, output_stem: Path
+) -> list[Path]:
     """Make a table or figure from the files of cells that are there.
 
     Args:
         configuration: the run; its layout says where records and measurements lie.
-        stem: of the table or figure, ``ach_table3``.
+        spec: the table or figure; the two may have the same name.
         output_stem: where it goes, without suffix.
 
     Returns:
@@ -26,9 +28,9 @@ def make_artefact(configuration: Configuration, stem: str, output_stem: Path) ->
         MedhashError: see :func:`~medhash.analysis.tables.make_table`,
             :func:`~medhash.analysis.figures.make_figure`.
     """
-    if stem in configuration.tables:
-        return _make_table(configuration, configuration.tables[stem], output_stem)
-    return _make_figure(configuration, configuration.figures[stem], output_stem)
+    if isinstance(spec, TableSpec):
+        return _make_table(configuration, spec, output_stem)
+    return _make_figure(configuration, spec, output_stem)
 
 
 def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:

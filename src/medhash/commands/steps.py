@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -26,7 +25,7 @@ from medhash.errors import MedhashError
 if TYPE_CHECKING:
     from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
-    from medhash.configuration.papers import ArtefactSpec
+    from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
     from medhash.provenance.steps import Step, Steps
     from medhash.retrieval.codes import Codes
     from medhash.retrieval.evaluation import Protocol
@@ -227,10 +226,12 @@ def table(
 
     Writes results/<scale>/tables/<name>.csv, .md and .tex.
     """
+    from medhash.provenance.steps import Steps
+
     configuration = configuration_of(scale, assignments)
     _check_artefact(configuration.tables, name, "table")
-    spec = configuration.tables[name]
-    _make(configuration, name, configuration.layout.table(spec.paper, spec.name))
+    steps = Steps(configuration)
+    _make(configuration, configuration.tables[name], steps, steps.table(name))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -243,10 +244,12 @@ def figure(
 
     Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
     """
+    from medhash.provenance.steps import Steps
+
     configuration = configuration_of(scale, assignments)
     _check_artefact(configuration.figures, name, "figure")
-    spec = configuration.figures[name]
-    _make(configuration, name, configuration.layout.figure(spec.paper, spec.name))
+    steps = Steps(configuration)
+    _make(configuration, configuration.figures[name], steps, steps.figure(name))
 
 
 def _precision_at_ten(codes: Codes, protocol: Protocol) -> float:
@@ -307,13 +310,12 @@ def _check_artefact(specs: Mapping[str, ArtefactSpec], name: str, what: str) -> 
     check_name(name, specs, what, f"medhash {what}")
 
 
-def _make(configuration: Configuration, stem: str, output_stem: Path) -> None:
+def _make(
+    configuration: Configuration, spec: TableSpec | FigureSpec, steps: Steps, step: Step
+) -> None:
     """Make a table or figure and leave its receipt."""
     from medhash.analysis.artefacts import make_artefact
     from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
 
-    steps = Steps(configuration)
-    step = steps.table(stem) if stem in configuration.tables else steps.figure(stem)
     with recorded(steps, step):
-        make_artefact(configuration, stem, output_stem)
+        make_artefact(configuration, spec, step.outputs["csv"].with_suffix(""))

@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from medhash.analysis.artefacts import make_artefact
+from medhash.configuration.papers import FigureSpec, TableSpec
 from medhash.errors import MedhashError
 from medhash.provenance import environment
 from medhash.provenance.audit.evidence import Evidence
@@ -29,6 +30,9 @@ def check_artefact(step: Step, evidence: Evidence) -> Iterator[Finding]:
     Text must be the same bytes. So must pictures, where they were drawn in this environment; in
     another one fonts and lines may differ by a shade, and the CSV of their points decides.
     """
+    configuration = evidence.configuration
+    specs = configuration.tables if step.rule == "table" else configuration.figures
+    spec: TableSpec | FigureSpec = specs[step.key]
     absent = [path.as_posix() for path in step.inputs.values() if not path.is_file()]
     if absent:
         what = "cannot be made again: " + f"{len(absent)} of {len(step.inputs)} files not here"
@@ -37,7 +41,7 @@ def check_artefact(step: Step, evidence: Evidence) -> Iterator[Finding]:
     with TemporaryDirectory() as folder:
         stem = Path(folder) / step.key
         try:
-            make_artefact(evidence.configuration, step.key, stem)
+            make_artefact(configuration, spec, stem)
         except (MedhashError, OSError, ValueError) as error:
             yield broken(step.rule, step, f"cannot be made again: {error}")
             return

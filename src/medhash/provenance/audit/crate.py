@@ -88,7 +88,7 @@ class _Crate:
 
         self._report = report
         self._configuration = configuration
-        self._crate = ROCrate()
+        self._crate = ROCrate(version="1.1")
         self._crate.metadata.extra_contexts.append(TERMS)
         self._files: dict[str, Any] = {}
         self._tools: dict[str, Any] = {}

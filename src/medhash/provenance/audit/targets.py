@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,8 +145,10 @@ def _printed(
     evidence: Evidence, step: Step, row: str, column: str
 ) -> tuple[PrintedNumber, list[Path]]:
     """The number at a place of a table or figure, and the files that it is made from."""
-    spec = evidence.configuration.artefacts.get(step.key)
-    if spec is None or step.rule not in ("table", "figure"):
+    configuration = evidence.configuration
+    specs: dict[str, Mapping[str, ArtefactSpec]]
+    specs = {"table": configuration.tables, "figure": configuration.figures}
+    if step.rule not in specs:
         raise MedhashError(f"medhash audit: {step} is no table or figure: it has no rows")
     path = step.outputs["csv"]
     lines = _lines(path)
@@ -156,7 +158,7 @@ def _printed(
     columns = dict.fromkeys(map(_column, found))
     check_name(column, columns, "column", path.as_posix())
     found = [line for line in found if _column(line) == column]
-    made_from = _made_from(evidence, step, spec, found)
+    made_from = _made_from(evidence, step, specs[step.rule][step.key], found)
     cells = tuple(dict.fromkeys(key for key, _ in made_from))
     number = PrintedNumber(title, column, _text(found), cells)
     return number, [path for _, path in made_from]
