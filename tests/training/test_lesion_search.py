@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +19,7 @@ from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.precision import precision_at_ten
 from medhash.training import lesions
 from medhash.training.cells import CellInputs, train_cell
 from medhash.training.devices import seed_for
@@ -26,10 +28,6 @@ from medhash.training.explanation import load_cell
 CELL, BASELINE = (Cell("folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")
 NO_BOXES = Path("config/lesions/folder.csv")
-
-
-def precision_at_ten(codes):
-    return evaluate(codes, "tie-aware", (10,)).metrics["precision_at"]["10"]
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +79,7 @@ def search(folders, monkeypatch):
             folders[cell],
             boxes=boxes,
             scale="small",
-            score=precision_at_ten,
+            score=partial(precision_at_ten, protocol="tie-aware"),
             finder=finder,
             device="cpu",
         )
@@ -287,12 +285,20 @@ def test_what_is_found_is_the_largest_mask_around_the_key_point(folders, inputs)
 
 
 def test_codes_of_another_split_are_refused(search, masked, folders):
-    codes = Codes.load(folders[CELL] / "codes.npz")
     path = folders[CELL] / "codes.npz"
-    content = path.read_bytes()
+    codes, content = Codes.load(path), path.read_bytes()
     try:
-        lesions._some_queries(codes, np.arange(1, 12)).save(path)
-        with pytest.raises(MedhashError, match=r"codes\.npz: lacks queries of the split"):
+        replace(codes, query_rows=codes.query_rows + 1).save(path)
+        with pytest.raises(MedhashError, match="codes: lack the query in row 0; train"):
             search(masked)
     finally:
         path.write_bytes(content)
+
+
+def test_p_at_10_needs_ten_images(folders):
+    codes = Codes.load(folders[CELL] / "codes.npz")
+    assert 0 < precision_at_ten(codes, "stable") <= 1
+    sides = {name: getattr(codes, f"database_{name}")[:9] for name in ("codes", "labels", "rows")}
+    small = replace(codes, **{f"database_{name}": side for name, side in sides.items()})
+    with pytest.raises(MedhashError, match="P@10 needs 10 images in the database, not 9"):
+        precision_at_ten(small, "stable")

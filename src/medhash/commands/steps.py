@@ -20,15 +20,12 @@ from medhash.commands.options import (
     Scale,
     configuration_of,
 )
-from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
     from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
     from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
     from medhash.provenance.steps import Step, Steps
-    from medhash.retrieval.codes import Codes
-    from medhash.retrieval.evaluation import Protocol
     from medhash.training.cells import CellInputs
 
 app = typer.Typer()
@@ -196,6 +193,7 @@ def lesions(
     coordinates = known_cell(configuration, cell)
     from medhash.provenance.receipts import recorded
     from medhash.provenance.steps import Steps
+    from medhash.retrieval.precision import precision_at_ten
     from medhash.training.lesions import Finder, search_lesions
 
     layout, settings = configuration.layout, configuration.settings_of(coordinates)
@@ -210,7 +208,7 @@ def lesions(
             layout.cell(coordinates),
             boxes=configuration.lesion_boxes(coordinates.dataset),
             scale=configuration.scale,
-            score=partial(_precision_at_ten, protocol=settings.evaluation.protocol),
+            score=partial(precision_at_ten, protocol=settings.evaluation.protocol),
             finder=Finder(finder, configuration.settings_of(finder), layout.cell(finder)),
             device=device,
         )
@@ -250,15 +248,6 @@ def figure(
     _check_artefact(configuration.figures, name, "figure")
     steps = Steps(configuration)
     _make(configuration, configuration.figures[name], steps, steps.figure(name))
-
-
-def _precision_at_ten(codes: Codes, protocol: Protocol) -> float:
-    from medhash.retrieval.evaluation import evaluate
-
-    values: dict[str, float] = evaluate(codes, protocol, (10,)).metrics["precision_at"]
-    if not values:
-        raise MedhashError(f"P@10 needs ten images in the database, not {len(codes.database_rows)}")
-    return values["10"]
 
 
 def known_cell(configuration: Configuration, text: str) -> Cell:

@@ -276,7 +276,7 @@ class Steps:
             settings["lcr"] = configuration.settings_of(finder).lcr.model_dump(mode="json")
         layout = self._layout
         outputs = {"lesions": layout.lesions(cell), "patches": layout.lesion_patches(cell)}
-        modules = "medhash.training.lesions", "medhash.retrieval.evaluation"
+        modules = "medhash.training.lesions", "medhash.retrieval.precision"
         return _Parts(inputs, outputs, settings, *modules, f"medhash.methods.{cell.method}")
 
     def _lesion_marks(self, dataset: str) -> Files:

@@ -7,7 +7,7 @@ positions; the database's codes stay those of whole images.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from medhash.provenance.code import fingerprint
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import packed_width
+from medhash.retrieval.patches import patch_scores
 from medhash.training.cells import CellInputs, Score
 from medhash.training.devices import seed_for
 from medhash.training.explanation import TrainedCell, choose_rows, load_cell
@@ -161,7 +162,7 @@ def search_lesions(
         "covered": float(patches[:, 2:].prod(axis=1).mean() / trained.coder.grid**2),
         "runtime": _runtime(search, inputs.data_folder, lesions.rows, patches),
     }
-    facts |= _scores(_queries_at(codes, lesions.rows, folder), packed, facts["classes"], score)
+    facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
     _write_patches(folder, lesions, patches, packed)
     write_json(path, facts | machine_facts(trained.device))
     return path
@@ -244,43 +245,6 @@ def _facts(cell: Cell, inputs: CellInputs, chosen: LesionSettings, scale: str) -
         "asked_per_class": chosen.per_class,
         "depth": DEPTH,
         "code": fingerprint("medhash.training.lesions", f"medhash.methods.{cell.method}"),
-    }
-
-
-def _queries_at(codes: Codes, rows: NDArray[np.int64], folder: Path) -> Codes:
-    """The codes with these query images alone, once for each lesion."""
-    places = {int(row): place for place, row in enumerate(codes.query_rows)}
-    if not places.keys() >= set(rows.tolist()):
-        raise MedhashError(
-            f"{folder / 'codes.npz'}: lacks queries of the split; train the cell again"
-        )
-    return _some_queries(codes, np.array([places[row] for row in rows.tolist()]))
-
-
-def _some_queries(codes: Codes, places: NDArray[Any]) -> Codes:
-    return replace(
-        codes,
-        query_codes=codes.query_codes[places],
-        query_labels=codes.query_labels[places],
-        query_rows=codes.query_rows[places],
-    )
-
-
-def _scores(
-    whole: Codes, packed: NDArray[np.uint8], classes: list[str], score: Score
-) -> dict[str, Any]:
-    """P@10 of patches and of their whole images: over all, and over the patches of each class."""
-    queries = {"patches": replace(whole, query_codes=packed), "images": whole}
-    by_class = {}
-    for name, column in zip(classes, whole.query_labels.T, strict=True):
-        own = np.flatnonzero(column)
-        values = {k: score(_some_queries(codes, own)) for k, codes in queries.items() if len(own)}
-        by_class[name] = {"count": len(own), **values}
-    shared = whole.query_labels.astype(np.int64) @ whole.database_labels.T
-    return {
-        f"precision_at_{DEPTH}": {name: score(codes) for name, codes in queries.items()},
-        "by_class": by_class,
-        "relevant_share": float((shared > 0).mean()),
     }
 
 
