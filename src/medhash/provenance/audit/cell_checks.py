@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,11 @@ from medhash.provenance.audit.evidence import Evidence
 from medhash.provenance.audit.findings import Finding, broken, listed, missing, verified
 from medhash.provenance.audit.values import LAST_BITS, differences, plain
 from medhash.provenance.steps import Step
+from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import Evaluation, evaluate
+from medhash.retrieval.patches import patch_scores
+from medhash.retrieval.precision import precision_at_ten
 
 
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -102,6 +106,45 @@ def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield broken("measurement", path, problem, remedy=evidence.again(step))
     if not problems:
         yield verified("measurement", path, "is of this cell; a measurement is not made again")
+
+
+def check_lesions(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Score the codes of the lesion patches again; how long a search took is not measured again."""
+    cell, path = Cell.parse(step.key), step.outputs["lesions"]
+    facts = evidence.json(path)
+    if not isinstance(facts, dict):
+        yield missing("lesion patches", path, "is not here, or no JSON", evidence.again(step))
+        return
+    problems = [*_other_cell(facts.get("cell"), cell), *_other_scale(facts, evidence)]
+    for problem in problems:
+        yield broken("lesion patches", path, problem, remedy=evidence.again(step))
+    if not facts.get("patches"):
+        yield verified("lesion patches", path, f"there are none: {facts.get('reason')}")
+        return
+    files = step.outputs["patches"], step.inputs["codes"]
+    absent = [each for each in files if not each.is_file()]
+    if absent:
+        yield missing("P@10", absent[0], "is not here: P@10 cannot be computed again")
+        return
+    try:
+        again = _patch_scores(*files, facts, evidence.configuration.settings_of(cell))
+    except (MedhashError, KeyError, ValueError) as error:
+        yield broken("P@10", path, f"cannot be computed again: {error}")
+        return
+    different = [str(each) for each in differences(again, {k: facts.get(k) for k in again})]
+    if different:
+        text = f"P@10 of these patches is another: {listed(different)}"
+        yield broken("P@10", path, text, remedy=evidence.restore(path, step))
+    else:
+        yield verified("P@10", path, f"of {facts['patches']} patches computed again")
+
+
+def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) -> dict[str, Any]:
+    arrays = read_arrays(patches, ("rows", "codes"))
+    score = partial(precision_at_ten, protocol=settings.evaluation.protocol)
+    loaded, classes = Codes.load(codes), facts["classes"]
+    again = patch_scores(loaded, arrays["rows"], arrays["codes"], classes, score)
+    return again | {"patches": len(arrays["rows"])}
 
 
 def _check_identity(
