@@ -393,6 +393,16 @@ def test_settings_that_are_one_here_decide_nothing():
     assert not find(numbers, merges, **pair).complete
 
 
+def test_the_cells_of_the_same_settings_stand_for_a_size():
+    numbers = Given({f"{d}/x/{v}": n for d in "ab" for v, n in (("ach", "51"), ("ach~w-8", "50"))})
+    pair = {**BETTER, "figure": "fig10", "pairs": [["ach", "ach~window-4"]]}
+    assert not find(numbers, **pair).complete
+    found = find(numbers, {"ach~window-4": "ach~w-8"}, **pair)
+    assert found.complete
+    assert found.holds
+    assert found.cases[0].text == "X+ACH at A/8 bits: 51 against 50"
+
+
 def transfer():
     values = {f"t@scratch/{m}/none": "30" for m in "xy"}
     values |= {f"t@{o}/{m}/none": "40" for o in "ab" for m in "xy"}
