@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from medhash.analysis.artefacts import make_artefact
+from medhash.analysis.claim_run import load_runs
+from medhash.analysis.claim_texts import write_claims
+from medhash.analysis.claims import decide_claims
 from medhash.configuration.papers import FigureSpec, TableSpec
 from medhash.errors import MedhashError
 from medhash.provenance import environment
@@ -33,22 +36,44 @@ def check_artefact(step: Step, evidence: Evidence) -> Iterator[Finding]:
     configuration = evidence.configuration
     specs = configuration.tables if step.rule == "table" else configuration.figures
     spec: TableSpec | FigureSpec = specs[step.key]
-    absent = [path.as_posix() for path in step.inputs.values() if not path.is_file()]
-    if absent:
-        what = "cannot be made again: " + f"{len(absent)} of {len(step.inputs)} files not here"
-        yield missing(step.rule, step, f"{what} ({listed(absent, 2)})")
+    yield from _made_again(
+        step, evidence, step.key, lambda stem: make_artefact(configuration, spec, stem)
+    )
+
+
+def check_claims(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Decide the claims again and compare."""
+
+    def make(stem: Path) -> None:
+        runs = load_runs(evidence.configuration)
+        write_claims(decide_claims(runs), runs, stem.parent)
+
+    yield from _made_again(step, evidence, "claims", make)
+
+
+def _made_again(
+    step: Step, evidence: Evidence, name: str, make: Callable[[Path], object]
+) -> Iterator[Finding]:
+    """Make a step's files under another stem and compare them."""
+    receipt = evidence.receipt(step) or {"inputs": {}}
+    # What has not run is no input: the receipt names what there was.
+    used = [Path(file["path"]) for file in receipt["inputs"].values()]
+    absent = [path.as_posix() for path in used if not path.is_file()]
+    if absent or not any(path.is_file() for path in step.outputs.values()):
+        text = f"cannot be made again: {len(absent)} of {len(used)} files not here"
+        yield missing(step.rule, step, f"{text} ({listed(absent, 2)})" if absent else "is not here")
         return
     with TemporaryDirectory() as folder:
-        stem = Path(folder) / step.key
+        stem = Path(folder) / name
         try:
-            make_artefact(configuration, spec, stem)
+            make(stem)
         except (MedhashError, OSError, ValueError) as error:
             yield broken(step.rule, step, f"cannot be made again: {error}")
             return
-        yield from _compare(step, stem, evidence)
+        yield from _compare(step, stem, len(used), evidence)
 
 
-def _compare(step: Step, stem: Path, evidence: Evidence) -> Iterator[Finding]:
+def _compare(step: Step, stem: Path, used: int, evidence: Evidence) -> Iterator[Finding]:
     same = []
     for suffix, path in step.outputs.items():
         again = stem.with_name(f"{stem.name}.{suffix}")
@@ -61,8 +86,7 @@ def _compare(step: Step, stem: Path, evidence: Evidence) -> Iterator[Finding]:
         else:
             yield _compare_texts(step, path, again, evidence)
     if same:
-        count = f"{len(step.inputs)} file{'s' * (len(step.inputs) != 1)}"
-        text = f"made again from {count}: the same bytes ({', '.join(same)})"
+        text = f"made again from {used} file{'s' * (used != 1)}: the same bytes ({', '.join(same)})"
         yield verified(step.rule, step, text)
 
 

@@ -146,6 +146,8 @@ def _arguments(step: Step) -> str:
         return f"prepare {step.key}"
     if step.rule in ("split", "leakage"):
         return f"{step.rule} {first}"
+    if step.rule == "claims":
+        return step.rule
     if step.rule == "pretrain":
         return f"pretrain {first} --stage {step.key.split('/')[1]}"
     return f"{step.rule} {step.key}"

@@ -68,8 +68,9 @@ def check_inputs(step: Step, evidence: Evidence) -> Iterator[Finding]:
         path = Path(receipt["inputs"][name]["path"])
         text = f"was made with {path}, which this step does not read"
         yield broken("input", step.receipt, text, remedy=evidence.again(step))
-    if step.inputs and not wrong:
-        text = f"read {_count(len(step.inputs), 'file')} with the hashes that their own steps wrote"
+    if receipt["inputs"] and not wrong:
+        count = _count(len(receipt["inputs"]), "file")
+        text = f"read {count} with the hashes that their own steps wrote"
         yield verified("input", step.receipt, text)
 
 
@@ -196,10 +197,12 @@ def _check_input(
 ) -> Finding | None:
     """What is wrong with one input, or None."""
     again = f"find out which of the two is right, or make it again: {evidence.again(step)}"
-    if used is None:
-        return broken("input", path, f"'{step}' was made without it", remedy=again)
     maker = evidence.steps.making(path)
     here = evidence.receipted(path) if maker else evidence.sha256(path)
+    if used is None:
+        has_run = here is not None or path.is_file()
+        text = f"'{step}' was made without it"
+        return broken("input", path, text, remedy=again) if has_run else None
     if here is None:
         why = f"no receipt of '{maker}' says what it was" if maker else "is not here"
         return missing("input", path, why)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medhash.configuration.loading import Configuration
 from medhash.progress import progress
-from medhash.provenance.audit.artefact_checks import check_artefact
+from medhash.provenance.audit.artefact_checks import check_artefact, check_claims
 from medhash.provenance.audit.cell_checks import (
     check_lesions,
     check_measurement,
@@ -42,6 +42,7 @@ OWN_CHECKS: dict[str, tuple[Check, ...]] = {
     "lesions": (check_lesions,),
     "table": (check_artefact,),
     "figure": (check_artefact,),
+    "claims": (check_claims,),
 }
 """Rule -> what is checked of its steps beside receipt and files."""
 

@@ -17,6 +17,7 @@ _CHECK = 14
 _SHORT = 12
 # Names and reported numbers fill pages; the JSON has them.
 _LEFT_OUT = ("names.", "reported.", "card.")
+_EMPTY = ("null", "[]", "{}")
 
 
 def as_text(report: Report) -> str:
@@ -72,7 +73,7 @@ def _made(facts: dict[str, Any]) -> Iterator[str]:
     settings = "; ".join(
         f"{key} {value}"
         for key, value in flattened(facts.get("settings") or {})
-        if not key.startswith(_LEFT_OUT)
+        if not key.startswith(_LEFT_OUT) and value not in _EMPTY
     )
     yield from _field("settings", settings or "none")
     modules = code.get("modules") or {}
