@@ -36,7 +36,7 @@ def query(
     ],
     image: Annotated[
         Path | None,
-        typer.Argument(metavar="[IMAGE]", help="A BMP, GIF, JPEG, PNG, TIFF or WebP file."),
+        typer.Argument(metavar="IMAGE", help="A BMP, GIF, JPEG, PNG, TIFF or WebP file."),
     ] = None,
     image_id: Annotated[
         str | None,
