@@ -15,13 +15,13 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.provenance.audit.evidence import Evidence
 from medhash.provenance.audit.findings import PrintedNumber
+from medhash.provenance.places import COORDINATES, cells_of, column_title
 from medhash.provenance.steps import CELL_RULES, Step
 
 RESULTS = "results"
-_COORDINATES = ("dataset", "method", "variant", "bits", "seed", "origin")
 # In how many columns a row wins is printed behind its name and is not part of it.
 _WINS = re.compile(r"\s*\(\d+/\d+\)$")
-_DESCRIBING = {*_COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
+_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
 
 
 @dataclass(frozen=True)
@@ -155,9 +155,9 @@ def _printed(
     title = _WINS.sub("", row)
     found = [line for line in lines if line["row"] == title]
     check_name(title, dict.fromkeys(line["row"] for line in lines), "row", path.as_posix())
-    columns = dict.fromkeys(map(_column, found))
+    columns = dict.fromkeys(map(column_title, found))
     check_name(column, columns, "column", path.as_posix())
-    found = [line for line in found if _column(line) == column]
+    found = [line for line in found if column_title(line) == column]
     made_from = _made_from(evidence, step, specs[step.rule][step.key], found)
     cells = tuple(dict.fromkeys(key for key, _ in made_from))
     number = PrintedNumber(title, column, _text(found), cells)
@@ -177,38 +177,17 @@ def _lines(path: Path) -> list[dict[str, str]]:
     return lines
 
 
-def _column(line: dict[str, str]) -> str:
-    """A column's title; a table of strengths has none."""
-    return line.get("column") or " ".join(
-        text for text in (line.get("dataset"), line.get("strength")) if text
-    )
-
-
 def _made_from(
     evidence: Evidence, step: Step, spec: ArtefactSpec, lines: Iterable[dict[str, str]]
 ) -> list[tuple[str, Path]]:
     """Cell and file, for each file of a cell that some lines of the CSV are made from."""
-    lines = list(lines)
-    wanted = {str(cell) for cell in spec.cells() if any(_is_of(cell, line) for line in lines)}
+    wanted = set(map(str, cells_of(spec, lines)))
     files = []
     for path in step.inputs.values():
         maker = evidence.steps.making(path)
         if maker is not None and maker.rule in CELL_RULES and maker.key in wanted:
             files.append((maker.key, path))
     return files
-
-
-def _is_of(cell: Cell, line: dict[str, str]) -> bool:
-    """Whether a line shows a cell: each coordinate that it gives is the cell's."""
-    for name in _COORDINATES:
-        given = {line[key] for key in (name, _OTHERS.get(name, "")) if line.get(key)}
-        if given and str(getattr(cell, name)) not in given:
-            return False
-    return True
-
-
-# A line that compares two variants names the second one here.
-_OTHERS = {"variant": "baseline"}
 
 
 def _text(lines: list[dict[str, str]]) -> str:
