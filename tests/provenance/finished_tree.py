@@ -67,6 +67,19 @@ PAPER = {
         },
     },
 }
+CLAIMS = {
+    "paper": "mini",
+    "claims": {
+        "dbw_helps": {
+            "place": "Table I",
+            "says": "DBW beats the baselines",
+            "rule": "better",
+            "table": "table1",
+            "pairs": [["dbw", "none"]],
+            "tolerance": "0",
+        }
+    },
+}
 REAL = {"title": "images from archives", "seeds": [0, 1]}
 SYNTHETIC = {
     "title": "phantoms",
@@ -83,6 +96,7 @@ def build(root: Path, *scales: str) -> Path:
     shutil.copytree(PROJECT / "config", root / "config")
     shutil.copy(PROJECT / "Snakefile", root / "Snakefile")
     write_yaml(root / "config/papers/mini.yaml", PAPER)
+    write_yaml(root / "config/papers/claims/mini.yaml", CLAIMS)
     write_yaml(root / "config/scales/real.yaml", REAL)
     write_yaml(root / "config/scales/synthetic.yaml", SYNTHETIC)
     write_yaml(
@@ -100,6 +114,8 @@ def command(step) -> list[str]:
     first, _, rest = step.key.partition("/")
     if step.rule in ("prepare", "phantom"):
         return ["prepare", step.key]
+    if step.rule == "claims":
+        return ["claims"]
     if step.rule == "pretrain":
         return ["pretrain", first, "--stage", rest]
     if step.rule in ("split", "leakage"):

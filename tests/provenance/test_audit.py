@@ -119,7 +119,7 @@ def test_an_untouched_scale_is_verified_in_every_link(tree, scale):
     ] == []
     assert report.state == State.VERIFIED
     assert {link.rule for link in report.links} >= {
-        *("split", "leakage", "pretrain", "train", "record", "table", "figure"),
+        *("split", "leakage", "pretrain", "train", "record", "table", "figure", "claims"),
         "prepare" if scale == "real" else "phantom",
     }
 
@@ -169,6 +169,29 @@ class TestTables:
         replace_text(f"{TABLE}.{suffix}", was, other_digit(was))
         forge("table", "mini_table1")
         assert set(broken(f"{TABLE}.md")) == {("table mini_table1", "table")}
+
+    def test_a_verdict_that_the_numbers_do_not_give_is_named(self, tree):
+        path = "results/real/claims.csv"
+        text = Path(path).read_text()
+        verdict = "not reproduced" if "not reproduced" in text else "reproduced"
+        other = "reproduced" if verdict == "not reproduced" else "not reproduced"
+        Path(path).write_text(text.replace(verdict, other, 1))
+        forge("claims", "all")
+        assert other in broken(path)["claims all", "claims"].found
+
+    def test_a_table_of_the_cells_that_have_run_is_verified(self, tree):
+        for cell in ("none/8/1", "dbw/8/1"):
+            shutil.rmtree(f"results/real/cells/covid_ct/csq/{cell}")
+            for rule in ("train", "record"):
+                receipt_of(rule, f"covid_ct/csq/{cell}").unlink()
+        was = Path(f"{TABLE}.csv").read_text()
+        medhash("table", "mini_table1")
+        assert Path(f"{TABLE}.csv").read_text() != was
+        assert broken(f"{TABLE}.csv") == {}
+        restored = "results/real/cells/covid_ct/csq/none/8/1/record.json"
+        Path(restored).parent.mkdir(parents=True)
+        shutil.copy(f"{CSQ}/record.json", restored)
+        assert ("table mini_table1", "input") in broken(f"{TABLE}.csv")
 
     def test_an_edit_is_seen_from_any_of_its_numbers(self, tree):
         was = printed(row="CSQ")
