@@ -124,7 +124,7 @@ def test_throughput_is_that_of_the_median_batch(clock):
     assert facts["images_per_second"] == pytest.approx(5 / 4)
 
 
-def test_ways_to_answer_take_turns_and_swap_who_comes_first(clock):
+def test_ways_to_answer_take_turns_in_an_order_drawn_by_lot(clock):
     asked = []
 
     def answer(name, seconds):
@@ -135,11 +135,16 @@ def test_ways_to_answer_take_turns_and_swap_who_comes_first(clock):
         return take
 
     answers = {"slow": answer("slow", 8.0), "quick": answer("quick", 1.0)}
-    latencies = speed.time_in_turn(answers, [0, 1], 1, 4)
-    first = [("slow", 0), ("quick", 0), ("quick", 1), ("slow", 1), ("slow", 0), ("quick", 0)]
-    assert asked[:6] == first
-    assert len(asked) == 10
-    # timed are the queries 1, 0, 1, 0
+    latencies = speed.time_in_turn(answers, [0, 1], 1, 40)
+    pairs = list(zip(asked[::2], asked[1::2], strict=True))
+    assert len(pairs) == 41
+    for number, pair in enumerate(pairs):
+        assert sorted(pair) == [("quick", number % 2), ("slow", number % 2)]
+    first = [pair[0][0] for pair in pairs]
+    assert 10 < first.count("slow") < 31
+    assert first != first[:2] * 20 + first[:1]
+    # 40 are timed: 20 of each query
+    assert latencies["slow"]["queries"] == 40
     assert latencies["slow"]["median_seconds"] == pytest.approx(12)
     assert latencies["quick"]["median_seconds"] == pytest.approx(1.5)
     assert latencies["quick"]["p95_seconds"] == pytest.approx(2)

@@ -115,5 +115,6 @@ def machine_notes(ran: Sequence[Measured]) -> Iterable[str]:
     if busiest.load_average > 1.5 * busiest.cores:
         yield (
             f"Other work ran on the machine (load average up to {busiest.load_average:.1f} on "
-            f"{busiest.cores} cores): the latencies are too long."
+            f"{busiest.cores} cores): the latencies are too long, and what is compared with each "
+            "other may differ for this reason alone."
         )

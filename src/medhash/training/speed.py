@@ -206,8 +206,9 @@ def time_in_turn(
 ) -> dict[str, dict[str, float | int]]:
     """Latencies of several ways to answer, each query by all of them, one after the other.
 
-    What disturbs the machine for a while so disturbs all of them; every other query is answered
-    in reverse order.
+    What disturbs the machine for a while so disturbs all of them. Who comes first is drawn by lot
+    for each query (seeded): work beside this takes the processor in a rhythm of its own, which a
+    regular order could fall in step with.
 
     Args:
         answers: name -> takes a query; has ended when it returns.
@@ -219,14 +220,13 @@ def time_in_turn(
         Name -> what :func:`time_singles` returns.
     """
     seconds: dict[str, list[float]] = {name: [] for name in answers}
-    order = list(answers)
+    names, random = list(answers), np.random.default_rng(0)
     for number in range(warm_up + timed):
         query = queries[number % len(queries)]
-        for name in order:
+        for name in map(names.__getitem__, random.permutation(len(names))):
             start = time.perf_counter()
             answers[name](query)
             seconds[name].append(time.perf_counter() - start)
-        order.reverse()
     return {name: _latency(each[warm_up:], warm_up) for name, each in seconds.items()}
 
 
