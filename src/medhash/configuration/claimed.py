@@ -130,13 +130,17 @@ def claimed_by(configuration: Configuration) -> list[Claimed]:
 
 
 def claim_inputs(configuration: Configuration) -> list[Path]:
-    """The records and measurements of a run that decide claims, there or not; none of phantoms.
+    """The records and measurements of a run that decide claims, there or not.
+
+    A run on phantoms has none: a paper's grid is of real datasets.
 
     Raises:
         MedhashError: a file of claims is refused.
     """
-    real = [each for each in claimed_by(configuration) if not each.phantoms]
-    return list(dict.fromkeys(p for each in real for name in each.specs for p in each.files(name)))
+    papers = claimed_by(configuration)
+    return list(
+        dict.fromkeys(p for each in papers for name in each.specs for p in each.files(name))
+    )
 
 
 def _hashes(models: Mapping[str, BaseModel]) -> dict[str, str]:
