@@ -17,6 +17,7 @@ from medhash.commands import (
     runs,
     status,
     steps,
+    versioning,
 )
 from medhash.errors import MedhashError
 
@@ -28,7 +29,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for group in (steps, evaluation, query, runs, audit, cells, status, restore, papers, claims):
+for group in (
+    steps,
+    evaluation,
+    query,
+    runs,
+    audit,
+    cells,
+    status,
+    restore,
+    papers,
+    claims,
+    versioning,
+):
     app.add_typer(group.app)
 
 

@@ -15,6 +15,7 @@ STEPS = "Steps, in their order"
 CODES = "Anybody's codes"
 RUN = "About a run"
 PAPERS = "About the papers"
+VERSIONS = "For DVC"
 
 Scale = Annotated[
     str | None,
