@@ -146,8 +146,8 @@ class Restriction:
         return [name for name in self.config.datasets or () if name not in known]
 
     def _is_run(self, dataset: str, own: GridSettings | None = None) -> bool:
-        kept = own.datasets if own else None
-        names = self.config.datasets or kept or self.scale.grid.datasets
+        kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
+        names = self.config.datasets or kept
         return names is None or dataset in names or dataset in map(self._stand_in, names)
 
 
