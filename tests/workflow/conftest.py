@@ -16,21 +16,22 @@ PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default",
 
 MAKE_BY_HAND = """
 import sys
-from medhash.commands import steps as commands
+from typer.main import get_command
+from medhash.cli import app
 from medhash.configuration.loading import load
 from medhash.provenance.steps import Steps
 
 scale, *targets = sys.argv[1:]
-steps = Steps(load(overrides={"scale": scale}))
+steps, medhash = Steps(load(overrides={"scale": scale})), get_command(app)
 for step in steps.needed_for(*targets) if targets else steps.all():
     if step.receipt.is_file() and all(path.is_file() for path in step.outputs.values()):
         continue
-    command = getattr(commands, {"phantom": "prepare"}.get(step.rule, step.rule))
     first, _, rest = step.key.partition("/")
     of_dataset = step.rule in ("phantom", "prepare", "split", "leakage", "pretrain")
-    arguments = [first if of_dataset else step.key]
-    arguments += [rest] if step.rule == "pretrain" else []
-    command(*arguments, scale=scale)
+    arguments = [{"phantom": "prepare"}.get(step.rule, step.rule)]
+    arguments += [first] if of_dataset else [] if step.rule == "claims" else [step.key]
+    arguments += ["--stage", rest] if step.rule == "pretrain" else []
+    medhash([*arguments, "--scale", scale], standalone_mode=False)
 """
 
 
@@ -64,6 +65,17 @@ class Tree:
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""
         return self._run([sys.executable, "-m", "snakemake", *arguments], timeout)
+
+    def start(self, *arguments):
+        """Start Snakemake in a group of processes of its own, and do not wait for it."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *arguments],
+            cwd=self.root,
+            env=self.environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     @property
     def environment(self):

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import shutil
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -37,6 +39,7 @@ def made(copy_project):
 
 def thin(tree):
     """Leave one table and one figure, one epoch and sixty images."""
+    shutil.rmtree(tree.path("config/papers/claims"), ignore_errors=True)
     paper = yaml.safe_load(tree.path("config/papers/ach.yaml").read_text())
     paper["tables"] = {"table3": paper["tables"]["table3"] | {"variants": ["none"]}}
     paper["figures"] = {"fig7": paper["figures"]["fig7"] | {"variants": ["none"]}}
@@ -241,3 +244,36 @@ def test_forced_steps_run_with_what_is_made_of_them(made):
     everything = made.planned("--profile", "demo", "--forceall", "all")
     before = {"phantom": 2, "split": 2, "leakage": 2, "pretrain": 4, "all": 1}
     assert everything == CELLS | before
+
+
+def test_a_killed_run_leaves_no_half_file_and_the_next_one_goes_on(tree):
+    setting = "settings={hashing: {epochs: 400}}"
+    options = ["--profile", "demo", "--config", setting, "--", str(FOLDER / "record.json")]
+    kill_when_there(tree.start(*options), tree.path(FOLDER / ".resume.safetensors"))
+    # Snakemake removes what a job will write; of the rest a file is whole or not there.
+    assert {path.name for path in tree.path(FOLDER).iterdir() if path.name[0] != "."} == {
+        "record.json"
+    }
+    assert not receipt(tree, f"train/{ONE_CELL}").exists()
+    blocked = tree.snakemake(*options)
+    assert blocked.returncode != 0
+    assert "--unlock" in blocked.stdout
+    assert tree.snakemake("--profile", "demo", "--unlock").returncode == 0
+    result = tree.snakemake(*options)
+    assert result.returncode == 0, result.stdout
+    assert tree.counts(result.stdout) == {"train": 1, "record": 1}
+    assert len(tree.path(FOLDER / "train.csv").read_text().splitlines()) == 401
+    assert not list(tree.path(FOLDER).glob(".resume*"))
+
+
+def kill_when_there(process, path):
+    """Kill Snakemake and its jobs, as a crash of the machine does, once a file is there."""
+    try:
+        end = time.monotonic() + 300
+        while not path.exists():
+            assert process.poll() is None, "Snakemake has ended"
+            assert time.monotonic() < end, f"{path} did not appear"
+            time.sleep(0.05)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

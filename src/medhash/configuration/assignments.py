@@ -37,8 +37,7 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
 class CommandOptions:
     """Options that make a command see the same overrides: ``--scale demo --set 'bits=[8]'``.
 
-    An object of its own and no text, because Snakemake runs a job again when a text among its
-    parameters changes: another list of bit lengths must not train a finished cell again.
+    An object of its own and no text, because Snakemake takes braces in a text for wildcards.
     """
 
     overrides: Mapping[str, Any]
