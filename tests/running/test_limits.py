@@ -12,10 +12,10 @@ from medhash.running.limits import Budget, OutOfTimeError, Stopping, seconds_sin
 def test_some_time_is_kept_to_end():
     now = [50.0]
     budget = Budget(1500, clock=lambda: now[0], used=10)
-    assert budget.left() == 1500 - 15 - 10
+    assert budget.left() == 1500 - 20 - 10
     now[0] += 100
-    assert (budget.left(), budget.used()) == (1375, 110)
-    assert Budget(10, clock=lambda: 0).left() == 8
+    assert (budget.left(), budget.used()) == (1370, 110)
+    assert Budget(10, clock=lambda: 0).left() == 7.5
     assert Budget().left() > 1e300
 
 

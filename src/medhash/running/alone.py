@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
@@ -34,7 +37,7 @@ def run_alone(layout: Layout, steps: Steps, step: Step, execute: Execute, device
             one was asleep; or what ``execute`` raises.
     """
     leases = Leases(layout)
-    with leases.held(step) as waited:
+    with _ending_on_request(), leases.held(step) as waited:
         if waited and is_done(steps, step):
             say(f"{step}: another process has just finished it")
             return
@@ -47,6 +50,20 @@ def run_alone(layout: Layout, steps: Steps, step: Step, execute: Execute, device
         if not execute(step, is_lost):
             raise MedhashError(f"{step}: another process took it over while this one was asleep")
         timer.finish()
+
+
+@contextmanager
+def _ending_on_request() -> Iterator[None]:
+    """Let SIGTERM, from Slurm mostly, end the process as Ctrl-C does: leases are given back."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def timer_of(layout: Layout, step: Step, device: str) -> StepTimer:

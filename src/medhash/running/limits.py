@@ -12,8 +12,8 @@ from types import FrameType
 
 import psutil
 
-_LONGEST_CLOSING = 15.0
-_CLOSING_SHARE = 0.2
+_LONGEST_CLOSING = 20.0
+_CLOSING_SHARE = 0.25
 _SECONDS_BETWEEN_ALARMS = 1.0
 _STANDARD_ERROR = 2
 

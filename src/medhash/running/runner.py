@@ -92,6 +92,7 @@ class Runner:
         self._sleep = sleep
         self._pending: dict[Step, None] = {}
         self._needs: dict[Step, set[Step]] = {}
+        self._distances: dict[Step, int] = {}
         self._epochs_done: dict[Step, int] = {}
         self._outcome = Outcome()
         self.estimates = Estimates(configuration, device)
@@ -99,9 +100,9 @@ class Runner:
     def run(self, cells: Iterable[Cell]) -> Outcome:
         """Train and score what is outstanding of some cells, with all that they need.
 
-        Steps without epochs come first, because others wait for them; then the step with the
-        longest work behind it. What does not fit into the time that is left comes after what
-        does; it is begun, and paused.
+        What is nearest to a finished cell comes first: a record, a training, a pretraining, data.
+        Among those, the one with the longest work behind it. What does not fit into the time that
+        is left comes after what does; it is begun, and paused.
         """
         last = [self._steps.record(cell) for cell in cells]
         needed = self._steps.needed_for(*(step.receipt for step in last))
@@ -111,11 +112,21 @@ class Runner:
         running = Plan(self._steps, Receipts(self._steps), files).running
         self._pending = dict.fromkeys(step for step in needed if step in running)
         self._needs = {step: set(self._steps.makers(step)) for step in self._pending}
+        self._distances = self._distances_to_a_record()
         try:
             self._work()
         except OutOfTimeError:
             self._stopping.over()
         return self._summary()
+
+    def _distances_to_a_record(self) -> dict[Step, int]:
+        """How many steps come after each before a cell is finished."""
+        distances: dict[Step, int] = {}
+        for step in reversed(self._pending):
+            own = distances.setdefault(step, 0)
+            for need in self._needs[step]:
+                distances[need] = min(own + 1, distances.get(need, own + 1))
+        return distances
 
     def _known_steps(self, needed: list[Step]) -> dict[Step, None]:
         """All steps that may have been timed, also those of cells that were not chosen."""
@@ -149,9 +160,9 @@ class Runner:
         behind = self._work_behind()
         places = {step: place for place, step in enumerate(self._pending)}
 
-        def order(step: Step) -> tuple[bool, bool, float, int]:
+        def order(step: Step) -> tuple[bool, int, float, int]:
             unfitting = self._remaining(step) > self._budget.left()
-            return step.rule in TRAINING, unfitting, -behind[step], places[step]
+            return unfitting, self._distances[step], -behind[step], places[step]
 
         return sorted(ready, key=order)
 
