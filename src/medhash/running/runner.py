@@ -22,7 +22,7 @@ from medhash.running.estimates import Estimates, collect_samples, from_timing
 from medhash.running.leases import Leases
 from medhash.running.limits import Budget, OutOfTimeError, Stopping
 from medhash.running.timings import StepTimer, read_timing, timing_path
-from medhash.running.work import TRAINING, epochs_of, has_state, log_of
+from medhash.running.work import TRAINING, epochs_of, has_state, log_of, steps_to_a_record
 
 _CAUTION = 1.5
 """The next epoch is expected to take up to this many times the longest so far."""
@@ -92,7 +92,6 @@ class Runner:
         self._sleep = sleep
         self._pending: dict[Step, None] = {}
         self._needs: dict[Step, set[Step]] = {}
-        self._distances: dict[Step, int] = {}
         self._epochs_done: dict[Step, int] = {}
         self._outcome = Outcome()
         self.estimates = Estimates(configuration, device)
@@ -112,21 +111,11 @@ class Runner:
         running = Plan(self._steps, Receipts(self._steps), files).running
         self._pending = dict.fromkeys(step for step in needed if step in running)
         self._needs = {step: set(self._steps.makers(step)) for step in self._pending}
-        self._distances = self._distances_to_a_record()
         try:
             self._work()
         except OutOfTimeError:
             self._stopping.over()
         return self._summary()
-
-    def _distances_to_a_record(self) -> dict[Step, int]:
-        """How many steps come after each before a cell is finished."""
-        distances: dict[Step, int] = {}
-        for step in reversed(self._pending):
-            own = distances.setdefault(step, 0)
-            for need in self._needs[step]:
-                distances[need] = min(own + 1, distances.get(need, own + 1))
-        return distances
 
     def _known_steps(self, needed: list[Step]) -> dict[Step, None]:
         """All steps that may have been timed, also those of cells that were not chosen."""
@@ -162,7 +151,7 @@ class Runner:
 
         def order(step: Step) -> tuple[bool, int, float, int]:
             unfitting = self._remaining(step) > self._budget.left()
-            return unfitting, self._distances[step], -behind[step], places[step]
+            return unfitting, steps_to_a_record(step), -behind[step], places[step]
 
         return sorted(ready, key=order)
 

@@ -20,6 +20,12 @@ def epochs_of(step: Step) -> int:
     return epochs
 
 
+def steps_to_a_record(step: Step) -> int:
+    """How far a step is from a finished cell: 0 for a record, 1 for a training, and so on."""
+    kind = step.key.rpartition("/")[2] if step.rule == "pretrain" else step.rule
+    return _FROM_THE_END.index(kind) if kind in _FROM_THE_END else len(_FROM_THE_END)
+
+
 def resume_file(step: Step) -> Path | None:
     """Where training keeps its state after each epoch; None for steps that do not train."""
     if step.rule == "train":
@@ -45,6 +51,8 @@ def log_of(scale: str, rule: str, key: str) -> Path:
     """The log of a step, the same as Snakemake's."""
     return Path("logs") / scale / rule / f"{key}.log"
 
+
+_FROM_THE_END = ("record", "train", "classification", "mae", "split")
 
 CELLS = ("train", "record", "explain", "fps", "lesions")
 """The rules whose keys are cells."""
