@@ -159,6 +159,12 @@ def test_found_patches_are_called_so_everywhere(make):
     assert rf"Patches {label}" in tex
 
 
+def test_patches_of_which_some_are_found_are_called_so(make):
+    pair = [search("covid_radiograph", "none", 0.5), search("covid_ct", "none", 0.5)]
+    text = make([pair[0] | {"source": "found"}, pair[1]], ["covid_radiograph", "covid_ct"])[1]
+    assert "Some patches found by C2F-LP, not marked by a reader." in text.splitlines()[0]
+
+
 def test_what_the_paper_says_stands_beside_real_images_alone(make):
     assert "52.00 with ADSH, +12.00 with ADSH+ACH, runtime −9 %" in make(PAIR)[1]
     phantom = "phantom_covid_ct"

@@ -130,8 +130,10 @@ class _Grid:
     def title(self) -> str:
         """What is shown; patches that nobody has marked are called so here too."""
         title = f"{self.context.heading(self.spec)} Scale {self.context.scale}."
-        found = any(search.source == "found" for search in self.ran.values())
-        return f"{title} Patches {SOURCES['found']}." if found else title
+        sources = {search.source for search in self.ran.values()}
+        if "found" not in sources:
+            return title
+        return f"{title} {'Patches' if len(sources) == 1 else 'Some patches'} {SOURCES['found']}."
 
     def heading(self, column: Column) -> str:
         """Dataset and code length above the columns of one."""
