@@ -62,6 +62,7 @@ targets = {
         for suffix in ("csv", "md")
         if claimed_by(configuration)
     ],
+    "report": [f"{layout.root}/report.html"],
 }
 targets["all"] = [file for files in targets.values() for file in files]
 
@@ -78,6 +79,7 @@ include: "workflow/rules/lesions.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all_tables:

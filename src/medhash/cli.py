@@ -13,6 +13,7 @@ from medhash.commands import (
     evaluation,
     papers,
     query,
+    report,
     restore,
     runs,
     status,
@@ -40,6 +41,7 @@ for group in (
     restore,
     papers,
     claims,
+    report,
     versioning,
 ):
     app.add_typer(group.app)

@@ -114,8 +114,8 @@ def command(step) -> list[str]:
     first, _, rest = step.key.partition("/")
     if step.rule in ("prepare", "phantom"):
         return ["prepare", step.key]
-    if step.rule == "claims":
-        return ["claims"]
+    if step.rule in ("claims", "report"):
+        return [step.rule]
     if step.rule == "pretrain":
         return ["pretrain", first, "--stage", rest]
     if step.rule in ("split", "leakage"):

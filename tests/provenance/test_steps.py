@@ -1,5 +1,6 @@
 """Which steps a changed setting touches: exactly those that depend on it."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
     every = steps.all()
     assert {step.rule for step in every} == {
         *("phantom", "split", "leakage", "pretrain", "train", "record", "explain", "fps"),
-        *("lesions", "table", "figure", "claims"),
+        *("lesions", "table", "figure", "claims", "report"),
     }
     files = [path for step in every for path in step.files]
     assert len(files) == len(set(files))
@@ -184,3 +185,17 @@ def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
     assert step.inputs == {}
     other = {"evaluation": {"protocol": "stable"}}
     assert claims_step(scale="demo", settings=other, bits=[16]).version == step.version
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
+        ("phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
+        ("phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
+    ],
+)
+def test_a_cell_of_unknown_names_is_refused_with_the_nearest(key, message):
+    with pytest.raises(MedhashError, match=re.escape(message)):
+        demo().find("train", key)
+    assert demo().making(Path(f"results/demo/cells/{key}/codes.npz")) is None

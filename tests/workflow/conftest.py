@@ -29,7 +29,7 @@ for step in steps.needed_for(*targets) if targets else steps.all():
     first, _, rest = step.key.partition("/")
     of_dataset = step.rule in ("phantom", "prepare", "split", "leakage", "pretrain")
     arguments = [{"phantom": "prepare"}.get(step.rule, step.rule)]
-    arguments += [first] if of_dataset else [] if step.rule == "claims" else [step.key]
+    arguments += [first] if of_dataset else [] if step.rule in ("claims", "report") else [step.key]
     arguments += ["--stage", rest] if step.rule == "pretrain" else []
     medhash([*arguments, "--scale", scale], standalone_mode=False)
 """
@@ -100,7 +100,7 @@ class Tree:
 
     def medhash(self, *arguments):
         """Run a command of the copy's own package."""
-        return self._python("-m", "medhash.cli", *arguments)
+        return self.python("-m", "medhash.cli", *arguments)
 
     def make_by_hand(self, scale, *targets):
         """Run the missing steps behind some files, or all, as commands, one after the other.
@@ -108,10 +108,11 @@ class Tree:
         They share one process, because starting Python and torch for each takes longer than these
         small steps do.
         """
-        result = self._python("-c", MAKE_BY_HAND, scale, *targets)
+        result = self.python("-c", MAKE_BY_HAND, scale, *targets)
         assert result.returncode == 0, result.stdout
 
-    def _python(self, *arguments):
+    def python(self, *arguments):
+        """Run Python with the copy's own package."""
         return self._run([sys.executable, *arguments], 300)
 
     def planned(self, *arguments):

@@ -46,7 +46,7 @@ def expected_jobs(configuration):
     every_cell = {"train": len(trained)} | {rule: len(own) for rule, own in cells.items()}
     artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
     pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
-    artefacts["claims"] = 1
+    artefacts |= {"claims": 1, "report": 1}
     artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(
         every_dataset | every_cell | artefacts | {"pretrain": 2 * len(pretrained), "all": 1}
@@ -79,7 +79,10 @@ def test_training_asks_for_a_gpu_and_small_steps_do_not(demo_plan):
     blocks = re.split(r"^(?:local)?rule ", demo_plan, flags=re.M)[1:]
     asking = {block.split(":")[0] for block in blocks if "gpu=1" in block}
     assert {"pretrain", "train"} <= asking
-    assert not {"phantom", "split", "leakage", "record", "table", "figure", "claims"} & asking
+    assert (
+        not {"phantom", "split", "leakage", "record", "table", "figure", "claims", "report"}
+        & asking
+    )
 
 
 def test_the_papers_grid_is_planned_quickly_and_without_archives(project):

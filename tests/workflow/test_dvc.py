@@ -102,7 +102,7 @@ def test_git_and_dvc_share_the_files_of_a_run(tree):
         for out in stage.get("outs", ())
         if out["path"] not in listed
     }
-    heavy = {path for path in cached if path.endswith((".npy", ".safetensors"))}
+    heavy = {path for path in cached if path.endswith((".npy", ".safetensors", ".html"))}
     assert cached == heavy
     assert {str(IMAGES), str(CELL / "checkpoint.safetensors")} < heavy
     assert {str(CELL / "codes.npz"), str(CELL / "record.json")} < listed
@@ -125,7 +125,14 @@ def test_a_comment_changes_nothing_and_a_loss_its_own_stage(tree):
     assert tree.outdated() == set()
     tree.path(losses).write_text(source + "\nANOTHER = 1\n")
     assert tree.outdated() == {"cells_phantom_covid_ct_csq"}
-    assert tree.planned_jobs() == {"train": 1, "record": 1, "table": 1, "figure": 1, "all": 1}
+    assert tree.planned_jobs() == {
+        "train": 1,
+        "record": 1,
+        "table": 1,
+        "figure": 1,
+        "report": 1,
+        "all": 1,
+    }
 
 
 def test_a_clone_pulls_and_has_nothing_to_do(tree, tmp_path):

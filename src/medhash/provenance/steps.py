@@ -15,8 +15,10 @@ from typing import Any
 from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.configuration.grid import SCRATCH, Cell
+from medhash.configuration.known_cells import known_cell
 from medhash.configuration.loading import Configuration
 from medhash.configuration.papers import ArtefactSpec
+from medhash.configuration.report import FIDELITY, report_settings
 from medhash.configuration.reported import find_reported
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
@@ -133,6 +135,10 @@ class Steps:
         """The verdicts on the papers' claims, by the files of this run that there are."""
         return self._once("claims", "all", self._claims)
 
+    def report(self) -> Step:
+        """The page about everything else."""
+        return self._once("report", "all", self._report)
+
     def find(self, rule: str, key: str) -> Step:
         """The step of a rule.
 
@@ -175,12 +181,8 @@ class Steps:
         return list(ordered)
 
     def all(self) -> list[Step]:
-        """Every step of the run: those behind its tables, figures, leakage tables and claims."""
-        configuration = self._configuration
-        last = [self.leakage(dataset) for dataset in configuration.datasets]
-        last += [self.table(stem) for stem in configuration.tables]
-        last += [self.figure(stem) for stem in configuration.figures]
-        last += [self.claims()] if claimed_by(configuration) else []
+        """Every step of the run: those behind leakage tables, tables, figures, claims, report."""
+        last = [*self._reported(), self.report()]
         return self.needed_for(*(step.receipt for step in last))
 
     def _prepare(self, dataset: str) -> _Parts:
@@ -312,6 +314,25 @@ class Steps:
         outputs = _with_suffixes(root / "claims", "csv", "md")
         return _Parts(inputs, outputs, settings, "medhash.analysis.claim_texts")
 
+    def _report(self) -> _Parts:
+        """Of what tables and figures read, the page says the hashes."""
+        steps = self._reported()
+        shown = [p for step in steps for p in step.outputs.values() if p.suffix in _ON_THE_PAGE]
+        behind = [p for step in steps for p in step.inputs.values() if p.suffix == ".json"]
+        inputs = self._named(dict.fromkeys([*shown, *behind]))
+        inputs |= {"fidelity": FIDELITY} if FIDELITY.is_file() else {}
+        outputs = {"page": self._layout.root / "report.html"}
+        settings = report_settings(self._configuration)
+        return _Parts(inputs, outputs, settings, "medhash.analysis.report.page")
+
+    def _reported(self) -> list[Step]:
+        """What the report shows."""
+        configuration = self._configuration
+        steps = [self.leakage(dataset) for dataset in configuration.datasets]
+        steps += [self.table(stem) for stem in configuration.tables]
+        steps += [self.figure(stem) for stem in configuration.figures]
+        return steps + ([self.claims()] if claimed_by(configuration) else [])
+
     def _artefact(self, spec: ArtefactSpec) -> dict[str, Any]:
         paper = self._configuration.papers[spec.paper]
         protocol = self._configuration.settings[spec.paper].evaluation.protocol
@@ -368,9 +389,12 @@ class Steps:
             return self.table(key) if key in self._configuration.tables else None
         if rule == "figure":
             return self.figure(key) if key in self._configuration.figures else None
-        if rule == "claims":
-            return self.claims()
-        return getattr(self, rule)(Cell.parse(key)) if rule in CELL_RULES else None
+        if rule in ("claims", "report"):
+            return self.claims() if rule == "claims" else self.report()
+        if rule not in CELL_RULES:
+            return None
+        step: Step = getattr(self, rule)(known_cell(self._configuration, key))
+        return step
 
     def _candidates(self, path: Path) -> list[tuple[str, str]]:
         """Rules and keys of which one may make a file, by the folder that it lies in."""
@@ -378,7 +402,7 @@ class Steps:
             return []
         folder, *rest = path.relative_to(self._layout.root).parts
         if not rest:
-            return [("claims", "all")] if folder in ("claims.csv", "claims.md") else []
+            return [(rule, "all") for rule in ("claims", "report") if path.stem == rule]
         key = "/".join(rest)
         if folder == "receipts":
             return [(rest[0], "/".join(rest[1:]).removesuffix(".json"))]
@@ -421,6 +445,7 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
 
 
 CELL_RULES = ("train", "record", "explain", "fps", "lesions")
+_ON_THE_PAGE = (".csv", ".md", ".png")
 _DATA = {
     "images": "images.npy",
     "labels": "labels.npy",

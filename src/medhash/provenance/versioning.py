@@ -24,7 +24,7 @@ from medhash.configuration.paths import Layout
 from medhash.files import sha256_of_value, write_json, write_text
 from medhash.provenance.steps import CELL_RULES, Step, Steps
 
-HEAVY = (".npy", ".npz", ".safetensors")
+HEAVY = (".npy", ".npz", ".safetensors", ".html")
 PICTURES = (".pdf", ".png")
 HEADING = """\
 # Written by `medhash dvc --scale {scale}`; do not edit. What it is for: docs/versioning.md.

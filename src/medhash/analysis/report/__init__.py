@@ -1,0 +1,1 @@
+"""One page about a run: claims, tables, figures, and where each number comes from."""

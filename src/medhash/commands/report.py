@@ -1,0 +1,27 @@
+"""Everything about a run on one page."""
+
+from __future__ import annotations
+
+import typer
+
+from medhash.commands.options import PAPERS, Assignments, Scale, configuration_of
+
+app = typer.Typer()
+
+
+@app.command(rich_help_panel=PAPERS)
+def report(scale: Scale = None, assignments: Assignments = None) -> None:
+    """Write results/<scale>/report.html: claims, tables, figures and where each number comes from.
+
+    One file that opens offline. What is not made yet is said to be missing.
+    """
+    from medhash.analysis.report.page import write_report
+    from medhash.provenance.receipts import recorded
+    from medhash.provenance.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    steps = Steps(configuration)
+    step = steps.report()
+    with recorded(steps, step):
+        write_report(configuration, steps, step.outputs["page"])
+    typer.echo(step.outputs["page"])
