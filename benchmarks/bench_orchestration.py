@@ -2,9 +2,10 @@
 
 Run after a run has finished: python benchmarks/bench_orchestration.py [LOG]
 
-LOG is a log of Snakemake's, the newest in .snakemake/log if none is named. It says when jobs began
-and ended and on how many cores; the receipts of the jobs' steps say how long their own work took,
-from the first input that is read to the last output that is written. The rest is orchestration:
+LOG is a log of Snakemake's; if none is named, the newest in .snakemake/log of a run with jobs. It
+says when jobs began and ended and on how many cores; the receipts of the jobs' steps say how long
+their own work took, from the first input that is read to the last output that is written. The rest
+is orchestration:
 
 - start-up: a job's process until its own work begins, and from its end until Snakemake notices
   (interpreter, imports, configuration, fingerprints, the receipt itself);
@@ -147,14 +148,19 @@ def _job(log: Path, start: datetime, block: str, end: datetime) -> Job | None:
     return Job(rule[1] if rule else "", wall, said["seconds"], int(threads[1]) if threads else 1)
 
 
+def _logs_with_jobs() -> list[Path]:
+    logs = sorted(Path(".snakemake/log").glob("*.log"))
+    return [log for log in logs if "Finished jobid" in log.read_text(encoding="utf-8")]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("log", nargs="?", type=Path, help="the newest in .snakemake/log")
     log = parser.parse_args().log
     try:
-        logs = [log] if log else sorted(Path(".snakemake/log").glob("*.log"))
+        logs = [log] if log else _logs_with_jobs()
         if not logs:
-            raise MedhashError(".snakemake/log: holds no log; run Snakemake first")
+            raise MedhashError(".snakemake/log: holds no log of a run with jobs")
         print(table(read_run(logs[-1])))
     except MedhashError as error:
         sys.exit(f"medhash: {error}")

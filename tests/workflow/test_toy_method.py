@@ -3,7 +3,7 @@
 One small run on phantoms is shared by all tests here; each then asks Snakemake what it would do.
 """
 
-import os
+import re
 import shutil
 from pathlib import Path
 
@@ -68,64 +68,36 @@ def test_the_table_has_the_method_with_all_six_variants(run):
     assert all(name in text for name in ("toy+ACH", "toy+DBW+LFR", "Synthetic phantoms"))
 
 
+def test_what_orchestration_cost_is_read_from_log_and_receipts(run):
+    result = run.python(str(PROJECT / "benchmarks/bench_orchestration.py"))
+    assert result.returncode == 0, result.stdout
+    jobs = {rule: int(n) for rule, n in re.findall(r"^(\w+) +(\d+) ", result.stdout, re.M)}
+    assert jobs == ALL_CELLS | {"phantom": 1, "split": 1, "pretrain": 2, "all": 17}
+    overhead, own, wall, cores = (
+        float(re.search(rf"^{fact} +([\d.]+)", result.stdout, re.M)[1])
+        for fact in ("overhead a job", "own work of the steps", "wall time", "wall time.* on")
+    )
+    assert own > 0
+    assert overhead == pytest.approx((wall * cores - own) / 17, abs=0.05)
+
+
 def test_a_finished_run_has_nothing_to_do(run):
     assert planned(run) == {}
 
 
-def test_comments_and_formatting_run_nothing(run, changed):
-    changed(METHOD, "products = codes", "# a comment\n        products = codes")
-    changed("src/medhash/causal/dbw.py", '"""Debiased weighting', '"""Other words')
-    changed("src/medhash/analysis/tables.py", "\n\n\n", "\n\n\n\n\n")
-    assert planned(run) == {}
-
-
-def test_the_methods_loss_runs_its_cells_again(run, changed):
-    changed(METHOD, ".pow(2)", ".pow(4)")
-    assert planned(run) == ALL_CELLS
-
-
-def test_another_methods_loss_runs_nothing(run, changed):
+def test_the_tables_code_and_another_methods_make_the_table_again(run, changed):
     changed("src/medhash/methods/csq.py", "pow(2)", "pow(4)")
-    assert planned(run) == {}
-
-
-def test_a_change_in_the_tables_code_makes_the_table_again(run, changed):
     changed("src/medhash/analysis/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
     assert planned(run) == {"table": 1}
-
-
-def test_a_setting_of_training_runs_the_cells_again(run):
-    assert planned(run, "settings={hashing: {epochs: 2}}") == ALL_CELLS
 
 
 def test_the_methods_own_setting_runs_the_cells_again(run):
     assert planned(run, "settings={methods: {toy: {sharpness: 2.0}}}") == ALL_CELLS
 
 
-def test_a_setting_of_scoring_trains_nothing(run):
-    assert planned(run, "settings={evaluation: {cutoffs: [3]}}") == {"record": 6, "table": 1}
-
-
 def test_a_longer_list_runs_only_what_is_new(run):
     assert planned(run, "bits=[8,16]") == ALL_CELLS
     assert planned(run, "variants=[none,ach]") == {"table": 1}
-
-
-def test_a_deleted_table_is_made_from_its_records(run):
-    path = run.path(TABLE)
-    content = path.read_bytes()
-    times = path.stat()
-    path.unlink()
-    try:
-        assert planned(run) == {"table": 1}
-    finally:
-        path.write_bytes(content)
-        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def test_a_touched_file_of_the_same_content_runs_nothing(run):
-    run.path("results/demo/data/phantom_covid_ct/images.npy").touch()
-    assert planned(run) == {}
 
 
 def test_a_cell_that_fails_is_named_with_its_log_and_stops_no_other(run):

@@ -251,28 +251,10 @@ def figure(
 
 
 def known_cell(configuration: Configuration, text: str) -> Cell:
-    """A cell whose names exist; it need not be part of a table.
+    """See :func:`medhash.configuration.known_cells.known_cell`."""
+    from medhash.configuration.known_cells import known_cell as look_up
 
-    Raises:
-        MedhashError: names the nearest valid name.
-    """
-    from medhash import methods
-    from medhash.configuration.ablations import known_variants
-    from medhash.configuration.grid import SCRATCH, Cell
-    from medhash.configuration.validation import check_name
-    from medhash.data.confounded import SEPARATOR
-
-    cell = Cell.parse(text)
-    if SEPARATOR in cell.dataset:
-        configuration.card(cell.dataset)
-    else:
-        check_name(cell.dataset, configuration.cards, "dataset", f"cell {text}")
-    check_name(cell.method, methods.names(), "method", f"cell {text}")
-    ablations = configuration.paper_for(cell.dataset).ablations
-    check_name(cell.variant, known_variants(ablations), "variant", f"cell {text}")
-    if cell.origin:
-        check_name(cell.origin, [SCRATCH, *configuration.cards], "dataset", f"cell {text}")
-    return cell
+    return look_up(configuration, text)
 
 
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:

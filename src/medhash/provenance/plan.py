@@ -52,6 +52,7 @@ class Plan:
         self._receipts = receipts
         self._wanted = list(wanted)
         self._forced = forced
+        self._before = time.time() - 1
 
     @cached_property
     def running(self) -> frozenset[Step]:
@@ -69,6 +70,7 @@ class Plan:
             return inputs
         if step not in self.running:
             return []
+        self._bring_to_the_present(step)
         return [*inputs, self._marker] if any(path.exists() for path in step.files) else inputs
 
     def refused(self) -> list[Fit]:
@@ -109,15 +111,12 @@ class Plan:
     def _marker(self) -> Path:
         """A file of this process that is newer than all that this run replaces."""
         marker = MARKERS / str(os.getpid())
-        self._bring_to_the_present()
         write_text(marker, f"{time.time_ns()}\n")
         atexit.register(marker.unlink, missing_ok=True)
         return marker
 
-    def _bring_to_the_present(self) -> None:
-        """Files of a clock that goes ahead would be newer than everything that is made of them."""
-        now = time.time()
-        for step in self.running:
-            for path in (*step.files, *step.inputs.values()):
-                if path.exists() and path.stat().st_mtime > now:
-                    os.utime(path, (now, now))
+    def _bring_to_the_present(self, step: Step) -> None:
+        """Files of a clock that goes ahead would be newer than what is made of them."""
+        for path in (*step.files, *step.inputs.values()):
+            if path.exists() and path.stat().st_mtime > self._before:
+                os.utime(path, (self._before, self._before))
