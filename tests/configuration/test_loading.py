@@ -322,9 +322,9 @@ def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
 def test_two_papers_share_cells_only_with_the_same_settings(config_path):
     write_paper(config_path, "other")
     both = load(config_path, {"papers": ["ach", "other"]})
-    names = {stem.partition("_")[2] for stem in both.tables}
+    names = {stem.removeprefix("ach_") for stem in both.tables if stem.startswith("ach_")}
     assert "table3" in names
-    assert set(both.tables) == {f"{each}_{name}" for each in ("ach", "other") for name in names}
+    assert {f"other_{name}" for name in names} <= set(both.tables)
     settings = yaml.safe_load(paper(config_path).read_text())["settings"]
     write_paper(config_path, "other", settings=settings | {"dbw": {"population": "batch"}})
     with pytest.raises(MedhashError, match=r"papers/other\.yaml: settings: .*'covid_ct'"):

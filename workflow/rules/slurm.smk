@@ -36,8 +36,8 @@ def slurm_log(job):
     """Slurm's own log of a job that failed, where there is one."""
     if job.is_local or not on_slurm():
         return []
-    folder = Path(workflow.executor_settings.logdir or ".snakemake/slurm_logs")
-    log = slurm.job_log(folder, job.rule.name, job.output)
+    logdir = Path(workflow.executor_settings.logdir or ".snakemake/slurm_logs")
+    log = slurm.job_log(logdir, job.rule.name, job.output)
     return [str(log)] if log else []
 
 
