@@ -372,16 +372,18 @@ def test_what_another_process_works_on_is_left_to_it(bench):
 
 def test_work_that_waits_for_another_process_is_waited_for(bench):
     """Another process pretrains; when it is done, the cells behind it are ours."""
-    other = bench()
+    other, one = bench(), bench()
+    other.leases.seconds = one.leases.seconds = 4.0
     pretraining = other.steps.pretrain(DATASET, "mae")
     for step in (other.steps.prepare(DATASET), other.steps.split(DATASET)):
         other.execute(step, lambda: False)
     assert other.leases.take(pretraining)
-    one = bench()
     naps = []
 
     def sleep(seconds):
         naps.append(seconds)
+        # Time for signs of life, which the other process gives by a real clock.
+        time.sleep(0.6)
         if len(naps) == 3:
             other.execute(pretraining, lambda: False)
             other.leases.give_back(pretraining)
@@ -415,7 +417,7 @@ def test_the_end_says_what_is_left_and_how_long_it_takes(bench):
     short.epoch = {HASHNET: 20.0}
     text = outcome_text(short.run(HASHNET), short.runner.estimates)
     assert f"paused, goes on next time: 1\n  train {HASHNET}  after epoch 3 of 4" in text
-    assert text.endswith("left: 1 cells, 2 steps in all, about 22 s (from 2 cells on A)")
+    assert text.endswith("left: 1 cell, 2 steps in all, about 22 s (from 2 cells on A)")
 
 
 def test_without_a_finished_cell_nothing_is_estimated(bench):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 from tiny_project import CELLS, DATASET, environment, make_project, medhash, start
 
 from medhash.running.failures import error_in
+
+pytestmark = pytest.mark.xdist_group("running-cells")
 
 CSQ = CELLS[0]
 FILES = ("checkpoint.safetensors", "codes.npz", "train.csv")
@@ -121,21 +124,26 @@ def wait_for(path: Path, process):
         time.sleep(0.02)
 
 
+@pytest.fixture(scope="module")
+def many_epochs(tmp_path_factory):
+    """A project whose cells have very many epochs; all that comes before them is done."""
+    hashing = {"epochs": 5000, "batch_size": 16, "learning_rate": 1e-3}
+    folder = make_project(tmp_path_factory.mktemp("slow") / "project", hashing=hashing)
+    stages = [("pretrain", DATASET, "--stage", stage) for stage in ("mae", "classification")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        for command in (("prepare", DATASET), ("split", DATASET), *stages):
+            result = medhash(*command, "--scale", "tiny")
+            assert result.exit_code == 0, result.output
+    return folder
+
+
 @pytest.fixture
-def slow(tmp_path, monkeypatch):
-    """A project whose cells have very many epochs, and all but a cell's training is done."""
-    folder = make_project(
-        tmp_path / "slow", hashing={"epochs": 5000, "batch_size": 16, "learning_rate": 1e-3}
-    )
+def slow(many_epochs, tmp_path, monkeypatch):
+    """A copy of it."""
+    folder = tmp_path / "slow"
+    shutil.copytree(many_epochs, folder, symlinks=True)
     monkeypatch.chdir(folder)
-    for command in (
-        ("prepare", DATASET),
-        ("split", DATASET),
-        ("pretrain", DATASET, "--stage", "mae"),
-        ("pretrain", DATASET, "--stage", "classification"),
-    ):
-        result = medhash(*command, "--scale", "tiny")
-        assert result.exit_code == 0, result.output
     return folder
 
 
@@ -191,7 +199,7 @@ def test_a_budget_ends_a_process_that_would_run_for_long(slow):
     output, errors = process.communicate(timeout=200)
     assert process.returncode == 0, errors
     assert re.search(r"paused, goes on next time: 1\n  train \S+  after epoch \d+ of 5000", output)
-    assert re.search(r"^left: 1 cells, 2 steps in all", output, re.M)
+    assert re.search(r"^left: 1 cell, 2 steps in all", output, re.M)
     # The trained part alone would take many minutes; a busy machine ends late.
     assert time.monotonic() - began < 90
 

@@ -4,15 +4,17 @@ import json
 import os
 import re
 import stat
+import subprocess
+import sys
 import time
 from dataclasses import asdict
 
 import pytest
-from tiny_project import CELLS, DATASET, medhash
+from tiny_project import CELLS, DATASET, environment, medhash
 
 from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
-from medhash.provenance.receipts import recorded
+from medhash.provenance.receipts import Receipts, recorded
 from medhash.provenance.steps import Steps
 from medhash.running.devices import device_here
 from medhash.running.durations import duration_text
@@ -159,15 +161,16 @@ def test_time_used_and_left(mixed):
     # A cell of another variant takes the median of 2 and 6 s an epoch.
     expected = (2 * 6 + 4) + 2 * (4 * 4 + 4)
     assert left.seconds == pytest.approx(expected, abs=0.15)
-    assert f"about {duration_text(left.seconds)} on one A (from 2 trained cells" in status_text(
-        status
+    assert (
+        f"about {duration_text(left.seconds)} on one A (trained cells to judge by: 2;"
+        in status_text(status)
     )
 
 
 def test_another_device_is_said_to_be_another(mixed):
     status = mixed.status(device="B")
     assert status.left.device == "A"
-    assert "on one A, which is not the device of this machine (from" in status_text(status)
+    assert "on one A, which is not the device of this machine (trained" in status_text(status)
 
 
 def test_a_changed_setting_is_outstanding_again(mixed, project):
@@ -189,6 +192,21 @@ def test_files_that_are_elsewhere_are_done(mixed):
     (mixed.layout.cell(CSQ) / "checkpoint.safetensors").unlink()
     (mixed.layout.data(DATASET) / "images.npy").unlink()
     assert mixed.status().cells.done == 1
+
+
+def test_large_files_are_only_compared_where_their_hash_is_remembered(tree, project):
+    """A quick look reads no checkpoints; what decides reads them."""
+    tree.prepare()
+    tree.finish(CSQ)
+    checkpoint = tree.layout.cell(CSQ) / "checkpoint.safetensors"
+    with recorded(tree.steps, tree.train(CSQ)):
+        checkpoint.write_bytes(b"a" * 1_100_000)
+    tree.make(tree.steps.record(Cell.parse(CSQ)))
+    checkpoint.write_bytes(b"b" * 1_100_000)
+    assert tree.status().cells.done == 1
+    assert not Receipts(tree.steps).fits(tree.train(CSQ)).ok
+    # Now its hash is remembered.
+    assert tree.status().cells.done == 0
 
 
 def test_a_table_is_made_or_outdated(tree):
@@ -279,6 +297,13 @@ def test_text_in_a_pipe_is_plain(mixed):
     assert "\x1b" not in output
     row = next(line for line in output.splitlines() if line.startswith("ach_table3"))
     assert re.split(r"  +", row)[1:6] == ["1", "1", "1", "1", "not made"]
+
+
+def test_looking_needs_no_torch():
+    program = "import sys, medhash.running.status_text, medhash.running.runner; print(*sys.modules)"
+    command = [sys.executable, "-c", program]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment())
+    assert "torch" not in result.stdout.split()
 
 
 def test_watching_looks_again(mixed, monkeypatch):

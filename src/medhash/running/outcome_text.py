@@ -56,12 +56,16 @@ def _left(outcome: Outcome, estimates: Estimates) -> str:
     if not left:
         return "nothing is left" if not outcome.failed else "nothing else is left"
     cells = sum(step.rule == "train" for step in left)
-    text = f"left: {cells} cells, {len(left)} steps in all"
+    text = f"left: {_counted(cells, 'cell')}, {_counted(len(left), 'step')} in all"
     known = [(step, estimates.of(step)) for step in left]
     seconds = sum(each.seconds(done.get(step, 0)) for step, each in known if each)
     unknown = sum(each is None for _, each in known)
     if unknown == len(left) or not estimates.cells:
         return f"{text}; no finished cell to estimate from on {estimates.device}"
-    beside = f" beside {unknown} steps of unknown length" if unknown else ""
-    based = f"from {estimates.cells} cells on {estimates.device}"
+    beside = f" beside {_counted(unknown, 'step')} of unknown length" if unknown else ""
+    based = f"from {_counted(estimates.cells, 'cell')} on {estimates.device}"
     return f"{text}, about {duration_text(seconds)}{beside} ({based})"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -49,7 +49,7 @@ class ArtefactStatus:
         paper: its paper.
         kind: ``table`` or ``figure``.
         title: what it shows.
-        cells: those that it is made from.
+        cells: those that it is made from; done is one of which all is there that it needs.
         file: whether it is there and as it would be made now.
     """
 
@@ -117,8 +117,8 @@ class Status:
     Attributes:
         scale: its name.
         device: the device of this machine.
-        cells: all, each counted once.
-        papers: paper -> its cells, each counted once.
+        cells: all, each counted once; done is one that is trained and, if needed, scored.
+        papers: paper -> its cells, counted likewise.
         artefacts: stem -> table or figure.
         running: what processes are working on.
         failed: what failed.
@@ -218,11 +218,12 @@ class _Reader:
         return self._fits[step].ok
 
     def _steps_of_cells(self) -> dict[str, set[Step]]:
-        """Cell -> its steps, for all cells of tables and figures."""
+        """Cell -> its training and, where one is needed, its record; of all tables and figures."""
         cells: dict[str, set[Step]] = {}
         for artefact in self._artefacts.values():
             for cell, parts in self._parts_of(artefact).items():
-                cells.setdefault(cell, set()).update(parts)
+                own = {step for step in parts if step.rule in ("train", "record")}
+                cells.setdefault(cell, set()).update(own)
         return cells
 
     def _parts_of(self, artefact: Step) -> dict[str, set[Step]]:

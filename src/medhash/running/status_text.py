@@ -108,5 +108,5 @@ def _left(status: Status) -> str:
     outstanding = f"; outstanding cells: {', '.join(bases)}" if bases else ""
     return (
         f"about {duration_text(left.seconds)} on one {left.device}{elsewhere} "
-        f"(from {left.finished_cells} trained cells{outstanding})"
+        f"(trained cells to judge by: {left.finished_cells}{outstanding})"
     )
