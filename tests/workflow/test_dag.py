@@ -14,7 +14,7 @@ from medhash.data.cards import load_cards
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-dag")]
 
 PROJECT = Path(__file__).resolve().parents[2]
-SECONDS_FOR_THE_PAPER_GRID = 15
+SECONDS_FOR_THE_PAPER_GRID = 10
 
 
 @pytest.fixture(scope="module")
