@@ -188,6 +188,7 @@ def test_reported_regenerated_and_difference_stand_side_by_side(tree):
     cells = re.findall(r"<td[^>]*>(?:<a[^>]*>)?(.*?)<", row[: row.index("</tr>")])
     difference = float(line["regenerated_minus_reported_points"])
     assert cells == ["55.55", line["printed"], f"{difference:+.2f}"]
+    assert "so a difference says nothing about the paper" in section
     # HashNet+DBW is a row of the paper, CSQ+DBW is not.
     last = section[section.index('<th scope="row">CSQ+DBW') :]
     assert re.findall(r'class="(?:reported|difference)">(.*?)<', last) == ["–", "–"]

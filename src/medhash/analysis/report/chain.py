@@ -16,6 +16,7 @@ from medhash.provenance.receipts import Receipt
 from medhash.provenance.steps import Step
 
 NO_RECEIPT = "no receipt"
+NO_DEVICE = "–"
 
 _RESULT = {"record": "record", "fps": "speed", "lesions": "lesions", "explain": "explanation"}
 
@@ -142,7 +143,7 @@ def made_by(receipt: Receipt | None) -> str:
     parts = [
         receipt.get("started", ""),
         f"{receipt['seconds']:.1f} s" if "seconds" in receipt else "",
-        f"on {device_of(receipt)}",
+        f"on {device}" if (device := device_of(receipt)) != NO_DEVICE else "",
         f"commit {commit_of(receipt)}",
         f"Slurm job {job['id']}" if (job := receipt.get("slurm")) else "",
     ]
@@ -150,11 +151,11 @@ def made_by(receipt: Receipt | None) -> str:
 
 
 def device_of(receipt: Receipt) -> str:
-    """The device that a step names; those that need none say CPU."""
+    """The device that a step names, a dash if it names none."""
     device = receipt.get("device")
     if isinstance(device, dict):
         return str(device.get("name", "unknown"))
-    return str(device or "CPU")
+    return str(device or NO_DEVICE)
 
 
 def commit_of(receipt: Receipt) -> str:

@@ -33,7 +33,8 @@ class Flow:
         height: in pixels.
         box: width and height of a box.
         boxes: one a rule.
-        lines: an SVG path from each rule to those that read what it makes.
+        lines: an SVG path from each rule to those that read what it makes, left out where a way
+            over other rules leads there, too.
     """
 
     width: int
@@ -60,7 +61,7 @@ def flow(told: Told) -> Flow:
         for level, rules in columns.items()
         for row, rule in enumerate(rules)
     }
-    lines = [_line(boxes[maker], boxes[rule]) for rule in reads for maker in sorted(reads[rule])]
+    lines = [_line(boxes[maker], boxes[rule]) for maker, rule in _direct(reads)]
     return Flow(
         len(columns) * (_BOX[0] + _GAP[0]) - _GAP[0] + 2 * _MARGIN,
         tallest * (_BOX[1] + _GAP[1]) - _GAP[1] + 2 * _MARGIN,
@@ -82,6 +83,20 @@ def _levels(reads: Mapping[str, set[str]]) -> dict[str, int]:
     for rule in reads:
         level(rule)
     return levels
+
+
+def _direct(reads: Mapping[str, set[str]]) -> list[tuple[str, str]]:
+    """The pairs between which there is no longer way."""
+
+    def behind(rule: str) -> set[str]:
+        return reads[rule].union(*map(behind, reads[rule]))
+
+    return [
+        (maker, rule)
+        for rule, makers in reads.items()
+        for maker in sorted(makers)
+        if not any(maker in behind(other) for other in makers)
+    ]
 
 
 def _place(level: int, row: int, rows: int, tallest: int) -> tuple[int, int]:

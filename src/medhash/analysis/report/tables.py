@@ -150,7 +150,7 @@ class _Printed:
 
     Attributes:
         caption: its title.
-        notes: below it, without those of its comparison.
+        notes: below it and below its comparison with reported numbers.
         wins: row -> ``7/8``, the columns in which it is better, where that is printed.
     """
 
@@ -162,11 +162,12 @@ class _Printed:
 def _printed(path: Path) -> _Printed:
     if not path.is_file():
         return _Printed()
-    own, *_ = path.read_text(encoding="utf-8").split("\n\n**")
+    text = path.read_text(encoding="utf-8")
+    own, *_ = text.split("\n\n**")
     title = _TITLE.search(own)
     return _Printed(
         plain(title[1]) if title else "",
-        tuple(map(plain, _NOTE.findall(own))),
+        tuple(map(plain, _NOTE.findall(text))),
         {plain(label): wins for label, wins in _LABEL.findall(own)},
     )
 
@@ -272,6 +273,7 @@ def _line_by_line(
     """A table of several quantities a place: the lines of its CSV that ran."""
     ran = [line for line in lines if line.get("status") == RAN]
     names = [name for name in ran[0] if name not in _DESCRIBING and _differs(name, ran)]
+    names.sort(key=lambda name: not name.startswith(REPORTED))
     rows = tuple(
         (
             GridCell(line["row"]),
@@ -287,7 +289,7 @@ def _line_by_line(
 def _value(name: str, line: Line, numbers: Mapping[tuple, Number]) -> GridCell:
     if not line[name]:
         return GridCell("–")
-    if name.startswith("reported"):
+    if name.startswith(REPORTED):
         return GridCell(line[name], REPORTED)
     anchor = numbers[line["row"], column_title(line)].anchor
     return GridCell(line[name], REGENERATED, anchor)
