@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +27,7 @@ from medhash.files import sha256_of_file
 from medhash.provenance.audit.findings import Finding, State
 from medhash.provenance.audit.run import audit
 from medhash.provenance.receipts import seal_of
+from medhash.retrieval.codes import Codes
 
 # The tree is built once in the worker that runs these tests.
 pytestmark = pytest.mark.xdist_group("audit")
@@ -527,6 +528,55 @@ class TestReceipts:
         )
         finding = broken(RECORD)["record covid_ct/hashnet/none/8/0", "receipt"]
         assert "covid_ct/csq/none/8/0" in finding.text
+
+
+class TestDeep:
+    """What only doing it again can find: everything behind the edit was run again, too."""
+
+    def deeply(self, target, status):
+        content = json.loads(medhash("audit", target, "--deep", "--json", status=status))
+        findings = [(link, f) for link in content["links"] for f in link["findings"]]
+        return {(f"{k['rule']} {k['key']}", f["check"]): f for k, f in findings}
+
+    def test_an_untouched_cell_is_encoded_and_its_data_are_prepared_again(self, tree):
+        found = self.deeply(RECORD, status=0)
+        codes = found["train covid_ct/hashnet/none/8/0", "encoding"]
+        assert "the same bits" in codes["text"]
+        assert "the same bytes" in found["prepare covid_ct", "data again"]["text"]
+
+    def test_a_phantom_is_generated_again(self, tree):
+        name = "results/synthetic/splits/phantom_covid_ct/0.csv"
+        found = self.deeply(name, status=0)
+        assert "6 files" in found["phantom phantom_covid_ct", "data again"]["text"]
+
+    def test_codes_that_the_checkpoint_does_not_give_are_found(self, tree):
+        path = Path(f"{HASHNET}/codes.npz")
+        codes = Codes.load(path)
+        replace(codes, query_codes=~codes.query_codes).save(path)
+        sha256 = sha256_of_file(path)
+        edit(
+            f"{HASHNET}/training.json",
+            lambda facts: facts["outputs"]["codes"].update(sha256=sha256),
+        )
+        forge("train", "covid_ct/hashnet/none/8/0")
+        medhash("record", "covid_ct/hashnet/none/8/0")
+        assert broken(RECORD) == {}
+        finding = self.deeply(RECORD, status=1)["train covid_ct/hashnet/none/8/0", "encoding"]
+        assert finding["state"] == "broken"
+        assert "20.00% other bits" in finding["text"]
+
+    def test_images_that_the_archive_does_not_hold_are_found(self, tree):
+        path = tree / "results/real/data/covid_ct/images.npy"
+        images = np.load(path)
+        images[0] = 0
+        np.save(path, images)
+        forge("prepare", "covid_ct")
+        medhash("split", "covid_ct")
+        split = "results/real/splits/covid_ct/0.csv"
+        assert broken(split) == {}
+        finding = self.deeply(split, status=1)["prepare covid_ct", "data again"]
+        assert finding["state"] == "broken"
+        assert "images.npy" in finding["text"]
 
 
 class TestMissing:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+
+if TYPE_CHECKING:
+    from medhash.configuration.grid import Cell
+    from medhash.configuration.loading import Configuration
+    from medhash.provenance.audit.evidence import Encode
+    from medhash.retrieval.codes import Codes
 
 app = typer.Typer()
 
@@ -32,6 +38,13 @@ def audit(
         Path | None,
         typer.Option(metavar="FOLDER", help="Write the chain as an RO-Crate into a new folder."),
     ] = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep",
+            help="Also prepare the data again and encode them again with the checkpoints.",
+        ),
+    ] = False,
     scale: Scale = None,
     assignments: Assignments = None,
 ) -> None:
@@ -58,7 +71,7 @@ def audit(
         from medhash.provenance.audit.crate import check_folder
 
         check_folder(export)
-    report = run(configuration, target, row, column)
+    report = run(configuration, target, row, column, _encoder(configuration) if deep else None)
     if as_json:
         typer.echo(json.dumps(json_of(report), indent=1, sort_keys=True, ensure_ascii=False))
     else:
@@ -69,3 +82,15 @@ def audit(
         write_crate(report, configuration, export)
     if report.state == State.BROKEN:
         raise typer.Exit(1)
+
+
+def _encoder(configuration: Configuration) -> Encode:
+    """Encodes a cell's images again; torch is needed for nothing else."""
+    from medhash.commands.steps import cell_inputs
+    from medhash.training.encoded_again import encode_again
+
+    def encode(cell: Cell) -> Codes:
+        folder, inputs = configuration.layout.cell(cell), cell_inputs(configuration, cell)
+        return encode_again(cell, configuration.settings_of(cell), inputs, folder)
+
+    return encode

@@ -15,7 +15,6 @@ from medhash.analysis.claim_texts import write_claims
 from medhash.analysis.claims import decide_claims
 from medhash.configuration.papers import FigureSpec, TableSpec
 from medhash.errors import MedhashError
-from medhash.provenance import environment
 from medhash.provenance.audit.evidence import Evidence
 from medhash.provenance.audit.findings import Finding, broken, listed, missing, verified
 from medhash.provenance.steps import Step
@@ -142,10 +141,8 @@ def _rows(text: str) -> list[dict[str, str]]:
 def _compare_pictures(
     step: Step, path: Path, again: Path, stem: Path, evidence: Evidence
 ) -> Finding:
-    receipt = evidence.receipt(step) or {}
-    elsewhere = receipt.get("environment") != environment.describe()
     remedy = evidence.restore(path, step)
-    if not elsewhere:
+    if not evidence.is_elsewhere(step):
         text = "is not the plot of its records: drawn again in the same environment, it is another"
         return broken(step.rule, path, text, remedy=remedy)
     if evidence.receipted(path) != evidence.sha256(path):

@@ -27,6 +27,9 @@ from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
 
+_LAST_BITS_FLIPPED = 0.01
+"""The share of bits that another processor's rounding may turn."""
+
 
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Is the description of the pretraining that of this step's weights?"""
@@ -64,6 +67,44 @@ def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
     yield from _check_facts(step, facts, problems, evidence)
     yield from _check_metadata(step.outputs["checkpoint"], {"cell": str(cell)}, step, evidence)
     yield from _check_codes(step, cell, evidence)
+
+
+def check_codes_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """In a deep audit: do the checkpoint and the images give these codes?"""
+    if evidence.encode is None:
+        return
+    cell, path = Cell.parse(step.key), step.outputs["codes"]
+    needed = (path, step.outputs["checkpoint"], *step.inputs.values())
+    absent = [each.as_posix() for each in needed if not each.is_file()]
+    if absent:
+        text = f"cannot be encoded again: {listed(absent)} not here"
+        yield missing("encoding", path, text)
+        return
+    try:
+        again, loaded = evidence.encode(cell), Codes.load(path)
+    except (MedhashError, OSError, ValueError) as error:
+        yield broken("encoding", path, f"cannot be encoded again: {error}")
+        return
+    bits = _different_bits(again, loaded)
+    text = "images encoded again with the checkpoint"
+    if bits == 0:
+        yield verified("encoding", path, f"{text}: the same bits")
+    elif bits is not None and bits <= _LAST_BITS_FLIPPED and evidence.is_elsewhere(step):
+        yield verified("encoding", path, f"{text} in another environment: {bits:.2%} other bits")
+    else:
+        share = "other sizes" if bits is None else f"{bits:.2%} other bits"
+        remedy = evidence.restore(path, step)
+        yield broken("encoding", path, f"{text}: {share}", remedy=remedy)
+
+
+def _different_bits(one: Codes, other: Codes) -> float | None:
+    """The share of bits that differ; None for codes of other sizes."""
+    sides = ("query_codes", "database_codes")
+    pairs = [(getattr(one, side), getattr(other, side)) for side in sides]
+    if one.bits != other.bits or any(a.shape != b.shape for a, b in pairs):
+        return None
+    different = sum(int(np.unpackbits(a ^ b).sum()) for a, b in pairs)
+    return different / (one.bits * sum(len(a) for a, _ in pairs))
 
 
 def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:

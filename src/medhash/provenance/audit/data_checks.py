@@ -12,11 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from medhash.configuration.loading import Configuration
 from medhash.data.archives import FoundArchives, content_sha256, find_archives
+from medhash.data.confounded import confounding_of
 from medhash.data.leakage import write_leakage
+from medhash.data.phantoms import generate
+from medhash.data.preparation import prepare
 from medhash.data.readers import Reading, read_archives
 from medhash.data.splits import read_index, write_split
 from medhash.errors import MedhashError
+from medhash.files import sha256_of_file
 from medhash.provenance.audit.evidence import Evidence
 from medhash.provenance.audit.findings import Finding, broken, listed, missing, verified
 from medhash.provenance.audit.values import differences
@@ -44,6 +49,43 @@ def check_data(step: Step, evidence: Evidence) -> Iterator[Finding]:
         count = len(np.load(paths["labels"], mmap_mode="r"))
         text = f"index, labels, images and description agree on {count} images"
         yield verified("data", paths["images"].parent, text)
+
+
+def check_data_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """In a deep audit: prepare or generate the data again and compare."""
+    if evidence.encode is None:
+        return
+    paths = [path for path in step.outputs.values() if path.is_file()]
+    subject = step.outputs["images"].parent
+    with TemporaryDirectory() as folder:
+        again = Path(folder) / step.key
+        try:
+            _make_data(evidence.configuration, step.key, again)
+        except _UNREADABLE as error:
+            yield missing("data again", subject, f"cannot be made again: {error}")
+            return
+        others = [p for p in paths if sha256_of_file(again / p.name) != evidence.sha256(p)]
+    names = ", ".join(path.name for path in others)
+    if not others:
+        text = f"made again from their source: the same bytes ({len(paths)} files)"
+        yield verified("data again", subject, text)
+    elif evidence.is_elsewhere(step):
+        text = f"made again in another environment: other bytes in {names}; not decided here"
+        yield missing("data again", subject, text)
+    else:
+        text = f"made again from their source, {names} are others"
+        yield broken("data again", subject, text, remedy=evidence.again(step))
+
+
+def _make_data(configuration: Configuration, dataset: str, folder: Path) -> None:
+    card = configuration.card(dataset)
+    size = configuration.settings_for(dataset).network.image_size
+    if card.synthetic:
+        phantoms = configuration.required_phantoms()
+        confounding = confounding_of(dataset)
+        generate(card, folder, size, phantoms.images, phantoms.seed, confounding)
+    else:
+        prepare(card, configuration.archive_folders, folder, size)
 
 
 def check_archives(step: Step, evidence: Evidence) -> Iterator[Finding]:

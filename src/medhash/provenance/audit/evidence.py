@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
 from medhash.data.splits import read_index
-from medhash.provenance import receipts
+from medhash.provenance import environment, receipts
 from medhash.provenance.audit.tracked import TrackedFiles
 from medhash.provenance.code import fingerprint
 from medhash.provenance.hashes import FileHashes
 from medhash.provenance.receipts import Receipt
 from medhash.provenance.steps import Step, Steps
+from medhash.retrieval.codes import Codes
 
 NO_SUCH_FILE = "no such file"
+
+Encode = Callable[[Cell], Codes]
+"""Encodes the images of a cell again, with its checkpoint."""
 
 
 class Evidence:
@@ -29,10 +34,13 @@ class Evidence:
 
     Args:
         configuration: what should have been run.
+        encode: given for a deep audit, which also encodes images and prepares data again. It
+            comes from outside so that this package needs no torch.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, encode: Encode | None = None) -> None:
         self.configuration = configuration
+        self.encode = encode
         self.layout = configuration.layout
         self.steps = Steps(configuration)
         self.tracked = TrackedFiles(Path())
@@ -82,6 +90,11 @@ class Evidence:
     def image_names(self) -> ImageNames:
         """Ids of images, for messages."""
         return ImageNames(self)
+
+    def is_elsewhere(self, step: Step) -> bool:
+        """Whether a step ran in another environment than this: last bits may differ."""
+        receipt = self.receipt(step) or {}
+        return bool(receipt.get("environment") != environment.describe())
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
@@ -146,7 +159,7 @@ def _arguments(step: Step) -> str:
         return f"prepare {step.key}"
     if step.rule in ("split", "leakage"):
         return f"{step.rule} {first}"
-    if step.rule == "claims":
+    if step.rule in ("claims", "report"):
         return step.rule
     if step.rule == "pretrain":
         return f"pretrain {first} --stage {step.key.split('/')[1]}"

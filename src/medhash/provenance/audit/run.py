@@ -10,6 +10,7 @@ from medhash.configuration.loading import Configuration
 from medhash.progress import progress
 from medhash.provenance.audit.artefact_checks import check_artefact, check_claims
 from medhash.provenance.audit.cell_checks import (
+    check_codes_again,
     check_lesions,
     check_measurement,
     check_pretraining,
@@ -19,10 +20,11 @@ from medhash.provenance.audit.cell_checks import (
 from medhash.provenance.audit.data_checks import (
     check_archives,
     check_data,
+    check_data_again,
     check_leakage,
     check_split,
 )
-from medhash.provenance.audit.evidence import Evidence
+from medhash.provenance.audit.evidence import Encode, Evidence
 from medhash.provenance.audit.findings import Finding, Link, Report
 from medhash.provenance.audit.receipt_checks import check_inputs, check_outputs, check_receipt
 from medhash.provenance.audit.targets import find_target
@@ -31,12 +33,12 @@ from medhash.provenance.steps import Step
 Check = Callable[[Step, Evidence], Iterator[Finding]]
 
 OWN_CHECKS: dict[str, tuple[Check, ...]] = {
-    "phantom": (check_data,),
-    "prepare": (check_data, check_archives),
+    "phantom": (check_data, check_data_again),
+    "prepare": (check_data, check_archives, check_data_again),
     "split": (check_split,),
     "leakage": (check_leakage,),
     "pretrain": (check_pretraining,),
-    "train": (check_training,),
+    "train": (check_training, check_codes_again),
     "record": (check_record,),
     "fps": (check_measurement,),
     "lesions": (check_lesions,),
@@ -54,6 +56,7 @@ def audit(
     target: str | None = None,
     row: str | None = None,
     column: str | None = None,
+    encode: Encode | None = None,
 ) -> Report:
     """Check every link between what is printed and the archives.
 
@@ -65,6 +68,8 @@ def audit(
         target: see :func:`~medhash.provenance.audit.targets.find_target`.
         row: of a table or figure.
         column: of a table or figure.
+        encode: encodes a cell's images with its checkpoint; makes the audit a deep one, in which
+            data are prepared or generated again, too.
 
     Returns:
         The report; what is wrong is in it.
@@ -73,7 +78,7 @@ def audit(
         MedhashError: there is no such target, row or column.
     """
     start = time.monotonic()
-    evidence = Evidence(configuration)
+    evidence = Evidence(configuration, encode)
     found = find_target(evidence, target, row, column)
     evidence.hash_all(_files(found.steps))
     links = []
