@@ -1,9 +1,12 @@
+import base64
+import json
 import os
+import zlib
 
 import pytest
 
 from medhash.errors import MedhashError
-from medhash.running.slurm import UNLIMITED, check_arrays, job_log
+from medhash.running.slurm import UNLIMITED, check_arrays, job_log, own_command
 
 LOG = """Building DAG of jobs...
 rule train:
@@ -48,3 +51,26 @@ def test_arrays_go_with_limits_that_hold_no_job_back(limit):
 def test_a_limit_that_holds_a_job_back_does_not_go_with_arrays():
     with pytest.raises(MedhashError, match=r"--resources gpu 6 .* of 7 jobs.*array-jobs none"):
         check_arrays(7, {"--jobs": UNLIMITED, "--resources gpu": 6})
+
+
+def array_arguments(separate):
+    commands = {"2": "snakemake second", "3": "snakemake third"}
+    packed = {task: zlib.compress(text.encode()).hex() for task, text in commands.items()}
+    payload = base64.b64encode(json.dumps(packed).encode()).decode()
+    option = "--slurm-jobstep-array-execs"
+    last = [option, payload] if separate else [f"{option}={payload}"]
+    return ["snakemake", "--target-jobs", "train:cell=first", *last]
+
+
+@pytest.mark.parametrize("separate", [True, False])
+def test_a_task_of_an_array_becomes_its_own_command(separate):
+    variables = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1"}
+    assert own_command(array_arguments(separate), variables) == "snakemake third"
+
+
+def test_the_first_task_and_what_is_no_task_stay_what_they_are():
+    first = {"SLURM_ARRAY_TASK_ID": "1", "SLURM_ARRAY_TASK_MIN": "1"}
+    assert own_command(array_arguments(separate=False), first) is None
+    assert own_command(array_arguments(separate=False), {}) is None
+    own_already = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1"}
+    assert own_command(["snakemake", "--target-jobs", "train:cell=third"], own_already) is None

@@ -1,8 +1,12 @@
 # Runs on a Slurm cluster: what stays on the machine that submits, and what the executor leaves
 # unsaid. See workflow/profiles/slurm and docs/cluster.md.
+import os
 from pathlib import Path
 
 from medhash.running import slurm
+
+if own_command := slurm.own_command(sys.argv, os.environ):
+    os.execvp("sh", ["sh", "-c", own_command])
 
 
 # Seconds each, and hundreds of them: done here while the cluster trains.

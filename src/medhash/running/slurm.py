@@ -2,20 +2,25 @@
 
 The executor (snakemake-executor-plugin-slurm 2.8) waits for ever in two situations that can be
 seen before the first job: job arrays under a limit on jobs (its issue 473), and ``sacct`` on a
-cluster that keeps no accounting. Both are refused here with what to do instead.
+cluster that keeps no accounting. Both are refused here with what to do instead. And each task of an
+array looks for the files of the array's first task when it has finished: see :func:`own_command`.
 """
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import subprocess
 import sys
-from collections.abc import Collection, Mapping
+import zlib
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from medhash.errors import MedhashError
 
 UNLIMITED = sys.maxsize
+COMMANDS_OF_ARRAY = "--slurm-jobstep-array-execs"
 
 
 def check_arrays(jobs: int, limits: Mapping[str, int | None]) -> None:
@@ -72,6 +77,31 @@ def job_log(folder: Path, rule: str, outputs: Collection[str]) -> Path | None:
     logs = sorted((folder / f"rule_{rule}").rglob("*.log"), key=_newest_first)
     line = f"output: {', '.join(outputs)}\n"
     return next((log for log in logs if line in log.read_text(errors="replace")), None)
+
+
+def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """The shell command of a task of a job array, if this process was started for another one.
+
+    Slurm starts every task of an array with the command of the first, and the commands of the
+    others as an argument. The executor runs the right one, and then looks whether the *first*
+    task's files are there: where they are not yet, a task that did well counts as failed, and what
+    it made is deleted. So a task should become its own command before that.
+
+    Args:
+        arguments: ``sys.argv`` of a Snakemake that Slurm started.
+        environment: its variables.
+
+    Returns:
+        None outside of an array, in its first task, and where the command is its own already.
+    """
+    task = environment.get("SLURM_ARRAY_TASK_ID")
+    if task is None or task == environment.get("SLURM_ARRAY_TASK_MIN"):
+        return None
+    found = re.search(rf"{COMMANDS_OF_ARRAY}[= ](\S+)", " ".join(arguments))
+    if found is None:
+        return None
+    commands: dict[str, str] = json.loads(base64.b64decode(found[1]))
+    return zlib.decompress(bytes.fromhex(commands[task])).decode()
 
 
 def _newest_first(log: Path) -> tuple[float, str]:
