@@ -18,7 +18,7 @@ usage() {
 [ $# = 2 ] || usage
 action=$1
 PATH="$PATH:/usr/sbin:/sbin"
-gpus=(/dev/null /dev/zero /dev/full /dev/random) # one harmless device file a GPU
+gpus=(/dev/null /dev/zero /dev/full /dev/random /dev/urandom /dev/tty) # harmless files
 node=one
 
 start() {
@@ -101,7 +101,7 @@ SlurmdPort=${ports[1]}
 SlurmUser=$user
 SlurmdUser=$user
 AuthType=auth/munge
-AuthInfo=socket=$folder/run/munge.socket
+AuthInfo=socket=$folder/run/munge.socket,cred_expire=5
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool
 SlurmctldPidFile=$folder/run/slurmctld.pid
@@ -117,8 +117,9 @@ PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
 JobRequeue=1
 KillWait=5
+MinJobAge=3600
 ReturnToService=2
-SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=2
+SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=2,preempt_youngest_first
 SlurmdParameters=config_overrides
 NodeName=$node NodeHostname=$host NodeAddr=127.0.0.1 CPUs=${CPUS:-8} RealMemory=${MEMORY_MB:-64000} Gres=gpu:${#gpus[@]}
 PartitionName=main Nodes=$node Default=YES MaxTime=INFINITE PriorityTier=1
@@ -146,11 +147,12 @@ print(*(each.getsockname()[1] for each in sockets))
 EOF
 }
 
+# By force: it serves one user, so its socket may lie in a folder that others cannot enter.
 start_munge() {
   (umask 077 && head -c 1024 /dev/urandom >"$folder/munge/key")
-  munged --key-file "$folder/munge/key" --socket "$folder/run/munge.socket" \
+  munged --force --key-file "$folder/munge/key" --socket "$folder/run/munge.socket" \
     --pid-file "$folder/run/munged.pid" --log-file "$folder/log/munged.log" \
-    --seed-file "$folder/munge/seed" --num-threads 2
+    --seed-file "$folder/munge/seed" --num-threads 2 2>>"$folder/log/munged.log"
 }
 
 node_is_idle() {
