@@ -1,11 +1,11 @@
-"""What stands in the way of a run on Slurm: no accounting, no Slurm."""
+"""What stands in the way of a run on Slurm: no room, no accounting, a limit, no Slurm."""
 
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
-from one_node import PATIENCE, PROJECT
+from one_node import PATIENCE, PROJECT, TABLE, Project
 
 from medhash.errors import MedhashError
 from medhash.running.slurm import check_cluster
@@ -15,6 +15,55 @@ pytestmark = [
     pytest.mark.timeout(2 * PATIENCE),
     pytest.mark.xdist_group("slurm"),
 ]
+
+SLURM = ("--profile", "slurm", TABLE)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """Gives a folder a file system of its own, of a given size."""
+    mounted = []
+
+    def mount(folder, size):
+        options = f"remount,size={size}" if folder in mounted else f"size={size}"
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {result.stderr.strip()}")
+        mounted.append(folder)
+
+    yield mount
+    for folder in set(mounted):
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_full_disk_is_one_clear_error_and_room_is_enough_to_go_on(
+    cluster, undisturbed, small_disk, tmp_path
+):
+    project = Project(tmp_path, ["csq"], source=undisturbed.root)
+    project.take_backbone_of(undisturbed)
+    project.set_up_profile({"retries": 0})
+    cells = project.root / "results/demo/cells"
+    small_disk(cells, "100k")
+    assert project.run(*SLURM, environment=cluster.environment) != 0
+    assert "could not be written" in project.output()
+    assert "make room and start again" in project.output()
+    assert not [path for path in cells.rglob("*") if path.is_file()], "a half file stayed"
+
+    small_disk(cells, "100m")
+    assert project.run(*SLURM, environment=cluster.environment) == 0, project.output()
+    assert project.cell("csq").codes() == undisturbed.cell("csq").codes()
+
+
+def test_a_limit_on_jobs_is_refused_before_the_first_job(cluster, undisturbed, tmp_path):
+    project = Project(tmp_path, source=undisturbed.root)
+    project.take_backbone_of(undisturbed)
+    project.set_up_profile()
+    before = len(cluster.facts())
+    assert project.run(*SLURM, "--jobs=2", environment=cluster.environment) != 0
+    assert "medhash: --jobs 2 does not go with job arrays: of 4 jobs" in project.output()
+    assert len(cluster.facts()) == before
 
 
 def test_sacct_without_accounting_is_refused(cluster, monkeypatch):
