@@ -62,6 +62,21 @@ class Tree:
         path = self.path(name)
         path.write_text(yaml.safe_dump(merge(yaml.safe_load(path.read_text()), changes)))
 
+    def thin(self, *datasets):
+        """Leave one table and one figure of DSH and CSQ, one epoch and sixty images."""
+        shutil.rmtree(self.path("config/papers/claims"), ignore_errors=True)
+        paper = yaml.safe_load(self.path("config/papers/ach.yaml").read_text())
+        paper["tables"] = {"table3": paper["tables"]["table3"] | {"variants": ["none"]}}
+        paper["figures"] = {"fig7": paper["figures"]["fig7"] | {"variants": ["none"]}}
+        self.path("config/papers/ach.yaml").write_text(yaml.safe_dump(paper))
+        scale = yaml.safe_load(self.path("config/scales/demo.yaml").read_text())
+        for stage in ("mae", "classification", "hashing"):
+            scale["settings"][stage]["epochs"] = 1
+        scale |= {"phantoms": {"images": 60}, "artefacts": {}}
+        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
+        self.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
+        self.edit("config/config.yaml", "datasets: null", f"datasets: [{', '.join(datasets)}]")
+
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""
         return self._run([sys.executable, "-m", "snakemake", *arguments], timeout)

@@ -12,7 +12,6 @@ import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-content")]
 
@@ -33,25 +32,9 @@ AT_LAST = {"report": 1, "all": 1}
 def made(copy_project):
     """A finished tree: a table and a figure of four small cells. No test changes it."""
     tree = copy_project()
-    thin(tree)
+    tree.thin("covid_radiograph", "covid_ct")
     tree.make_by_hand("demo")
     return tree
-
-
-def thin(tree):
-    """Leave one table and one figure, one epoch and sixty images."""
-    shutil.rmtree(tree.path("config/papers/claims"), ignore_errors=True)
-    paper = yaml.safe_load(tree.path("config/papers/ach.yaml").read_text())
-    paper["tables"] = {"table3": paper["tables"]["table3"] | {"variants": ["none"]}}
-    paper["figures"] = {"fig7": paper["figures"]["fig7"] | {"variants": ["none"]}}
-    tree.path("config/papers/ach.yaml").write_text(yaml.safe_dump(paper))
-    scale = yaml.safe_load(tree.path("config/scales/demo.yaml").read_text())
-    for stage in ("mae", "classification", "hashing"):
-        scale["settings"][stage]["epochs"] = 1
-    scale |= {"phantoms": {"images": 60}, "artefacts": {}}
-    scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
-    tree.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
-    tree.edit("config/config.yaml", "datasets: null", "datasets: [covid_radiograph, covid_ct]")
 
 
 @pytest.fixture

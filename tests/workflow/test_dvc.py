@@ -54,7 +54,7 @@ def made(tmp_path_factory):
     folder = tmp_path_factory.mktemp("versioned") / "project"
     folder.mkdir()
     tree = VersionedTree(folder)
-    thin(tree)
+    tree.thin("covid_ct")
     for name in KEPT:
         tree.path(name).parent.mkdir(exist_ok=True)
         shutil.copy(PROJECT / name, tree.path(name))
@@ -75,22 +75,6 @@ def tree(made):
     """The tree of :func:`made`; what a test changes in files of git is undone."""
     yield made
     made.git("checkout", "--quiet", ".")
-
-
-def thin(tree):
-    """Leave one table and one figure of two cells, one epoch and sixty images."""
-    shutil.rmtree(tree.path("config/papers/claims"), ignore_errors=True)
-    paper = yaml.safe_load(tree.path("config/papers/ach.yaml").read_text())
-    paper["tables"] = {"table3": paper["tables"]["table3"] | {"variants": ["none"]}}
-    paper["figures"] = {"fig7": paper["figures"]["fig7"] | {"variants": ["none"]}}
-    tree.path("config/papers/ach.yaml").write_text(yaml.safe_dump(paper))
-    scale = yaml.safe_load(tree.path("config/scales/demo.yaml").read_text())
-    for stage in ("mae", "classification", "hashing"):
-        scale["settings"][stage]["epochs"] = 1
-    scale |= {"phantoms": {"images": 60}, "artefacts": {}}
-    scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
-    tree.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
-    tree.edit("config/config.yaml", "datasets: null", "datasets: [covid_ct]")
 
 
 def test_git_and_dvc_share_the_files_of_a_run(tree):
