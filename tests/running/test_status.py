@@ -314,7 +314,7 @@ def test_watching_looks_again(mixed, monkeypatch):
         if len(naps) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("medhash.commands.status.time.sleep", nap)
+    monkeypatch.setattr("medhash.commands.status.sleep", nap)
     result = medhash("status", "--scale", "tiny", "--watch", "--every", "2s")
     assert result.exit_code == 0
     assert naps == [2.0] * 3

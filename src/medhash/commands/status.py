@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-import time
+from time import sleep
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -81,10 +81,10 @@ def _watch(look: Callable[[], Status], seconds: float) -> None:
                 _print(look())
                 typer.echo("")
                 sys.stdout.flush()
-                time.sleep(seconds)
+                sleep(seconds)
         with Live(status_tables(look()), auto_refresh=False, screen=True) as live:
             while True:
-                time.sleep(seconds)
+                sleep(seconds)
                 live.update(status_tables(look()), refresh=True)
     except KeyboardInterrupt:
         return
