@@ -50,7 +50,7 @@ for group in (
 def main() -> None:
     """Run the command line; a :class:`MedhashError` is one message and exit status 2."""
     try:
-        app()
+        app(prog_name="medhash")
     except MedhashError as error:
         sys.stderr.write(f"medhash: {error}\n")
         sys.exit(2)

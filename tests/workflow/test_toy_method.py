@@ -10,6 +10,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from medhash.running.warm import ADDRESS
+
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -98,6 +100,18 @@ def test_the_methods_own_setting_runs_the_cells_again(run):
 def test_a_longer_list_runs_only_what_is_new(run):
     assert planned(run, "bits=[8,16]") == ALL_CELLS
     assert planned(run, "variants=[none,ach]") == {"table": 1}
+
+
+def test_jobs_begin_in_copies_where_it_pays(run, monkeypatch):
+    options = ["--profile", "demo", "--forcerun", "record", "--config", *CHOICE]
+    said = "Jobs begin in copies of a process that has loaded torch"
+    assert said not in run.snakemake(*options, "--dry-run", "--", TABLE).stdout
+    assert said not in run.snakemake(*options, "--forcerun", "table", "--", TABLE).stdout
+    several = run.snakemake(*options, "--", TABLE)
+    assert several.returncode == 0, several.stdout
+    assert said in several.stdout
+    monkeypatch.setenv(ADDRESS, "off")
+    assert said not in run.snakemake(*options, "--", TABLE).stdout
 
 
 def test_a_cell_that_fails_is_named_with_its_log_and_stops_no_other(run):

@@ -1,5 +1,13 @@
 # What is said before the first job, and at the end of a run that failed.
 from medhash.data.archives import missing_report
+from medhash.running.warm import start_server
+
+
+def begins_jobs_in_copies():
+    """Whether jobs run here, in this environment, and enough of them to load packages for them."""
+    if workflow.non_local_exec or workflow.deployment_settings.deployment_method:
+        return False
+    return sum(not job.is_norun for job in workflow.dag.needrun_jobs()) > 2
 
 
 onstart:
@@ -21,6 +29,8 @@ onstart:
         )
     if report:
         logger.warning(f"{report}\n\nThey are downloaded now.")
+    if begins_jobs_in_copies() and start_server():
+        logger.info("Jobs begin in copies of a process that has loaded torch.")
 
 
 onerror:

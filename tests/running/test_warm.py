@@ -1,0 +1,212 @@
+"""Commands that do their work in a copy of a process that has loaded the packages."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+from tiny_project import CELLS, environment
+
+from medhash.running.warm import ADDRESS
+
+HOLD_A_SERVER = """
+import os, sys
+from medhash.running.warm import ADDRESS, start_server
+print(start_server(), os.environ.get(ADDRESS), flush=True)
+sys.stdin.read()
+"""
+LOAD = """
+import sys, threading
+from importlib import import_module
+from pathlib import Path
+from medhash.running import warm
+for name in warm.PACKAGES:
+    import_module(name)
+print(len(list(Path("/proc/self/task").iterdir())))
+print(*(name for name in sys.modules if name.startswith("medhash")))
+"""
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="servers are started on Linux only")
+
+
+def until(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.02)
+
+
+class Holder:
+    """A process that has started a server, and the server."""
+
+    def __init__(self):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", HOLD_A_SERVER],
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        said, self.address = self.process.stdout.readline().split()
+        assert said == "True"
+        self.socket = Path(self.address.rpartition(os.pathsep)[2])
+        self.server = psutil.Process(self.process.pid).children()[0]
+        until(self.socket.exists)
+
+    def command(self, *arguments, folder, **variables):
+        """The command medhash, told of the server."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "medhash", *arguments],
+            cwd=folder,
+            env=environment(**{ADDRESS: self.address} | variables),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def copy(self):
+        """The one copy of the server that is at work."""
+        until(self.server.children)
+        return self.server.children()[0]
+
+
+@pytest.fixture(scope="module")
+def holder():
+    holder = Holder()
+    yield holder
+    holder.process.kill()
+    holder.process.wait()
+
+
+def run(process):
+    output, errors = process.communicate(timeout=120)
+    return process.returncode, output, errors
+
+
+def watching(holder, folder):
+    """A command that goes on until it is told to end, once it has begun."""
+    command = holder.command(
+        "status", "--scale", "tiny", "--watch", "--every", "60s", folder=folder
+    )
+    assert command.stdout.readline().startswith("Scale tiny")
+    return command
+
+
+def loads_torch(process):
+    return any("libtorch" in file.path for file in process.memory_maps())
+
+
+def test_what_is_loaded_leaves_one_thread_and_none_of_this_package():
+    command = [sys.executable, "-c", LOAD]
+    variables = environment(OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    result = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    threads, modules = result.stdout.splitlines()
+    assert threads == "1"
+    assert modules.split() == ["medhash", "medhash.running", "medhash.running.warm"]
+
+
+def test_a_command_says_and_returns_the_same(holder, project):
+    asked = ["status", "--scale", "tiny"], ["split", "nowhere", "--scale", "tiny"], ["nonsense"]
+    for arguments in asked:
+        warm = run(holder.command(*arguments, folder=project))
+        assert warm == run(holder.command(*arguments, folder=project, **{ADDRESS: "off"}))
+        assert warm[0] == (0 if arguments[0] == "status" else 2)
+
+
+def test_the_work_is_done_in_a_copy_with_the_commands_environment(holder, project):
+    command = watching(holder, project)
+    copy = holder.copy()
+    assert copy.cwd() == str(project)
+    assert holder.server.cwd() != str(project)
+    assert loads_torch(holder.server)
+    assert not loads_torch(psutil.Process(command.pid))
+    command.send_signal(signal.SIGINT)
+    assert run(command)[0] == 0
+    until(lambda: not copy.is_running())
+
+
+def test_training_gives_the_same_bytes(holder, project):
+    codes = project / "results/tiny/cells" / CELLS[0] / "codes.npz"
+    found = []
+    for address in (holder.address, "off"):
+        for arguments in (
+            ["prepare", "phantom_covid_ct"],
+            ["split", "phantom_covid_ct"],
+            ["pretrain", "phantom_covid_ct", "--stage", "mae"],
+            ["pretrain", "phantom_covid_ct", "--stage", "classification"],
+            ["train", CELLS[0]],
+        ):
+            variables = {ADDRESS: address, "MKL_NUM_THREADS": "1"}
+            command = holder.command(*arguments, "--scale", "tiny", folder=project, **variables)
+            status, _, errors = run(command)
+            assert status == 0, errors
+        found.append(codes.read_bytes())
+        (project / "results").rename(project / f"results of {address.rpartition('/')[2]}")
+    assert found[0] == found[1]
+
+
+def test_a_signal_reaches_the_work(holder, project):
+    command = watching(holder, project)
+    copy = holder.copy()
+    command.send_signal(signal.SIGTERM)
+    status, _, errors = run(command)
+    assert status == 1
+    assert "the process that did the work was killed" in errors
+    until(lambda: not copy.is_running())
+
+
+def test_the_work_ends_when_its_command_is_killed(holder, project):
+    command = watching(holder, project)
+    copy = holder.copy()
+    command.kill()
+    until(lambda: not copy.is_running())
+    run(command)
+
+
+def test_a_command_whose_work_is_killed_says_so(holder, project):
+    command = watching(holder, project)
+    holder.copy().kill()
+    status, _, errors = run(command)
+    assert status == 1
+    assert "the process that did the work was killed" in errors
+
+
+@pytest.mark.parametrize("address", ["off", "{prefix}:/nowhere/socket", "/another/python:{socket}"])
+def test_without_a_server_that_fits_a_command_works_itself(holder, project, address):
+    address = address.format(prefix=sys.prefix, socket=holder.socket)
+    command = holder.command("status", "--scale", "tiny", folder=project, **{ADDRESS: address})
+    seen = []
+    while command.poll() is None:
+        seen += holder.server.children()
+        time.sleep(0.005)
+    assert run(command)[0] == 0
+    assert not seen
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_server_ends_with_the_process_that_started_it(number):
+    holder = Holder()
+    holder.process.send_signal(number)
+    holder.process.wait()
+    until(lambda: not holder.server.is_running())
+    until(lambda: not holder.socket.parent.exists())
+
+
+def test_the_server_ends_when_the_run_does():
+    holder = Holder()
+    holder.process.communicate("")
+    assert not holder.server.is_running()
+    assert not holder.socket.parent.exists()
+
+
+def test_who_turned_it_off_gets_none():
+    command = [sys.executable, "-c", HOLD_A_SERVER]
+    result = subprocess.run(
+        command, env=environment(**{ADDRESS: "off"}), input="", capture_output=True, text=True
+    )
+    assert result.stdout.split() == ["False", "off"]
