@@ -9,7 +9,7 @@ from itertools import product
 from typing import NamedTuple
 
 from medhash.analysis.records import Record
-from medhash.configuration.grid import SCRATCH
+from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.papers import (
     PHANTOM_PREFIX,
     ArtefactSpec,
@@ -31,6 +31,10 @@ SELECTIONS = {
     "last-epoch": "last epoch",
     "best-query-map": "epoch picked on the query set",
 }
+
+
+CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
+"""The columns of a CSV that name a cell."""
 
 
 class Column(NamedTuple):
@@ -70,6 +74,16 @@ class Context:
     def column_label(self, dataset: str, bits: int, origin: str = "") -> str:
         """A column's name in one line: ``COVID-CT-Dataset/8 bits``."""
         return f"{self.heading_of(dataset, origin)}/{bits_label(bits)}"
+
+    def cell_columns(self, cell: Cell) -> dict[str, str]:
+        """A cell's names as columns of a CSV, :data:`CELL_COLUMNS`, and what it is a cell of."""
+        return {
+            "row": self.paper.method_title(cell.method, cell.variant),
+            "column": self.column_label(cell.dataset, cell.bits),
+            **{name: str(getattr(cell, name)) for name in CELL_COLUMNS[2:]},
+            "scale": self.scale,
+            "synthetic": str(is_synthetic(cell.dataset)).lower(),
+        }
 
     def column_groups(self, columns: Iterable[Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The columns of a printed table: a heading over the code lengths below it."""

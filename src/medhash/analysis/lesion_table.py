@@ -9,6 +9,7 @@ from itertools import product
 import pandas as pd
 
 from medhash.analysis.context import (
+    CELL_COLUMNS,
     NOT_RUN,
     PROTOCOLS,
     Column,
@@ -18,7 +19,7 @@ from medhash.analysis.context import (
     is_synthetic,
 )
 from medhash.analysis.lesion_searches import SOURCES, LesionSearch, NoSearch
-from medhash.analysis.measured import check_scale, machine_notes
+from medhash.analysis.measured import MACHINE_COLUMNS, check_scale, machine_notes
 from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.analysis.summaries import percent, printed_percent
 from medhash.configuration.grid import Cell
@@ -27,13 +28,7 @@ from medhash.configuration.reported import ReportedLesions
 from medhash.errors import MedhashError
 
 CSV_COLUMNS = (
-    "row",
-    "column",
-    "dataset",
-    "method",
-    "variant",
-    "bits",
-    "seed",
+    *CELL_COLUMNS,
     "status",
     "class",
     "lesions",
@@ -51,14 +46,7 @@ CSV_COLUMNS = (
     "image_p95_ms",
     "runtime_change_percent",
     "queries",
-    "device",
-    "threads",
-    "cores",
-    "load_average",
-    "precision",
-    "torch",
-    "platform",
-    "measured",
+    *MACHINE_COLUMNS,
     "reported_precision_percent",
     "reported_difference_points",
     "reported_runtime_change_percent",
@@ -258,17 +246,8 @@ class _Grid:
 
     def _rows_of(self, cell: Cell) -> Iterator[dict[str, str]]:
         context = self.context
-        row = dict.fromkeys(CSV_COLUMNS, "") | {
-            "row": context.paper.method_title(cell.method, cell.variant),
-            "column": context.column_label(cell.dataset, cell.bits),
-            **{name: str(getattr(cell, name)) for name in ("dataset", "method", "variant")},
-            "bits": str(cell.bits),
-            "seed": str(cell.seed),
-            "class": ALL_CLASSES,
-            "scale": context.scale,
-            "protocol": context.protocol,
-            "synthetic": str(is_synthetic(cell.dataset)).lower(),
-        }
+        row = dict.fromkeys(CSV_COLUMNS, "") | context.cell_columns(cell)
+        row |= {"class": ALL_CLASSES, "protocol": context.protocol}
         row |= self._reported_columns(cell, row["row"])
         if cell not in self.ran:
             yield row | {"status": NOT_RUN, "note": self._why_not(cell)}

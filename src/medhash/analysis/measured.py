@@ -65,7 +65,7 @@ class Measured(Part):
         )
 
     def machine_columns(self) -> dict[str, str]:
-        """The machine as columns of a CSV."""
+        """The machine as columns of a CSV, :data:`MACHINE_COLUMNS`."""
         return {
             "device": self.device.name,
             "threads": str(self.threads),
@@ -77,6 +77,17 @@ class Measured(Part):
             "measured": self.measured,
         }
 
+
+MACHINE_COLUMNS = (
+    "device",
+    "threads",
+    "cores",
+    "load_average",
+    "precision",
+    "torch",
+    "platform",
+    "measured",
+)
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medhash.analysis.contact_sheet import RESULTS, draw_query, draw_result, row_panels
 from medhash.analysis.context import Context
 from medhash.analysis.drawing import say_not_run, titled_figure
 from medhash.analysis.explained import Explained, in_turn
@@ -18,14 +19,12 @@ from medhash.configuration.grid import Cell
 from medhash.configuration.papers import FigureSpec
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import distances
+from medhash.retrieval.search import nearest
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-RESULTS = 10
-RIGHT, WRONG = "#1a9641", "#d7191c"
 BOX = "#ff9900"
 NOTE = "On the left of each row the query; ties in Hamming distance stand in database order."
 PATCH_NOTE = (
@@ -141,7 +140,7 @@ def draw_retrieved(
         shown = [query for cell in cells for query in queries.get(cell, ())]
         about = _about(shown, reasons.get(dataset, ""))
         block.suptitle(f"{context.paper.dataset_title(dataset)}{about}", fontsize=8.5)
-        panels = _panels(block, lines)
+        panels = row_panels(block, lines)
         line = iter(panels)
         for cell in cells:
             own = [next(line) for _ in range(spec.examples)]
@@ -184,17 +183,16 @@ def _image_query(codes: Codes, row: int) -> Query:
 
 
 def _results(codes: Codes, query: Query) -> list[dict[str, Any]]:
-    hamming = distances(query.code, codes.database_codes)[0]
-    first = np.argsort(hamming, kind="stable")[:RESULTS]
-    shared = codes.database_labels[first] @ query.labels
+    ranking = nearest(query.code[0], codes, min(RESULTS, len(codes.database_codes)))
+    shared = codes.database_labels[ranking.places] @ query.labels
     return [
         {
             "rank": rank,
             "result_row": int(codes.database_rows[item]),
-            "distance": int(hamming[item]),
+            "distance": int(ranking.distances[item]),
             "relevant": int(common > 0),
         }
-        for rank, (item, common) in enumerate(zip(first, shared, strict=True), start=1)
+        for rank, (item, common) in enumerate(zip(ranking.places, shared, strict=True), start=1)
     ]
 
 
@@ -204,16 +202,6 @@ def _about(shown: Sequence[Query], reason: str) -> str:
     if sources:
         return f"\nlesion patches: {', '.join(sources)}"
     return f"\nwhole images: {reason}" if reason and shown else ""
-
-
-def _panels(block: Any, lines: int) -> Any:
-    grid = {"width_ratios": [1.25, *[1.0] * RESULTS], "wspace": 0.04, "hspace": 0.04}
-    panels = block.subplots(lines, RESULTS + 1, squeeze=False, gridspec_kw=grid)
-    for axes in panels.flat:
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        axes.set_frame_on(False)
-    return panels
 
 
 def _draw_cell(
@@ -233,8 +221,8 @@ def _draw_cell(
         _draw_query(line[0], query, found)
         results = own[own["query"] == number].itertuples()
         for axes, result in zip(line[1:], results, strict=False):
-            axes.imshow(found.images[int(str(result.result_row))], interpolation="nearest")
-            _frame(axes, right=bool(result.relevant))
+            image = found.images[int(str(result.result_row))]
+            draw_result(axes, image, relevant=bool(result.relevant))
     title = context.paper.method_title(cell.method, cell.variant)
     lines[0][0].set_title(title, fontsize=7.5, loc="left")
     lines[0][1].set_title(f"     first {RESULTS} results", fontsize=7, loc="left")
@@ -254,17 +242,4 @@ def _draw_query(axes: Axes, query: Query, found: Explained) -> None:
         box = Rectangle((left - 0.5, top - 0.5), width, height, fill=False, clip_on=False)
         box.set(edgecolor=BOX, linewidth=1.4)
         axes.add_patch(box)
-    axes.imshow(image, interpolation="nearest")
-    axes.set_ylabel(found.class_name(query.row), fontsize=6.5)
-
-
-def _frame(axes: Axes, *, right: bool) -> None:
-    """A green frame and a check mark, or a red frame and a cross: not by colour alone."""
-    colour = RIGHT if right else WRONG
-    axes.set_frame_on(True)
-    for spine in axes.spines.values():
-        spine.set(visible=True, color=colour, linewidth=2.0)
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
-    mark = "✓" if right else "✗"
-    place = axes.transAxes
-    axes.text(0.94, 0.08, mark, transform=place, color=colour, fontsize=7, ha="right", bbox=box)
+    draw_query(axes, image, found.class_name(query.row))

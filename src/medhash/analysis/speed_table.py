@@ -10,8 +10,9 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field
 
-from medhash.analysis.context import NOT_RUN, Column, Context, columns_of, is_synthetic
+from medhash.analysis.context import CELL_COLUMNS, NOT_RUN, Column, Context, columns_of
 from medhash.analysis.measured import (
+    MACHINE_COLUMNS,
     Measured,
     Part,
     Positive,
@@ -28,13 +29,7 @@ REPORTED_ROW = "ACH"
 """What the paper's row is called among the reported numbers."""
 
 CSV_COLUMNS = (
-    "row",
-    "column",
-    "dataset",
-    "method",
-    "variant",
-    "bits",
-    "seed",
+    *CELL_COLUMNS,
     "status",
     "fps",
     "median_ms",
@@ -46,14 +41,7 @@ CSV_COLUMNS = (
     "query_width",
     "query_height",
     "network_pixels",
-    "device",
-    "threads",
-    "cores",
-    "load_average",
-    "precision",
-    "torch",
-    "platform",
-    "measured",
+    *MACHINE_COLUMNS,
     "reported_fps",
     "scale",
     "synthetic",
@@ -191,16 +179,8 @@ def _csv_row(
     spec: TableSpec, cell: Cell, ran: dict[Cell, Measurement], context: Context
 ) -> dict[str, str]:
     reported: Decimal | None = context.reported_number(spec, REPORTED_ROW, cell.dataset, cell.bits)
-    row = dict.fromkeys(CSV_COLUMNS, "") | {
-        "row": context.paper.method_title(cell.method, cell.variant),
-        "column": context.column_label(cell.dataset, cell.bits),
-        **{name: str(getattr(cell, name)) for name in ("dataset", "method", "variant")},
-        "bits": str(cell.bits),
-        "seed": str(cell.seed),
-        "reported_fps": "" if reported is None else str(reported),
-        "scale": context.scale,
-        "synthetic": str(is_synthetic(cell.dataset)).lower(),
-    }
+    row = dict.fromkeys(CSV_COLUMNS, "") | context.cell_columns(cell)
+    row |= {"reported_fps": "" if reported is None else str(reported)}
     if cell not in ran:
         return row | {"status": NOT_RUN, "note": context.why_not_run(spec, cell.dataset)}
     return row | {"status": "ran"} | _numbers(ran[cell])

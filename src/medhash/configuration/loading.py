@@ -17,7 +17,7 @@ from medhash.causal.variants import VARIANTS
 from medhash.configuration.ablations import known_variants
 from medhash.configuration.examples import ExplanationSettings, LesionSettings
 from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
-from medhash.configuration.grid import SCRATCH, Cell
+from medhash.configuration.grid import Cell
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.papers import (
     PHANTOM_PREFIX,
@@ -161,14 +161,6 @@ class Configuration:
     def split_of(self, cell: Cell) -> Path:
         """The manifest of the split that a cell is trained and scored on."""
         return self.layout.split(cell.dataset, self.split_seed(cell.dataset))
-
-    def pretrained_of(self, cell: Cell) -> Path | None:
-        """The weights that a cell's training starts from, by its origin."""
-        if cell.origin == SCRATCH:
-            return None
-        if cell.source:
-            return self.layout.cell(cell.source) / "checkpoint.safetensors"
-        return self.layout.pretrained(cell.dataset, "classification")
 
     def listed_split(self, dataset: str) -> list[Path]:
         """The file that a split of rule ``listed`` is read from; empty for other rules."""
