@@ -27,7 +27,7 @@ Assignments = Annotated[
         "--set",
         metavar="KEY=VALUE",
         help="Set a key of config/config.yaml for this command; VALUE is YAML. Repeatable: "
-        "--set 'methods=[csq]' --set settings.hashing.epochs=3",
+        "--set 'methods=\\[csq]' --set settings.hashing.epochs=3",
     ),
 ]
 DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="A name in the configuration.")]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from medhash.configuration.claim_rules import PaperClaims
 from medhash.configuration.files import ConfigFile, ScaleFile
 from medhash.configuration.papers import Paper
 from medhash.configuration.settings import Settings
@@ -16,9 +17,13 @@ SCHEMA_FOLDER = Path("config/schema")
 
 
 def schemas() -> dict[str, dict[str, Any]]:
-    """File name without suffix -> JSON schema of ``config.yaml``, a scale's and a paper's file."""
+    """File name without suffix -> JSON schema of ``config.yaml``, a scale's and a paper's file.
+
+    ``claims`` is that of a paper's claims.
+    """
     models: dict[str, type[BaseModel]] = {"config": ConfigFile, "scale": ScaleFile, "paper": Paper}
-    return {name: _schema(model) for name, model in models.items()}
+    schemas = {name: _with_settings(model.model_json_schema()) for name, model in models.items()}
+    return schemas | {"claims": PaperClaims.model_json_schema()}
 
 
 def write_schemas(folder: Path = SCHEMA_FOLDER) -> list[Path]:
@@ -29,9 +34,8 @@ def write_schemas(folder: Path = SCHEMA_FOLDER) -> list[Path]:
     return paths
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
+def _with_settings(schema: dict[str, Any]) -> dict[str, Any]:
     """A file's schema in which ``settings`` is any part of a settings tree."""
-    schema = model.model_json_schema()
     settings = Settings.model_json_schema()
     definitions = schema.setdefault("$defs", {})
     definitions |= {name: _partial(part) for name, part in settings.pop("$defs").items()}
