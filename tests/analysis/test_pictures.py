@@ -1,49 +1,20 @@
 """Pictures of explained cells: what they show is what the arrays say."""
 
-import json
-
 import numpy as np
 import pytest
+from explained_cells import CELLS, write_cells
 
 from medhash.analysis.context import Context
 from medhash.analysis.pictures import make_picture
-from medhash.configuration.grid import Cell
 from medhash.configuration.papers import FigureSpec, Paper
 from medhash.configuration.paths import Layout
-from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
-
-CELLS = [Cell("phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
 
 
 @pytest.fixture
 def layout(tmp_path):
-    random = np.random.default_rng(0)
     layout = Layout(tmp_path)
-    folder = layout.data("phantom_x")
-    folder.mkdir(parents=True)
-    labels = np.eye(2, dtype=np.uint8)[np.arange(60) % 2]
-    np.save(folder / "images.npy", random.integers(0, 255, (60, 16, 16, 3), dtype=np.uint8))
-    np.save(folder / "labels.npy", labels)
-    (folder / "dataset.json").write_text(json.dumps({"classes": ["a", "b"]}))
-    query, database = np.arange(20), np.arange(20, 60)
-    for cell in CELLS:
-        bits = random.integers(0, 256, (60, 1), dtype=np.uint8)
-        sides = bits[:20], bits[20:], 8, labels[:20], labels[20:], query, database
-        Codes(*sides).save(layout.codes(cell))
-        maps = {name: random.random((4, 4, 4)) for name in ("patch_embedding", "cam", "grad_cam")}
-        rest = {
-            "rows": np.array([0, 2, 1, 3]),
-            "area": np.ones((4, 2), int),
-            "key_point": np.full((4, 2), 2),
-            "window": np.array([2, 2]),
-            "mask_scales": np.array([[1, 1], [2, 2]]),
-            "scale_weights": np.full((4, 2), [0.25, 0.75]),
-            "scale_shift": random.random((4, 2)),
-            "feature_rows": query,
-            "features": random.normal(size=(20, 8)).astype(np.float32),
-        }
-        write_arrays(layout.explanation(cell), maps | rest)
+    write_cells(layout, ["a", "b"])
     return layout
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from explained_cells import CELLS, write_cells
 
 from medhash.analysis.context import Context
 from medhash.analysis.drawing import house_style
@@ -12,14 +13,12 @@ from medhash.analysis.explained import load_explained
 from medhash.analysis.lesion_searches import load_lesion_patches
 from medhash.analysis.pictures import make_picture
 from medhash.analysis.retrieved import choose_queries, draw_retrieved, retrieved_points
-from medhash.configuration.grid import Cell
 from medhash.configuration.papers import FigureSpec, Paper
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 
-CELLS = [Cell("phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
 CONTEXT = Context(
     Paper(paper="p", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
     "demo",
@@ -58,30 +57,12 @@ def searched(cell, source):
 
 @pytest.fixture
 def layout(tmp_path):
-    random = np.random.default_rng(0)
     layout = Layout(tmp_path)
-    folder = layout.data("phantom_x")
-    folder.mkdir(parents=True)
-    labels = np.eye(2, dtype=np.uint8)[np.arange(60) % 2]
-    np.save(folder / "images.npy", random.integers(0, 255, (60, 16, 16, 3), dtype=np.uint8))
-    np.save(folder / "labels.npy", labels)
-    (folder / "dataset.json").write_text(json.dumps({"classes": ["even", "odd"]}))
-    for cell in CELLS:
-        bits = random.integers(0, 256, (60, 1), dtype=np.uint8)
-        rows = np.arange(20), np.arange(20, 60)
-        Codes(bits[:20], bits[20:], 8, labels[:20], labels[20:], *rows).save(layout.codes(cell))
-        _explain(layout, cell, random)
-        mark(layout, cell, codes=random.integers(0, 256, (4, 1), dtype=np.uint8))
+    write_cells(layout, ["even", "odd"])
+    codes = np.random.default_rng(1).integers(0, 256, (len(CELLS), 4, 1), dtype=np.uint8)
+    for cell, own in zip(CELLS, codes, strict=True):
+        mark(layout, cell, codes=own)
     return layout
-
-
-def _explain(layout, cell, random):
-    maps = {name: random.random((4, 4, 4)) for name in ("patch_embedding", "cam", "grad_cam")}
-    rest = {name: np.zeros((4, 2)) for name in ("area", "key_point")}
-    rest |= {name: np.zeros((4, 1)) for name in ("scale_weights", "scale_shift", "features")}
-    rest |= {"rows": np.array([0, 2, 1, 3]), "feature_rows": np.arange(4)}
-    rest |= {"window": np.ones(2), "mask_scales": np.ones((1, 2))}
-    write_arrays(layout.explanation(cell), maps | rest)
 
 
 def mark(layout, cell, patches=PATCHES, source="masks", codes=None):

@@ -18,16 +18,6 @@ BITS = 8
 DEEPHASH_BY_POWER = {1: 0.5533170104026794, 2: 0.5378682613372803}
 
 
-@pytest.fixture
-def outputs() -> torch.Tensor:
-    return torch.randn(6, BITS, generator=torch.Generator().manual_seed(20))
-
-
-@pytest.fixture
-def labels() -> torch.Tensor:
-    return torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 0, 1, 1]), 3).float()
-
-
 def make(labels: torch.Tensor, **own: object) -> dbdh.Method:
     return dbdh.Method(dbdh.DbdhSettings(**own), BITS, labels, torch.Generator().manual_seed(0))
 

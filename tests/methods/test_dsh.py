@@ -28,16 +28,6 @@ AUTHORS_GRADIENT = [
 ]
 
 
-@pytest.fixture
-def outputs() -> torch.Tensor:
-    return torch.randn(6, BITS, generator=torch.Generator().manual_seed(20))
-
-
-@pytest.fixture
-def labels() -> torch.Tensor:
-    return torch.nn.functional.one_hot(torch.tensor([0, 1, 2, 0, 1, 1]), 3).float()
-
-
 def make(labels: torch.Tensor, **own: object) -> dsh.Method:
     return dsh.Method(dsh.DshSettings(**own), BITS, labels, torch.Generator().manual_seed(0))
 
