@@ -30,10 +30,28 @@ print(len(list(Path("/proc/self/task").iterdir())))
 print(*(name for name in sys.modules if name.startswith("medhash")))
 """
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="servers are started on Linux only")
+FORGET = """
+import os, signal, tempfile
+import numpy, torch
+from threadpoolctl import threadpool_info
+from medhash.running.warm import _forget_the_server
+tempfile.tempdir = "/nowhere"
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.environ["OMP_NUM_THREADS"] = "2"
+_forget_the_server()
+print({pool["num_threads"] for pool in threadpool_info()}, torch.get_num_threads())
+print(tempfile.gettempdir() == os.environ["TMPDIR"])
+print(signal.getsignal(signal.SIGCHLD) is signal.SIG_DFL)
+"""
+
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="servers are started on Linux only"),
+    # They share a server, which takes seconds to load.
+    pytest.mark.xdist_group("warm"),
+]
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not come about"
@@ -46,7 +64,7 @@ class Holder:
     def __init__(self):
         self.process = subprocess.Popen(
             [sys.executable, "-c", HOLD_A_SERVER],
-            env=environment(),
+            env=environment(MEDHASH_ARCHIVES="/folder/of/the/server"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -59,10 +77,12 @@ class Holder:
 
     def command(self, *arguments, folder, **variables):
         """The command medhash, told of the server."""
+        ordinary = environment()
+        ordinary.pop("MEDHASH_ARCHIVES", None)
         return subprocess.Popen(
             [sys.executable, "-m", "medhash", *arguments],
             cwd=folder,
-            env=environment(**{ADDRESS: self.address} | variables),
+            env=ordinary | {ADDRESS: self.address} | variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -108,6 +128,23 @@ def test_what_is_loaded_leaves_one_thread_and_none_of_this_package():
     threads, modules = result.stdout.splitlines()
     assert threads == "1"
     assert modules.split() == ["medhash", "medhash.running", "medhash.running.warm"]
+
+
+def test_a_copy_has_the_threads_and_the_folder_that_its_environment_asks_for(tmp_path):
+    variables = environment(OPENBLAS_NUM_THREADS="1", TMPDIR=str(tmp_path))
+    command = [sys.executable, "-c", FORGET]
+    result = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines() == ["{2} 2", "True", "True"]
+
+
+def test_the_commands_variables_are_those_of_its_work(holder, project, tmp_path):
+    named = tmp_path / "archives"
+    named.mkdir()
+    warm = run(holder.command("archives", folder=project, MEDHASH_ARCHIVES=str(named)))
+    assert str(named) in "".join(warm[1].split())
+    status, output, _ = run(holder.command("archives", folder=project))
+    assert status == 0
+    assert "/folder/of/the/server" not in output
 
 
 def test_a_command_says_and_returns_the_same(holder, project):
