@@ -8,7 +8,7 @@ import pytest
 from one_node import PATIENCE, PROJECT, TABLE, Project
 
 from medhash.errors import MedhashError
-from medhash.running.slurm import check_cluster
+from medhash.running.slurm import check_cluster, partitions_that_cancel
 
 pytestmark = [
     pytest.mark.workflow,
@@ -71,6 +71,18 @@ def test_sacct_without_accounting_is_refused(cluster, monkeypatch):
     with pytest.raises(MedhashError, match="slurm-status-command: squeue"):
         check_cluster("sacct")
     check_cluster("squeue")
+
+
+def test_a_partition_that_cancels_what_it_preempts_is_named(cluster, monkeypatch):
+    monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
+    update = ["scontrol", "update", "PartitionName=urgent"]
+    assert partitions_that_cancel(["urgent"]) == []
+    subprocess.run([*update, "PreemptMode=CANCEL"], check=True)
+    try:
+        assert partitions_that_cancel(["urgent"]) == ["urgent"]
+        assert partitions_that_cancel(["main"]) == partitions_that_cancel([]) == []
+    finally:
+        subprocess.run([*update, "PreemptMode=OFF"], check=True)
 
 
 def test_no_slurm_is_said(tmp_path, monkeypatch):

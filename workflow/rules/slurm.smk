@@ -23,7 +23,14 @@ localrules:
 def check_slurm():
     """Refuse, before the first job, what would make the executor wait for ever."""
     settings = workflow.executor_settings
+    remote = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
     slurm.check_cluster(settings.status_command)
+    asked = {job.resources.get("slurm_partition") for job in remote} - {None}
+    for partition in slurm.partitions_that_cancel(asked):
+        logger.warning(
+            f"Partition {partition} cancels the jobs that it preempts (PreemptMode=CANCEL), and "
+            "Snakemake would wait for them: after a preemption, Ctrl-C and the same command again."
+        )
     if settings.array_jobs not in (None, "", "none"):
         at_a_time = dict(workflow.scheduler.global_resources)
         del at_a_time["_cores"], at_a_time["_job_count"]
@@ -32,7 +39,6 @@ def check_slurm():
             "--max-jobs-per-timespan": workflow.scheduling_settings.max_jobs_per_timespan.max_jobs,
         }
         limits |= {f"--resources {name}": limit for name, limit in at_a_time.items()}
-        remote = [job for job in workflow.dag.needrun_jobs() if not job.is_local]
         slurm.check_arrays(len(remote), limits)
 
 

@@ -63,6 +63,27 @@ def check_cluster(status_command: str) -> None:
         )
 
 
+def partitions_that_cancel(names: Collection[str]) -> list[str]:
+    """Those partitions whose preempted jobs Slurm cancels instead of bringing them back.
+
+    The executor leaves a preempted job to Slurm, and would wait for it for ever.
+
+    Args:
+        names: as jobs ask for them; none: the cluster's default partition.
+
+    Raises:
+        MedhashError: no Slurm answers.
+    """
+    lines = _scontrol("show", "partition", "--oneliner").splitlines()
+    partitions = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
+    return [
+        partition["PartitionName"]
+        for partition in partitions
+        if (partition["PartitionName"] in names if names else partition["Default"] == "YES")
+        and partition["PreemptMode"] == "CANCEL"
+    ]
+
+
 def job_log(folder: Path, rule: str, outputs: Collection[str]) -> Path | None:
     """The newest of Slurm's logs of one job of a rule, or None: a job that never started has none.
 
@@ -110,17 +131,21 @@ def _newest_first(log: Path) -> tuple[float, str]:
 
 def _slurm_configuration() -> dict[str, str]:
     """What ``scontrol show config`` prints, key -> value."""
+    text = _scontrol("show", "config")
+    return dict(re.findall(r"^(\S+)\s*= ?(.*?)\s*$", text, flags=re.MULTILINE))
+
+
+def _scontrol(*arguments: str) -> str:
+    command = ["scontrol", *arguments]
     try:
-        answer = subprocess.run(
-            ["scontrol", "show", "config"], capture_output=True, text=True, check=False, timeout=60
-        )
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     except FileNotFoundError as error:
         raise MedhashError(
             "no Slurm here (scontrol is not installed): run this on a machine that submits to the "
             "cluster, or use --profile small on this one"
         ) from error
     except subprocess.TimeoutExpired as error:
-        raise MedhashError("Slurm did not answer within a minute (scontrol show config)") from error
+        raise MedhashError(f"Slurm did not answer within a minute ({' '.join(command)})") from error
     if answer.returncode != 0:
         raise MedhashError(f"Slurm does not answer: {answer.stderr.strip()}")
-    return dict(re.findall(r"^(\S+)\s*= ?(.*?)\s*$", answer.stdout, flags=re.MULTILINE))
+    return answer.stdout
