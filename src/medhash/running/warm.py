@@ -27,6 +27,7 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from types import FrameType
 from typing import BinaryIO
 
 ADDRESS = "MEDHASH_WARM_PROCESS"
@@ -109,30 +110,31 @@ def run_warm(arguments: list[str]) -> int | None:
     prefix, _, path = os.environ.get(ADDRESS, "").rpartition(os.pathsep)
     if prefix != sys.prefix:
         return None
+    request = {"arguments": arguments, "environment": dict(os.environ), "folder": str(Path.cwd())}
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         try:
             connection.connect(path)
+            socket.send_fds(connection, [b"\n"], _STANDARD_FILES)
+            connection.sendall(json.dumps(request).encode() + b"\n")
         except OSError:
             return None
-        for number in _PASSED_ON:
-            signal.signal(number, lambda number, _: _pass_on(connection, number))
-        request = {
-            "arguments": arguments,
-            "environment": dict(os.environ),
-            "folder": str(Path.cwd()),
-        }
-        socket.send_fds(connection, [b"\n"], _STANDARD_FILES)
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        status = connection.recv(1)
-    if not status:
-        sys.stderr.write("medhash: the process that did the work was killed\n")
-        return 1
-    return status[0]
+        return _wait_for(connection)
 
 
-def _pass_on(connection: socket.socket, number: int) -> None:
-    with suppress(OSError):
-        connection.sendall(bytes([number]))
+def _wait_for(connection: socket.socket) -> int:
+    """Pass signals on until the work is done; its exit status."""
+
+    def pass_on(number: int, _: FrameType | None) -> None:
+        with suppress(OSError):
+            connection.sendall(bytes([number]))
+
+    for number in _PASSED_ON:
+        signal.signal(number, pass_on)
+    with suppress(ConnectionResetError):
+        if status := connection.recv(1):
+            return status[0]
+    sys.stderr.write("medhash: the process that did the work was killed\n")
+    return 1
 
 
 def serve(path: str) -> None:
