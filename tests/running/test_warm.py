@@ -56,6 +56,10 @@ def until(condition, seconds=120):
         time.sleep(0.02)
 
 
+def heed_ctrl_c():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 class Holder:
     """A process that has started a server, and the server."""
 
@@ -66,6 +70,8 @@ class Holder:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            # Tests that run in the background were started with SIGINT ignored.
+            preexec_fn=heed_ctrl_c,
         )
         said, self.address = self.process.stdout.readline().split()
         assert said == "True"
@@ -102,7 +108,10 @@ def holder():
 
 
 def run(process):
-    output, errors = process.communicate(timeout=120)
+    try:
+        output, errors = process.communicate(timeout=120)
+    finally:
+        process.kill()
     return process.returncode, output, errors
 
 
