@@ -1,7 +1,9 @@
 """One Slurm for all tests of this folder, and the run that nothing disturbs."""
 
 import os
+from contextlib import suppress
 
+import psutil
 import pytest
 from one_node import METHODS, TABLE, Cluster, Project, missing_programs
 
@@ -29,6 +31,15 @@ def cluster(installed, tmp_path_factory):
         yield cluster
     finally:
         cluster.tool("stop")
+        end_what_is_left(tmp_path_factory.getbasetemp())
+
+
+def end_what_is_left(folder):
+    """End the processes of jobs: a daemon that was killed no longer does."""
+    for process in psutil.process_iter(["cmdline"]):
+        if any(str(folder) in argument for argument in process.info["cmdline"] or ()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 @pytest.fixture(scope="session")
