@@ -5,9 +5,12 @@ from __future__ import annotations
 import io
 import shutil
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import pytest
 import yaml
 from PIL import Image
 from typer.testing import CliRunner
@@ -107,6 +110,23 @@ def build(root: Path, *scales: str) -> Path:
         for step in Steps(load(overrides={"scale": scale})).all():
             medhash(*command(step), "--scale", scale)
     return root
+
+
+@contextmanager
+def working_in(root: Path) -> Iterator[Path]:
+    """Work in a folder, with no archives but its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root)
+        patch.delenv("MEDHASH_ARCHIVES", raising=False)
+        yield root
+
+
+@contextmanager
+def copy_of(finished: Path, folder: Path) -> Iterator[Path]:
+    """Work in a copy of a finished tree, which a test may change."""
+    shutil.copytree(finished, folder / "project")
+    with working_in(folder / "project") as root:
+        yield root
 
 
 def command(step) -> list[str]:

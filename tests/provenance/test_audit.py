@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
-from finished_tree import PROJECT, build, medhash
+from finished_tree import PROJECT, build, copy_of, medhash, working_in
 from PIL import Image
 from rocrate.rocrate import ROCrate
 from typer.testing import CliRunner
@@ -42,20 +42,14 @@ ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory):
-    root = tmp_path_factory.mktemp("finished")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("MEDHASH_ARCHIVES", raising=False)
+    with working_in(tmp_path_factory.mktemp("finished")) as root:
         return build(root, "real", "synthetic")
 
 
 @pytest.fixture
-def tree(finished, tmp_path, monkeypatch):
-    root = tmp_path / "project"
-    shutil.copytree(finished, root)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
-    return root
+def tree(finished, tmp_path):
+    with copy_of(finished, tmp_path) as root:
+        yield root
 
 
 def broken(target=None, scale="real", **place) -> dict[tuple[str, str], Finding]:

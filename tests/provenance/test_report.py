@@ -15,7 +15,7 @@ from pathlib import Path
 import chromium
 import pytest
 import yaml
-from finished_tree import build, medhash
+from finished_tree import build, copy_of, medhash, working_in
 
 from medhash.analysis.report.page import report_html
 from medhash.configuration.loading import load
@@ -77,10 +77,7 @@ class Elements(HTMLParser):
 @pytest.fixture(scope="session")
 def reported_tree(tmp_path_factory):
     """Two finished scales; of the real one, numbers of a paper stand beside some."""
-    root = tmp_path_factory.mktemp("reported")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(root)
-        patch.delenv("MEDHASH_ARCHIVES", raising=False)
+    with working_in(tmp_path_factory.mktemp("reported")) as root:
         build(root, "real", "synthetic")
         path = root / "config/papers/reported/mini.yaml"
         path.write_text(yaml.safe_dump(REPORTED, sort_keys=False))
@@ -101,12 +98,9 @@ FIDELITY = """# Fidelity
 
 
 @pytest.fixture
-def tree(reported_tree, tmp_path, monkeypatch):
-    root = tmp_path / "project"
-    shutil.copytree(reported_tree, root)
-    monkeypatch.chdir(root)
-    monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
-    return root
+def tree(reported_tree, tmp_path):
+    with copy_of(reported_tree, tmp_path) as root:
+        yield root
 
 
 def report(scale="real") -> str:

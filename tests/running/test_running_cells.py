@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_project import CELLS, DATASET, environment, make_project, medhash, start
+from tiny_project import CELLS, DATASET, environment, make_project, medhash, start, until
 
 from medhash.running.failures import error_in
 
@@ -117,11 +117,8 @@ def test_two_processes_share_the_cells_and_none_is_trained_twice(undisturbed, pr
 
 
 def wait_for(path: Path, process):
-    end = time.monotonic() + 120
-    while not path.exists():
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: path.exists() or process.poll() is not None)
+    assert path.exists(), process.communicate()
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_project import CELLS, environment
+from tiny_project import CELLS, environment, until
 
 from medhash.running.warm import ADDRESS
 
@@ -47,13 +47,6 @@ pytestmark = [
     # They share a server, which takes seconds to load.
     pytest.mark.xdist_group("warm"),
 ]
-
-
-def until(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.02)
 
 
 def heed_ctrl_c():

@@ -127,8 +127,7 @@ class Receipts:
             if maker is None:
                 here = self._hashes.of(path)
             else:
-                output = next(key for key, file in maker.outputs.items() if file == path)
-                here = _sha256(self._receipts[maker], "outputs", output)
+                here = sha256_of_output(self._receipts[maker], maker, path)
             if here not in (None, used):
                 made = ", ".join(map(str, step.outputs.values()))
                 return Fit("refused", f"{made}: made from another {path}: {_other(used, here)}")
@@ -151,6 +150,12 @@ def read(step: Step) -> Receipt:
     if receipt.get("schema") == SCHEMA and not _is_complete(receipt):
         raise ValueError("keys are missing")
     return receipt
+
+
+def sha256_of_output(receipt: Receipt, step: Step, path: Path) -> str | None:
+    """What the receipt of a step says of a file; None if nothing, as of the receipt itself."""
+    name = next((name for name, file in step.outputs.items() if file == path), "")
+    return _sha256(receipt, "outputs", name)
 
 
 def seal_of(receipt: Receipt) -> str:

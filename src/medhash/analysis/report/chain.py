@@ -111,7 +111,8 @@ def dataset_anchor(dataset: str) -> str:
 def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
     train = told.steps.train(cell)
     receipt = told.receipt(train)
-    results = [_file(told, name, step.outputs[name]) for step in measured if (name := _name(step))]
+    named = [(_RESULT[step.rule], step) for step in measured]
+    results = [_file(told, name, step.outputs[name]) for name, step in named]
     made = [_file(told, name, train.outputs[name]) for name in ("codes", "checkpoint", "facts")]
     read = [_file(told, name, path) for name, path in train.inputs.items()]
     own = [file for file in results if file.name == "record"] or results
@@ -126,10 +127,6 @@ def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
         made_by(receipt),
         audit_command(Path(target)),
     )
-
-
-def _name(step: Step) -> str:
-    return _RESULT[step.rule]
 
 
 def _file(told: Told, name: str, path: Path) -> File:

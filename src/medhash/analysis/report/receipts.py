@@ -40,8 +40,7 @@ class Told:
         receipt = self.receipt(maker) if maker else None
         if maker is None or receipt is None:
             return None
-        name = next((name for name, file in maker.outputs.items() if file == path), "")
-        return receipt["outputs"].get(name, {}).get("sha256")
+        return receipts.sha256_of_output(receipt, maker, path)
 
     def changed(self, paths: Iterable[Path]) -> tuple[str, ...]:
         """Those of some files that are here and are not what their receipts say."""

@@ -75,9 +75,7 @@ class Evidence:
         receipt = self.receipt(maker) if maker else None
         if maker is None or receipt is None:
             return None
-        name = next((name for name, file in maker.outputs.items() if file == path), "")
-        file = receipt["outputs"].get(name)
-        return file["sha256"] if file else None
+        return receipts.sha256_of_output(receipt, maker, path)
 
     def json(self, path: Path) -> Any:
         """The content of a JSON file; None if it is not here or not JSON."""
