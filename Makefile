@@ -2,7 +2,7 @@
 #
 #   make demo     install what is needed, run every stage on synthetic phantoms
 #   make test     install what is needed, run every test
-#   make lint     format, lint and type checks
+#   make lint     format, lint and type checks, and that imports run downwards only
 #   make install  the first part of all of them: .venv with everything in it
 #   make lock     pin the newest dependencies that pyproject.toml allows
 
@@ -35,6 +35,7 @@ lint: install
 	$(RUN) ruff check .
 	$(RUN) snakefmt --check Snakefile workflow/rules
 	$(RUN) mypy
+	$(RUN) lint-imports
 	$(RUN) snakemake --profile workflow/profiles/demo --lint
 
 format: install

@@ -5,10 +5,10 @@ from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.claimed import claimed_by
-from medhash.configuration.grid import Cell
+from medhash.schema.cell import Cell
 from medhash.configuration.loading import check_experiments, load
 from medhash.errors import MedhashError
-from medhash.provenance.checked_settings import check_new_method_settings
+from medhash.flow.checked_settings import check_new_method_settings
 
 min_version("9.0")
 

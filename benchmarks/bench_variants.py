@@ -15,9 +15,9 @@ import time
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from medhash.causal.variants import VARIANTS
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
+from medhash.schema.cell import Cell
+from medhash.schema.variants import VARIANTS
 from medhash.training.cells import build_objective
 from medhash.training.devices import Device, choose_device
 from medhash.training.hashing import HashingObjective

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from medhash.configuration.settings import StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import StrictModel
 
 
 class ToySettings(StrictModel):

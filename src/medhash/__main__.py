@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from medhash.running.warm import run_warm
+from medhash.commands.warm import run_warm
 
 
 def main() -> None:
@@ -12,7 +12,7 @@ def main() -> None:
     status = run_warm(sys.argv[1:])
     if status is not None:
         sys.exit(status)
-    from medhash.cli import main as run
+    from medhash.commands.app import main as run
 
     run()
 

@@ -12,11 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.analysis.context import Context
-from medhash.analysis.records import Record
-from medhash.analysis.tables import make_table
-from medhash.configuration.papers import FigureSpec, Paper, TableSpec
-from medhash.configuration.reported import load_reported
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.make import make_table
+from medhash.papers.paper import FigureSpec, Paper, TableSpec
+from medhash.papers.reported import load_reported
+from medhash.records.record import Record
 
 
 def _record_values(

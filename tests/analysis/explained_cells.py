@@ -6,9 +6,9 @@ import json
 
 import numpy as np
 
-from medhash.configuration.grid import Cell
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
+from medhash.schema.cell import Cell
 
 CELLS = [Cell("phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
 IMAGES, QUERIES = 60, 20

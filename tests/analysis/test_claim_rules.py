@@ -5,14 +5,14 @@ from decimal import Decimal
 import pytest
 from pydantic import TypeAdapter
 
-from medhash.analysis.claim_cases import Need, SignedRanks, shown
-from medhash.analysis.claim_grid import ClaimGrid
-from medhash.analysis.claim_rules import RULES, decide
-from medhash.analysis.context import Context
-from medhash.analysis.summaries import Place
-from medhash.configuration.claim_rules import RULE_NAMES, Claim
-from medhash.configuration.papers import Paper
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.summaries import Place
 from medhash.errors import MedhashError
+from medhash.papers.claim_rules import RULE_NAMES, Claim
+from medhash.papers.paper import Paper
+from medhash.verdicts.cases import Need, SignedRanks, shown
+from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.rules import RULES, decide
 
 GRID = {"title": "mAP", "datasets": ["a", "b"], "methods": ["x", "y"], "bits": [8]}
 PAPER = Paper.model_validate(

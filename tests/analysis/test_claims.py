@@ -12,20 +12,20 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from medhash import cli
-from medhash.analysis.claim_cases import Need
-from medhash.analysis.claim_numbers import precision_recall_area
-from medhash.analysis.claim_run import load_runs
-from medhash.analysis.claim_texts import csv_text, json_text, markdown
-from medhash.analysis.claims import PHANTOMS, decide_claims
-from medhash.analysis.context import Context
-from medhash.analysis.summaries import Place, row_title
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.summaries import Place, row_title
+from medhash.commands import app as cli
 from medhash.configuration.claimed import claim_inputs
-from medhash.configuration.claims import load_printed
 from medhash.configuration.loading import load
 from medhash.configuration.paths import Layout
-from medhash.configuration.reported import load_reported
 from medhash.errors import MedhashError
+from medhash.papers.claims import load_printed
+from medhash.papers.reported import load_reported
+from medhash.verdicts.cases import Need
+from medhash.verdicts.claims import PHANTOMS, decide_claims
+from medhash.verdicts.numbers import precision_recall_area
+from medhash.verdicts.run import load_runs
+from medhash.verdicts.texts import csv_text, json_text, markdown
 
 PROJECT = Path(__file__).resolve().parents[2]
 METHODS = ("dsh", "hashnet", "adsh", "csq", "dbdh", "transhash")

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from medhash.analysis.claim_cases import SignedRanks
-from medhash.analysis.claim_grid import ClaimGrid
-from medhash.analysis.claim_rules import decide
-from medhash.analysis.context import Context
-from medhash.analysis.reported_rules import RULES
-from medhash.analysis.speed_table import REPORTED_ROW
-from medhash.analysis.summaries import row_title
-from medhash.configuration.claims import load_claims, load_printed
-from medhash.configuration.reported import load_reported
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.summaries import row_title
+from medhash.analysis.tables.speed import REPORTED_ROW
+from medhash.papers.claims import load_claims, load_printed
+from medhash.papers.reported import load_reported
+from medhash.verdicts.cases import SignedRanks
+from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.reported_rules import RULES
+from medhash.verdicts.rules import decide
 
 PROJECT = Path(__file__).resolve().parents[2]
 REPORTED = load_reported(PROJECT / "config/papers/reported")["ach"]

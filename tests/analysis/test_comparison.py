@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from medhash.analysis.tables import make_table
-from medhash.configuration.reported import ReportedPaper, load_reported
+from medhash.analysis.tables.make import make_table
+from medhash.papers.reported import ReportedPaper, load_reported
 
 PROJECT = Path(__file__).resolve().parents[2]
 

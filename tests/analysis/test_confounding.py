@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
-from medhash.analysis.confounding import confounding_points, panels_of
-from medhash.analysis.figures import make_figure
-from medhash.analysis.statistics import mean_and_half_width
-from medhash.analysis.tables import make_table
+from medhash.analysis.figures.make import make_figure
+from medhash.analysis.numbers.confounding import confounding_points, panels_of
+from medhash.analysis.numbers.statistics import mean_and_half_width
+from medhash.analysis.tables.make import make_table
 
 STRENGTHS = (0, 0.5, 1)
 DATASETS = [
@@ -93,7 +93,8 @@ def test_the_table_prints_strengths_as_columns(table_spec, changes, records, con
 def test_the_figure_has_a_row_a_phantom_and_a_column_a_method(
     figure_spec, changes, records, context, tmp_path, monkeypatch
 ):
-    from medhash.analysis import confounding_figure, figures
+    from medhash.analysis.figures.make import confounding as confounding_figure
+    from medhash.analysis.figures.make import make as figures
 
     drawn = []
 

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.context import Context, select
-from medhash.analysis.curves import curve_points
-from medhash.analysis.drawing import house_style
-from medhash.analysis.figures import draw, make_figure
-from medhash.causal.variants import VARIANTS
+from medhash.analysis.figures.curves import curve_points
+from medhash.analysis.figures.drawing import house_style
+from medhash.analysis.figures.make import draw, make_figure
+from medhash.analysis.numbers.context import Context, select
 from medhash.errors import MedhashError
+from medhash.schema.variants import VARIANTS
 
 
 @pytest.fixture
@@ -186,10 +186,10 @@ def test_a_foreign_record_leaves_no_file(figure_spec, record, context, tmp_path)
 PROGRAM = """
 import json, sys
 from pathlib import Path
-from medhash.analysis.context import Context
-from medhash.analysis.figures import make_figure
-from medhash.analysis.records import Record
-from medhash.configuration.papers import FigureSpec, Paper
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.figures.make import make_figure
+from medhash.records.record import Record
+from medhash.papers.paper import FigureSpec, Paper
 given = json.load(open("given.json"))
 records = [Record.model_validate(values) for values in given["records"]]
 context = Context(Paper(**given["paper"]), "small", "tie-aware")

@@ -6,11 +6,11 @@ import json
 import pandas as pd
 import pytest
 
-from medhash.analysis.context import Context
-from medhash.analysis.lesion_searches import load_lesion_searches
-from medhash.analysis.tables import make_lesion_table
-from medhash.configuration.reported import ReportedPaper
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.make import make_lesion_table
 from medhash.errors import MedhashError
+from medhash.papers.reported import ReportedPaper
+from medhash.records.lesions import load_lesion_searches
 
 REPORTED = {
     "paper": "ach",

@@ -7,15 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medhash.analysis.contact_sheet import RIGHT, WRONG
-from medhash.analysis.query import CellDatabase, answer_data, answer_query
-from medhash.analysis.query_image import Dataset, QueryImage
-from medhash.analysis.query_sheet import draw_sheet, write_sheet
-from medhash.analysis.query_text import answer_text
-from medhash.configuration.grid import Cell
+from medhash.analysis.figures.contact_sheet import RIGHT, WRONG
 from medhash.errors import MedhashError
+from medhash.query.answer import CellDatabase, answer_data, answer_query
+from medhash.query.image import Dataset, QueryImage
+from medhash.query.sheet import draw_sheet, write_sheet
+from medhash.query.text import answer_text
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import pack
+from medhash.schema.cell import Cell
 
 CLASSES = ("healthy", "ill", "other")
 QUERIES, ITEMS = 6, 50

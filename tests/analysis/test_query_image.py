@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medhash.analysis.query_image import (
+from medhash.data.cards import load_cards
+from medhash.data.phantoms import generate
+from medhash.data.preparation import prepare, prepare_image
+from medhash.errors import MedhashError
+from medhash.query.image import (
     image_of_dataset,
     image_of_file,
     load_dataset,
     with_classes,
 )
-from medhash.data.cards import load_cards
-from medhash.data.phantoms import generate
-from medhash.data.preparation import prepare, prepare_image
-from medhash.errors import MedhashError
 
 SIZE = 16
 

@@ -4,7 +4,9 @@ import json
 
 import pytest
 
-from medhash.analysis.records import (
+from medhash.analysis.numbers.summaries import summarise
+from medhash.errors import MedhashError
+from medhash.records.record import (
     FRAME_COLUMNS,
     Record,
     load_record,
@@ -12,9 +14,7 @@ from medhash.analysis.records import (
     per_query_ap,
     records_frame,
 )
-from medhash.analysis.summaries import summarise
-from medhash.configuration.grid import Cell
-from medhash.errors import MedhashError
+from medhash.schema.cell import Cell
 
 CELL = "covid_ct/hashnet/ach/8/0"
 

@@ -10,12 +10,12 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from medhash import cli
-from medhash.analysis.reported_check import check_json, check_reported, check_text
-from medhash.analysis.reported_rules import RULES
-from medhash.analysis.reported_tables import csv_text, tables_text
-from medhash.configuration.reported import ReportedPaper, load_reported
+from medhash.commands import app as cli
 from medhash.errors import MedhashError
+from medhash.papers.reported import ReportedPaper, load_reported
+from medhash.verdicts.reported_check import check_json, check_reported, check_text
+from medhash.verdicts.reported_rules import RULES
+from medhash.verdicts.reported_tables import csv_text, tables_text
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -7,15 +7,15 @@ import pandas as pd
 import pytest
 from explained_cells import CELLS, write_cells
 
-from medhash.analysis.context import Context
-from medhash.analysis.drawing import house_style
-from medhash.analysis.explained import load_explained
-from medhash.analysis.lesion_searches import load_lesion_patches
-from medhash.analysis.pictures import make_picture
-from medhash.analysis.retrieved import choose_queries, draw_retrieved, retrieved_points
-from medhash.configuration.papers import FigureSpec, Paper
+from medhash.analysis.figures.drawing import house_style
+from medhash.analysis.figures.explained import load_explained
+from medhash.analysis.figures.pictures import make_picture
+from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
+from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
+from medhash.papers.paper import FigureSpec, Paper
+from medhash.records.lesions import load_lesion_patches
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.analysis.context import select
-from medhash.analysis.drawing import house_style
-from medhash.analysis.figures import make_figure
-from medhash.analysis.sensitivity import COLUMNS, draw_sensitivity, sensitivity_points
-from medhash.configuration.ablations import Ablation
-from medhash.configuration.settings import Settings
+from medhash.analysis.figures.drawing import house_style
+from medhash.analysis.figures.make import make_figure
+from medhash.analysis.figures.sensitivity import COLUMNS, draw_sensitivity, sensitivity_points
+from medhash.analysis.numbers.context import select
+from medhash.papers.ablations import Ablation
+from medhash.schema.settings import Settings
 
 KEY_POINTS = {"1": "ach~key-points-1", "4": "ach", "8": "ach~key-points-8"}
 WINDOW = {"4": "ach~window-4", "6": "ach~window-6", "12": "ach"}

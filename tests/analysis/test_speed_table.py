@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from medhash.analysis.context import Context
-from medhash.analysis.speed_table import load_measurements
-from medhash.analysis.tables import make_speed_table
-from medhash.configuration.reported import ReportedPaper
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.make import make_speed_table
+from medhash.analysis.tables.speed import load_measurements
 from medhash.errors import MedhashError
+from medhash.papers.reported import ReportedPaper
 
 
 def measurement(dataset, bits, milliseconds, scale="small", load=1.0):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from medhash.analysis.statistics import (
+from medhash.analysis.numbers.statistics import (
     WinTieLoss,
     compare,
     count_outcomes,

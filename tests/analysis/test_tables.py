@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy.stats import wilcoxon
 
-from medhash.analysis.context import Context
-from medhash.analysis.records import Record
-from medhash.analysis.rendering import PrintedCell, PrintedRow, PrintedTable, latex, markdown
-from medhash.causal.variants import VARIANTS
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, latex, markdown
 from medhash.errors import MedhashError
+from medhash.records.record import Record
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
+from medhash.schema.variants import VARIANTS
 
 COLUMNS = [
     (dataset, bits) for dataset in ("covid_radiograph", "covid_ct") for bits in (8, 16, 24, 32)
@@ -565,7 +565,7 @@ def test_markdown_escapes_what_would_break_it():
 
 def test_a_table_needs_no_torch_and_no_matplotlib():
     program = (
-        "import sys, medhash.analysis.tables, medhash.analysis.figures\n"
+        "import sys, medhash.analysis.tables.make, medhash.analysis.figures.make\n"
         "print([m for m in ('torch', 'matplotlib', 'seaborn') if m in sys.modules])"
     )
     done = subprocess.run(

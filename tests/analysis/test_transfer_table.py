@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from medhash.analysis.context import Context
-from medhash.configuration.reported import ReportedPaper
+from medhash.analysis.numbers.context import Context
+from medhash.papers.reported import ReportedPaper
 
 BITS = [8, 16, 24, 32]
 ORIGINS = ["covid_radiograph", "covid_ct"]

@@ -9,7 +9,7 @@ import torch
 
 from medhash.causal.class_codes import ClassCodes, class_softmax, intraclass_distances
 from medhash.causal.dbw import DebiasedWeighting, batch_weights
-from medhash.configuration.settings import DbwSettings
+from medhash.schema.settings import DbwSettings
 
 BITS = 6
 

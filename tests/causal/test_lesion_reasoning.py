@@ -25,7 +25,7 @@ from medhash.causal.positioning import (
     segment_corners,
     segment_patches,
 )
-from medhash.configuration.settings import LcrSettings
+from medhash.schema.settings import LcrSettings
 
 GRID, BITS, WIDTH = 5, 6, 7
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from medhash import cli
+from medhash.commands import app as cli
 from medhash.configuration.loading import load
 from medhash.retrieval.evaluation import evaluate_file
 
@@ -41,7 +41,7 @@ def run(*arguments):
 
 
 def medhash(*arguments, folder=PROJECT):
-    command = [sys.executable, "-m", "medhash.cli", *map(str, arguments)]
+    command = [sys.executable, "-m", "medhash.commands.app", *map(str, arguments)]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 
@@ -69,7 +69,7 @@ def test_help_of_a_step_says_what_it_writes(command):
 
 
 def test_start_up_imports_nothing_heavy():
-    program = "import sys, medhash.cli; print(*sys.modules)"
+    program = "import sys, medhash.commands.app; print(*sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
@@ -77,7 +77,7 @@ def test_start_up_imports_nothing_heavy():
 
 
 def test_steps_without_torch_import_none():
-    modules = ["medhash.provenance.records", "medhash.provenance.steps", "medhash.analysis.tables"]
+    modules = ["medhash.records.scoring", "medhash.flow.steps", "medhash.analysis.tables.make"]
     program = f"import sys, {', '.join(modules)}; print('torch' in sys.modules)"
     result = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

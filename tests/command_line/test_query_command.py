@@ -10,7 +10,7 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from medhash import cli
+from medhash.commands import app as cli
 from medhash.errors import MedhashError
 
 PROJECT = Path(__file__).resolve().parents[2]

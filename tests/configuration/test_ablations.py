@@ -3,17 +3,17 @@
 import pytest
 from pydantic import ValidationError
 
-from medhash.causal.variants import VARIANTS, parts_of, split_variant
 from medhash.configuration import relevant_settings
-from medhash.configuration.ablations import (
+from medhash.errors import MedhashError
+from medhash.papers.ablations import (
     Ablation,
     ablated,
     known_variants,
     merged,
 )
-from medhash.configuration.grid import Cell
-from medhash.configuration.settings import Settings
-from medhash.errors import MedhashError
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+from medhash.schema.variants import VARIANTS, parts_of, split_variant
 
 ABLATIONS = {
     name: Ablation.model_validate({"lcr": change})

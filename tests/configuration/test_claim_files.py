@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medhash.configuration.claim_rules import Row
-from medhash.configuration.claims import artefact_of, load_claims, load_printed
 from medhash.errors import MedhashError
+from medhash.papers.claim_rules import Row
+from medhash.papers.claims import artefact_of, load_claims, load_printed
 
 PROJECT = Path(__file__).resolve().parents[2]
 PRINTED = load_printed("ach", PROJECT / "config/papers")

@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from medhash.configuration.loading import check_experiments, load
-from medhash.configuration.papers import TableSpec
 from medhash.errors import MedhashError
+from medhash.papers.paper import TableSpec
 
 STEM = "ach_confounding"
 

@@ -1,7 +1,7 @@
 import pytest
 
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
+from medhash.schema.cell import Cell
 
 
 def test_a_cell_is_its_text():

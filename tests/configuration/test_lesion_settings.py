@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from medhash.configuration import dependencies
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
-from medhash.configuration.reported import find_reported
 from medhash.errors import MedhashError
+from medhash.papers.reported import find_reported
+from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 

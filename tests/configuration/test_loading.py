@@ -4,10 +4,10 @@ from itertools import product
 import pytest
 import yaml
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import check_method_settings, load
-from medhash.configuration.papers import PHANTOM_PREFIX
 from medhash.errors import MedhashError
+from medhash.papers.paper import PHANTOM_PREFIX
+from medhash.schema.cell import Cell
 
 
 def edit(path, **changes):

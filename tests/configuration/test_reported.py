@@ -9,14 +9,14 @@ import pytest
 
 from medhash.configuration import dependencies
 from medhash.configuration.loading import load
-from medhash.configuration.reported import (
+from medhash.errors import MedhashError
+from medhash.papers.reported import (
     Column,
     find_reported,
     load_reported,
     reported_value,
     reported_values,
 )
-from medhash.errors import MedhashError
 
 PROJECT = Path(__file__).resolve().parents[2]
 FOLDER = PROJECT / "config/papers/reported"

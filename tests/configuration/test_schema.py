@@ -5,7 +5,7 @@ import jsonschema
 import pytest
 import yaml
 
-from medhash.configuration.schema import SCHEMA_FOLDER, schemas, write_schemas
+from medhash.configuration.editors import SCHEMA_FOLDER, schemas, write_schemas
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -14,7 +14,7 @@ from upstream_archives import (
     zip_bytes,
 )
 
-from medhash.data.archives import (
+from medhash.data.archives.finding import (
     archive_folders,
     content_sha256,
     find_archives,

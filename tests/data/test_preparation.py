@@ -24,7 +24,7 @@ from upstream_archives import (
 )
 
 from medhash.data import preparation
-from medhash.data.archives import archive_folders, find_archives
+from medhash.data.archives.finding import archive_folders, find_archives
 from medhash.data.preparation import INDEX_COLUMNS, prepare, prepare_image
 from medhash.errors import MedhashError
 

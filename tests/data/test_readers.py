@@ -1,7 +1,7 @@
 import pytest
 from upstream_archives import BUILDERS, covid_ct, own_folder, write
 
-from medhash.data.archives import find_archives
+from medhash.data.archives.finding import find_archives
 from medhash.data.readers import read_archives
 from medhash.errors import MedhashError
 

@@ -12,9 +12,9 @@ import math
 import pytest
 import torch
 
-from medhash.configuration.settings import NetworkSettings
 from medhash.methods import transhash
 from medhash.methods.base import References, similarity
+from medhash.schema.settings import NetworkSettings
 
 DEEPHASH_LIKELIHOOD_OF_HALVES = 1.041778564453125, 1.2000517845153809
 # The sixth sample's first half is left out: it lies where DCH.py cuts the cosine off.

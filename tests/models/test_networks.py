@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from medhash.configuration.settings import MaeSettings, NetworkSettings
 from medhash.models.heads import ClassificationNetwork, HashHead, HashingNetwork
 from medhash.models.mae import MaskedAutoencoder
 from medhash.models.vit import VitBackbone
+from medhash.schema.settings import MaeSettings, NetworkSettings
 
 NETWORK = NetworkSettings(image_size=16, patch_size=4, width=8, depth=2, heads=2)
 MAE = MaeSettings(

@@ -15,9 +15,9 @@ import yaml
 from PIL import Image
 from typer.testing import CliRunner
 
-from medhash.cli import app
+from medhash.commands.app import app
 from medhash.configuration.loading import load
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -21,12 +21,12 @@ from PIL import Image
 from rocrate.rocrate import ROCrate
 from typer.testing import CliRunner
 
-from medhash.cli import app
+from medhash.audit.findings import Finding, State
+from medhash.audit.run import audit
+from medhash.commands.app import app
 from medhash.configuration.loading import load
 from medhash.files import sha256_of_file
-from medhash.provenance.audit.findings import Finding, State
-from medhash.provenance.audit.run import audit
-from medhash.provenance.receipts import seal_of
+from medhash.flow.receipts import seal_of
 from medhash.retrieval.codes import Codes
 
 # The tree is built once in the worker that runs these tests.
@@ -389,8 +389,8 @@ class TestConfigurationAndCode:
         paper = yaml.safe_load(path.read_text())
         paper["settings"]["hashing"]["epochs"] = 150
         path.write_text(yaml.safe_dump(paper))
-        from medhash.configuration.grid import Cell
-        from medhash.provenance.steps import Steps
+        from medhash.flow.steps import Steps
+        from medhash.schema.cell import Cell
 
         step = Steps(load()).train(Cell.parse("covid_ct/hashnet/none/8/0"))
 
@@ -413,7 +413,7 @@ class TestConfigurationAndCode:
             "LATER = 1\n\n\ndef packed_width",
         )
         result = subprocess.run(
-            [sys.executable, "-m", "medhash.cli", "audit", RECORD, "--json"],
+            [sys.executable, "-m", "medhash", "audit", RECORD, "--json"],
             env=os.environ | {"PYTHONPATH": str(tree / "src")},
             capture_output=True,
             text=True,

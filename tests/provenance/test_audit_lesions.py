@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from medhash.configuration.grid import Cell
+from medhash.audit.cell_checks import check_lesions
+from medhash.audit.evidence import Evidence
+from medhash.audit.findings import State
 from medhash.configuration.loading import load
-from medhash.provenance.audit.cell_checks import check_lesions
-from medhash.provenance.audit.evidence import Evidence
-from medhash.provenance.audit.findings import State
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
+from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 CELL = Cell("phantom_covid_ct", "adsh", "ach", 8, 0)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from medhash.provenance import code
-from medhash.provenance.code import fingerprint
+from medhash.flow import code
+from medhash.flow.code import fingerprint
 
 BASE = {
     "__init__.py": '"""Package."""\n',
@@ -134,8 +134,8 @@ STEPS = [
     ["medhash.data.splits"],
     ["medhash.data.leakage"],
     ["medhash.training.cells", "medhash.methods.csq"],
-    ["medhash.provenance.records"],
-    ["medhash.analysis.tables", "medhash.analysis.figures"],
+    ["medhash.records.scoring"],
+    ["medhash.analysis.tables.make", "medhash.analysis.figures.make"],
 ]
 
 

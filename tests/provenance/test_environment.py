@@ -3,7 +3,7 @@ import sys
 
 import numpy as np
 
-from medhash.provenance import environment
+from medhash.flow import environment
 
 
 def test_it_names_what_decides_results():

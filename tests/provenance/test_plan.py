@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
-from medhash.provenance.plan import MARKERS, Plan
-from medhash.provenance.receipts import Receipts, recorded
-from medhash.provenance.steps import Steps
+from medhash.flow.plan import MARKERS, Plan
+from medhash.flow.receipts import Receipts, recorded
+from medhash.flow.steps import Steps
+from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATASET = "phantom_covid_ct"

@@ -9,9 +9,9 @@ import pytest
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
-from medhash.provenance.hashes import FileHashes
-from medhash.provenance.receipts import Receipts, read, recorded, seal_of
-from medhash.provenance.steps import Steps
+from medhash.flow.hashes import FileHashes
+from medhash.flow.receipts import Receipts, read, recorded, seal_of
+from medhash.flow.steps import Steps
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATASET = "phantom_covid_ct"
@@ -116,7 +116,7 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
     path.write_bytes(bytes(2_000_000))
     right = FileHashes().of(path)
     with monkeypatch.context() as patch:
-        patch.setattr("medhash.provenance.hashes.sha256_of_file", lambda path: "read again")
+        patch.setattr("medhash.flow.hashes.sha256_of_file", lambda path: "read again")
         assert FileHashes().of(path) == right
         assert FileHashes(memory=None).of(path) == "read again"
     for entry in Path(".cache").rglob("*.json"):

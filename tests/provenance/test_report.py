@@ -17,14 +17,14 @@ import pytest
 import yaml
 from finished_tree import build, copy_of, medhash, working_in
 
-from medhash.analysis.report.page import report_html
+from medhash.analysis.numbers.places import column_title
+from medhash.audit.evidence import Evidence
+from medhash.audit.targets import find_target
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
-from medhash.provenance.audit.evidence import Evidence
-from medhash.provenance.audit.targets import find_target
-from medhash.provenance.places import column_title
-from medhash.provenance.receipts import Receipts
-from medhash.provenance.steps import Steps
+from medhash.flow.receipts import Receipts
+from medhash.flow.steps import Steps
+from medhash.report.page import report_html
 
 # The tree is built once in the worker that runs these tests.
 pytestmark = pytest.mark.xdist_group("report")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
+from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 CELLS = [

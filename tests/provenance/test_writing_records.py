@@ -6,15 +6,15 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from medhash.analysis.records import load_record
-from medhash.configuration.grid import Cell
 from medhash.configuration.paths import Layout
-from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
-from medhash.provenance.records import write_record
+from medhash.records.record import load_record
+from medhash.records.scoring import write_record
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
 
 CELL = Cell("covid_ct", "csq", "dbw", 8, 0)
 STAGE = {"epochs": 1, "learning_rate": 0.001}

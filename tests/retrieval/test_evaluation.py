@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from retrieval_reference import make_codes, random_codes
 
-from medhash.configuration.settings import EvaluationSettings
 from medhash.errors import MedhashError
 from medhash.retrieval.evaluation import DEFAULT_CUTOFFS, evaluate, evaluate_file, summary_text
+from medhash.schema.settings import EvaluationSettings
 
 KEYS = {
     *("protocol", "map", "map_at", "precision_at", "recall_at", "ndcg_at", "acg_at"),

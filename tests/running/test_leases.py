@@ -11,11 +11,11 @@ import time
 import pytest
 from tiny_project import CELLS, environment
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
 from medhash.running.leases import LEASE_SECONDS, Leases, held_keys, lease_path, lease_seconds
+from medhash.schema.cell import Cell
 
 SHORT = 0.8
 
@@ -34,7 +34,7 @@ PROGRAM = """
     import sys, time
     from pathlib import Path
     from medhash.configuration.paths import Layout
-    from medhash.provenance.steps import Step
+    from medhash.flow.steps import Step
     from medhash.running.leases import Leases
     leases = Leases(Layout(Path("results/tiny")))
     cells = [Step("train", key, "", {}, {}, Path(), {}, ()) for key in sys.argv[1:]]

@@ -8,16 +8,16 @@ import pytest
 import yaml
 from tiny_project import CELLS, DATASET
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
-from medhash.provenance.receipts import Receipts, recorded
-from medhash.provenance.steps import Steps
+from medhash.flow.receipts import Receipts, recorded
+from medhash.flow.steps import Steps
 from medhash.running.leases import Leases
 from medhash.running.limits import Budget, OutOfTimeError
 from medhash.running.outcome_text import outcome_text
 from medhash.running.runner import Runner
 from medhash.running.work import epochs_of, resume_file
+from medhash.schema.cell import Cell
 
 CSQ, CSQ_DBW, HASHNET, HASHNET_DBW = CELLS
 

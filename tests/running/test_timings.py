@@ -5,11 +5,11 @@ import json
 import pytest
 from tiny_project import CELLS, DATASET
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import load
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
 from medhash.running.estimates import Estimates, Sample, collect_samples, from_timing, seconds_used
 from medhash.running.timings import StepTimer, Timing, read_timing, timing_path
+from medhash.schema.cell import Cell
 
 
 class Clock:

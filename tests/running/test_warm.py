@@ -11,18 +11,18 @@ import psutil
 import pytest
 from tiny_project import CELLS, environment, until
 
-from medhash.running.warm import ADDRESS
+from medhash.commands.warm import ADDRESS
 
 HOLD_A_SERVER = """
 import os, sys
-from medhash.running.warm import ADDRESS, start_server
+from medhash.commands.warm import ADDRESS, start_server
 print(start_server(), os.environ.get(ADDRESS), flush=True)
 sys.stdin.read()
 """
 LOAD = """
 import sys
 from importlib import import_module
-from medhash.running import warm
+from medhash.commands import warm
 for name in warm.PACKAGES:
     import_module(name)
 print(*(name for name in sys.modules if name.startswith("medhash")))
@@ -32,7 +32,7 @@ FORGET = """
 import os, signal, tempfile
 import numpy, torch
 from threadpoolctl import threadpool_info
-from medhash.running.warm import _forget_the_server
+from medhash.commands.warm import _forget_the_server
 tempfile.tempdir = "/nowhere"
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 os.environ["OMP_NUM_THREADS"] = "2"
@@ -128,7 +128,7 @@ def test_the_server_has_one_thread_whatever_the_environment_says(holder):
 def test_nothing_of_this_package_is_loaded():
     command = [sys.executable, "-c", LOAD]
     result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["medhash", "medhash.running", "medhash.running.warm"]
+    assert result.stdout.split() == ["medhash", "medhash.running", "medhash.commands.warm"]
 
 
 def test_a_copy_has_the_threads_and_the_folder_that_its_environment_asks_for(tmp_path):

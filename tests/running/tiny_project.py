@@ -75,7 +75,7 @@ def environment(**variables: str) -> dict[str, str]:
 def start(*arguments: str, folder: Path, **variables: str) -> subprocess.Popen[str]:
     """A ``medhash`` process."""
     return subprocess.Popen(
-        [sys.executable, "-m", "medhash.cli", *arguments],
+        [sys.executable, "-m", "medhash.commands.app", *arguments],
         cwd=folder,
         env=environment(**variables),
         stdout=subprocess.PIPE,
@@ -94,6 +94,6 @@ def until(condition: Callable[[], object], seconds: float = 120) -> None:
 
 def medhash(*arguments: str):
     """A command in this process, which has torch already."""
-    from medhash import cli
+    from medhash.commands import app as cli
 
     return CliRunner().invoke(cli.app, list(arguments))

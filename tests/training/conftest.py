@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from tiny_settings import make_settings
 
-from medhash.configuration.settings import Settings
+from medhash.schema.settings import Settings
 from medhash.training.cells import CellInputs
 from medhash.training.pretraining import pretrain
 

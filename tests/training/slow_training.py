@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tiny_settings import make_settings
 
-from medhash.configuration.grid import Cell
+from medhash.schema.cell import Cell
 from medhash.training import loop
 from medhash.training.cells import CellInputs, train_cell
 

@@ -18,12 +18,12 @@ from safetensors import safe_open
 from tiny_settings import make_settings
 
 from medhash import methods
-from medhash.causal.variants import VARIANTS
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
+from medhash.schema.cell import Cell
+from medhash.schema.variants import VARIANTS
 from medhash.training.cells import CellInputs, build_objective, train_cell
 from medhash.training.devices import choose_device
 from medhash.training.encoding import encode_split

@@ -5,12 +5,11 @@ import pytest
 import torch
 from tiny_settings import make_settings
 
-from medhash.configuration.examples import ExplanationSettings
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 from medhash.retrieval.arrays import read_arrays
-from medhash.training.cells import train_cell
-from medhash.training.explanation import (
+from medhash.schema.cell import Cell
+from medhash.schema.shown import ExplanationSettings
+from medhash.trained.explanation import (
     choose_rows,
     class_activation_map,
     explain_cell,
@@ -19,6 +18,7 @@ from medhash.training.explanation import (
     patch_embedding_map,
     scale_weights,
 )
+from medhash.training.cells import train_cell
 
 CELL = Cell("folder", "hashnet", "ach", 8, 0)
 NAMES = ("rows", "patch_embedding", "cam", "grad_cam", "area", "key_point", "window")

@@ -14,16 +14,16 @@ from tiny_settings import make_settings
 
 from medhash.causal.lcr import LesionReasoning, Scene
 from medhash.causal.masking import lesion_boxes
-from medhash.configuration.examples import LesionSettings
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
 from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.precision import precision_at_ten
-from medhash.training import lesions
+from medhash.schema.cell import Cell
+from medhash.schema.shown import LesionSettings
+from medhash.trained import lesions
+from medhash.trained.explanation import load_cell
 from medhash.training.cells import CellInputs, train_cell
 from medhash.training.devices import seed_for
-from medhash.training.explanation import load_cell
 
 CELL, BASELINE = (Cell("folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")

@@ -11,8 +11,8 @@ import pytest
 import torch
 from tiny_settings import make_settings
 
-from medhash.configuration.settings import Augmentation, OptimisationSettings
 from medhash.errors import MedhashError
+from medhash.schema.settings import Augmentation, OptimisationSettings
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import choose_device, seed_for
 from medhash.training.images import augment, load_images
@@ -164,7 +164,7 @@ class TestPretraining:
 
 def test_bfloat16_runs_and_is_close(files):
     """Autocast changes the last digits of the network, not the loss's own precision."""
-    from medhash.configuration.grid import Cell
+    from medhash.schema.cell import Cell
     from medhash.training.cells import build_objective
     from medhash.training.loop import Objective
 

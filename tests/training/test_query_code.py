@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from tiny_settings import make_settings
 
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
+from medhash.query.encoding import encode_image
 from medhash.retrieval.codes import Codes
+from medhash.schema.cell import Cell
 from medhash.training.cells import CellInputs, train_cell
-from medhash.training.query import encode_image
 
 CELLS = (
     Cell("folder", "adsh", "ach", 12, 0),

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.speed_table import load_measurements
-from medhash.configuration.grid import Cell
+from medhash.analysis.tables.speed import load_measurements
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes
-from medhash.training import speed
+from medhash.schema.cell import Cell
+from medhash.trained import speed
 from medhash.training.cells import train_cell
 from medhash.training.devices import choose_device
 

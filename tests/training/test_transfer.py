@@ -9,8 +9,8 @@ import pytest
 import torch
 from tiny_settings import make_settings
 
-from medhash.configuration.grid import Cell
 from medhash.errors import MedhashError
+from medhash.schema.cell import Cell
 from medhash.training.cells import train_cell
 from medhash.training.checkpoints import load_tensors
 from medhash.training.loop import PausedError

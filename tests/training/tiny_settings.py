@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from medhash.configuration.settings import Settings
+from medhash.schema.settings import Settings
 
 
 def make_settings(**changes: object) -> Settings:

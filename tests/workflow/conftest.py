@@ -17,9 +17,9 @@ PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default",
 MAKE_BY_HAND = """
 import sys
 from typer.main import get_command
-from medhash.cli import app
+from medhash.commands.app import app
 from medhash.configuration.loading import load
-from medhash.provenance.steps import Steps
+from medhash.flow.steps import Steps
 
 scale, *targets = sys.argv[1:]
 steps, medhash = Steps(load(overrides={"scale": scale})), get_command(app)
@@ -115,7 +115,7 @@ class Tree:
 
     def medhash(self, *arguments):
         """Run a command of the copy's own package."""
-        return self.python("-m", "medhash.cli", *arguments)
+        return self.python("-m", "medhash.commands.app", *arguments)
 
     def make_by_hand(self, scale, *targets):
         """Run the missing steps behind some files, or all, as commands, one after the other.

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from medhash.running.warm import ADDRESS
+from medhash.commands.warm import ADDRESS
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
 

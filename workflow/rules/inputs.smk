@@ -1,10 +1,10 @@
-# What a job waits for: medhash.provenance.steps says what a step reads, its receipt whether it runs.
+# What a job waits for: medhash.flow.steps says what a step reads, its receipt whether it runs.
 from functools import cache
 from pathlib import Path
 
-from medhash.provenance.plan import Plan
-from medhash.provenance.receipts import Receipts
-from medhash.provenance.steps import Steps
+from medhash.flow.plan import Plan
+from medhash.flow.receipts import Receipts
+from medhash.flow.steps import Steps
 
 steps = Steps(configuration)
 

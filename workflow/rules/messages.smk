@@ -1,6 +1,6 @@
 # What is said before the first job, and at the end of a run that failed.
-from medhash.data.archives import missing_report
-from medhash.running.warm import start_server
+from medhash.data.archives.finding import missing_report
+from medhash.commands.warm import start_server
 
 
 def begins_jobs_in_copies():

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medhash.analysis.context import Context
-from medhash.analysis.records import Record, load_records
+from medhash.analysis.numbers.context import Context
 from medhash.configuration.loading import Configuration
-from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
-from medhash.configuration.reported import find_reported
+from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
+from medhash.papers.reported import find_reported
+from medhash.records.record import Record, load_records
 
 
 def make_artefact(
@@ -25,8 +25,8 @@ def make_artefact(
         The paths that are written.
 
     Raises:
-        MedhashError: see :func:`~medhash.analysis.tables.make_table`,
-            :func:`~medhash.analysis.figures.make_figure`.
+        MedhashError: see :func:`~medhash.analysis.tables.make.make_table`,
+            :func:`~medhash.analysis.figures.make.make_figure`.
     """
     if isinstance(spec, TableSpec):
         return _make_table(configuration, spec, output_stem)
@@ -44,16 +44,16 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
 
 
 def _make_table(configuration: Configuration, spec: TableSpec, output_stem: Path) -> list[Path]:
-    from medhash.analysis.tables import make_lesion_table, make_speed_table, make_table
+    from medhash.analysis.tables.make import make_lesion_table, make_speed_table, make_table
 
     context = context_of(configuration, spec)
     if spec.kind == "fps":
-        from medhash.analysis.speed_table import load_measurements
+        from medhash.analysis.tables.speed import load_measurements
 
         measurements = load_measurements(configuration.inputs_of(spec))
         return make_speed_table(spec, measurements, context, output_stem)
     if spec.kind == "lesion_retrieval":
-        from medhash.analysis.lesion_searches import load_lesion_searches
+        from medhash.records.lesions import load_lesion_searches
 
         searches = load_lesion_searches(configuration.inputs_of(spec))
         return make_lesion_table(spec, searches, context, output_stem)
@@ -63,10 +63,10 @@ def _make_table(configuration: Configuration, spec: TableSpec, output_stem: Path
 def _make_figure(configuration: Configuration, spec: FigureSpec, output_stem: Path) -> list[Path]:
     records, context = _records(configuration, spec), context_of(configuration, spec)
     if spec.is_picture:
-        from medhash.analysis.pictures import make_picture
+        from medhash.analysis.figures.pictures import make_picture
 
         return make_picture(spec, records, configuration.layout, context, output_stem)
-    from medhash.analysis.figures import make_figure
+    from medhash.analysis.figures.make import make_figure
 
     return make_figure(spec, records, context, output_stem)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from medhash.causal.class_codes import ClassCodes, class_softmax, intraclass_distances
-from medhash.configuration.settings import DbwSettings
+from medhash.schema.settings import DbwSettings
 
 
 def mean_reduction(per_sample: Tensor) -> Tensor:

@@ -24,7 +24,7 @@ from medhash.causal.positioning import (
     segment_corners,
     segment_patches,
 )
-from medhash.configuration.settings import LcrSettings
+from medhash.schema.settings import LcrSettings
 
 LossOfCodes = Callable[[Tensor, Tensor], Tensor]
 """Codes (B, q) and targets (B, M) to one value a code (B,)."""

@@ -11,10 +11,10 @@ import typer
 from medhash.commands.options import RUN, Assignments, Scale, configuration_of
 
 if TYPE_CHECKING:
-    from medhash.configuration.grid import Cell
+    from medhash.audit.evidence import Encode
     from medhash.configuration.loading import Configuration
-    from medhash.provenance.audit.evidence import Encode
     from medhash.retrieval.codes import Codes
+    from medhash.schema.cell import Cell
 
 app = typer.Typer()
 
@@ -56,19 +56,19 @@ def audit(
     Exit status: 0 if all that is here is verified, 1 if something is broken, 2 if
     there is nothing of that name.
     """
+    from medhash.audit.findings import State
+    from medhash.audit.json_report import as_json as json_of
+    from medhash.audit.run import audit as run
+    from medhash.audit.targets import scale_of
+    from medhash.audit.text import as_text
     from medhash.errors import MedhashError
-    from medhash.provenance.audit.findings import State
-    from medhash.provenance.audit.json_report import as_json as json_of
-    from medhash.provenance.audit.run import audit as run
-    from medhash.provenance.audit.targets import scale_of
-    from medhash.provenance.audit.text import as_text
 
     own = scale_of(target)
     if own and scale and own != scale:
         raise MedhashError(f"medhash audit {target}: is of the scale '{own}', not '{scale}'")
     configuration = configuration_of(own or scale, assignments)
     if export is not None:
-        from medhash.provenance.audit.crate import check_folder
+        from medhash.audit.crate import check_folder
 
         check_folder(export)
     report = run(configuration, target, row, column, _encoder(configuration) if deep else None)
@@ -77,7 +77,7 @@ def audit(
     else:
         typer.echo(as_text(report))
     if export is not None:
-        from medhash.provenance.audit.crate import write_crate
+        from medhash.audit.crate import write_crate
 
         write_crate(report, configuration, export)
     if report.state == State.BROKEN:
@@ -87,7 +87,7 @@ def audit(
 def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
     from medhash.commands.steps import cell_inputs
-    from medhash.training.encoded_again import encode_again
+    from medhash.trained.again import encode_again
 
     def encode(cell: Cell) -> Codes:
         folder, inputs = configuration.layout.cell(cell), cell_inputs(configuration, cell)

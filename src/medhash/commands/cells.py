@@ -14,9 +14,9 @@ from medhash.commands.options import RUN, Assignments, Device, Scale, configurat
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
-    from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
     from medhash.running.limits import Budget
+    from medhash.schema.cell import Cell
 
 app = typer.Typer()
 cells_app = typer.Typer()
@@ -99,7 +99,7 @@ def _run(
     """Whether nothing failed."""
     from medhash.commands.execution import execute
     from medhash.configuration.loading import check_method_settings
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
     from medhash.running.devices import device_here
     from medhash.running.leases import Leases
     from medhash.running.limits import Stopping

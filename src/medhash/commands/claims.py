@@ -27,11 +27,11 @@ def claims(
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """
-    from medhash.analysis.claim_run import load_runs
-    from medhash.analysis.claim_texts import csv_text, json_text, summary_text, write_claims
-    from medhash.analysis.claims import decide_claims
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
+    from medhash.verdicts.claims import decide_claims
+    from medhash.verdicts.run import load_runs
+    from medhash.verdicts.texts import csv_text, json_text, summary_text, write_claims
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")

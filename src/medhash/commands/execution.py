@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from medhash.commands.steps import cell_inputs
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
-from medhash.provenance.receipts import recorded
-from medhash.provenance.steps import Step, Steps
+from medhash.flow.receipts import recorded
+from medhash.flow.steps import Step, Steps
 from medhash.retrieval.codes import Codes
 from medhash.running.alone import run_alone
+from medhash.schema.cell import Cell
 
 Pause = Callable[[], bool]
 
@@ -131,7 +131,7 @@ def _train(configuration: Configuration, step: Step, device: str, pause: Pause) 
 
 
 def _record(configuration: Configuration, step: Step) -> None:
-    from medhash.provenance.records import write_record
+    from medhash.records.scoring import write_record
 
     cell = Cell.parse(step.key)
     write_record(

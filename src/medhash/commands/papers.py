@@ -38,9 +38,9 @@ def reported(
     losses is the method Summary(W/T/L). Table VIII of ACH names no method in
     its row; it is ACH.
     """
-    from medhash.analysis.reported_check import check_json, check_reported, check_text
-    from medhash.analysis.reported_tables import csv_text, tables_text, with_table
-    from medhash.configuration.reported import load_reported
+    from medhash.papers.reported import load_reported
+    from medhash.verdicts.reported_check import check_json, check_reported, check_text
+    from medhash.verdicts.reported_tables import csv_text, tables_text, with_table
 
     if check and as_csv:
         raise MedhashError("--csv and --check exclude each other")

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from medhash.analysis.query import CellDatabase
-    from medhash.analysis.query_image import Dataset, QueryImage
-    from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
+    from medhash.query.answer import CellDatabase
+    from medhash.query.image import Dataset, QueryImage
+    from medhash.schema.cell import Cell
 
 app = typer.Typer()
 
@@ -74,12 +74,12 @@ def query(
     --class, or because the dataset has an image of the same pixels.
     """
     _check_options(image, image_id, out)
-    from medhash.analysis.query import TIES, answer_data, answer_query
-    from medhash.analysis.query_sheet import write_sheet
-    from medhash.analysis.query_text import answer_text
     from medhash.commands.steps import known_cell
-    from medhash.configuration.validation import check_name
+    from medhash.query.answer import TIES, answer_data, answer_query
+    from medhash.query.sheet import write_sheet
+    from medhash.query.text import answer_text
     from medhash.retrieval.search import check_count
+    from medhash.schema.validation import check_name
 
     check_name(ties, TIES, "order", "--ties")
     configuration = configuration_of(scale, assignments)
@@ -128,8 +128,8 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
-    from medhash.analysis.query import CellDatabase
-    from medhash.analysis.query_image import load_dataset
+    from medhash.query.answer import CellDatabase
+    from medhash.query.image import load_dataset
     from medhash.retrieval.codes import Codes
 
     layout = configuration.layout
@@ -141,7 +141,7 @@ def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
 def _asked(
     dataset: Dataset, image: Path | None, image_id: str | None, classes: list[str]
 ) -> QueryImage:
-    from medhash.analysis.query_image import image_of_dataset, image_of_file, with_classes
+    from medhash.query.image import image_of_dataset, image_of_file, with_classes
 
     asked = image_of_file(image, dataset) if image else image_of_dataset(image_id or "", dataset)
     return with_classes(asked, classes, dataset)
@@ -151,7 +151,7 @@ def _code_of(
     configuration: Configuration, cell: Cell, pixels: NDArray[np.uint8], device: str
 ) -> NDArray[np.uint8]:
     from medhash.commands.steps import cell_inputs
-    from medhash.training.query import encode_image
+    from medhash.query.encoding import encode_image
 
     inputs, folder = cell_inputs(configuration, cell), configuration.layout.cell(cell)
     return encode_image(
@@ -161,7 +161,7 @@ def _code_of(
 
 def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:
     """``COVID/scan 1.jpeg`` becomes ``COVID_scan_1.png``."""
-    from medhash.data.containers import is_image
+    from medhash.data.archives.containers import is_image
 
     stem = str(PurePosixPath(name).with_suffix("")) if is_image(name) else name
     file = re.sub(r"[^\w.-]+", "_", stem) + ".png"

@@ -15,9 +15,9 @@ def report(scale: Scale = None, assignments: Assignments = None) -> None:
 
     One file that opens offline. What is not made yet is said to be missing.
     """
-    from medhash.analysis.report.page import write_report
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
+    from medhash.report.page import write_report
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)

@@ -16,9 +16,9 @@ def restore(scale: Scale = None, assignments: Assignments = None) -> None:
     Names every file that is refused and why, what is outdated, and what is
     not here. Exit status 1 if a run would have something to do.
     """
-    from medhash.provenance.receipts import Receipts
-    from medhash.provenance.restoration import restoration
-    from medhash.provenance.steps import Steps
+    from medhash.flow.receipts import Receipts
+    from medhash.flow.restoration import restoration
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)

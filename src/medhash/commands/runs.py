@@ -13,7 +13,7 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 @app.command(rich_help_panel=RUN)
 def archives(scale: Scale = None, assignments: Assignments = None) -> None:
     """Say which archives are found and which are missing, and how to get those."""
-    from medhash.data.archives import find_archives, missing_report
+    from medhash.data.archives.finding import find_archives, missing_report
 
     configuration = configuration_of(scale, assignments)
     folders = configuration.archive_folders
@@ -76,7 +76,7 @@ def config_show(scale: Scale = None, assignments: Assignments = None) -> None:
 @config_app.command("schema")
 def config_schema() -> None:
     """Write the JSON schemas of the configuration files, for editors."""
-    from medhash.configuration.schema import write_schemas
+    from medhash.configuration.editors import write_schemas
 
     for path in write_schemas():
         typer.echo(str(path))

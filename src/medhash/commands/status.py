@@ -35,7 +35,7 @@ def status(
     Done is what Snakemake would not run again. Also printed: what is running where, what failed
     and why, the jobs that Slurm knows, the time used, and an estimate of what is left.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
     from medhash.running.devices import device_here
     from medhash.running.durations import parse_duration
     from medhash.running.slurm_jobs import slurm_jobs

@@ -1,6 +1,6 @@
 """The steps of the flow as commands; Snakemake runs the same ones.
 
-Each leaves a receipt behind, whoever typed it: see :mod:`medhash.provenance.receipts`.
+Each leaves a receipt behind, whoever typed it: see :mod:`medhash.flow.receipts`.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from medhash.commands.options import (
 )
 
 if TYPE_CHECKING:
-    from medhash.configuration.grid import Cell
     from medhash.configuration.loading import Configuration
-    from medhash.configuration.papers import ArtefactSpec, FigureSpec, TableSpec
-    from medhash.provenance.steps import Step, Steps
+    from medhash.flow.steps import Step, Steps
+    from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
+    from medhash.schema.cell import Cell
     from medhash.training.cells import CellInputs
 
 app = typer.Typer()
@@ -37,7 +37,7 @@ def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
 
     Writes results/<scale>/data/<dataset>/.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
@@ -50,7 +50,7 @@ def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = 
 
     Writes results/<scale>/splits/<dataset>/<seed>.csv and .json.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
@@ -64,8 +64,8 @@ def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
     Writes results/<scale>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
     from medhash.data.leakage import write_leakage
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
@@ -87,8 +87,8 @@ def pretrain(
 
     Writes results/<scale>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
-    from medhash.configuration.validation import check_name
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
+    from medhash.schema.validation import check_name
 
     check_name(stage, ["mae", "classification"], "stage", "--stage")
     configuration = configuration_of(scale, assignments)
@@ -106,7 +106,7 @@ def train(
     Writes results/<scale>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
@@ -119,7 +119,7 @@ def record(cell: CellName, scale: Scale = None, assignments: Assignments = None)
 
     Writes results/<scale>/cells/<cell>/record.json.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
@@ -136,9 +136,9 @@ def explain(
     """
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-    from medhash.training.explanation import explain_cell
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
+    from medhash.trained.explanation import explain_cell
 
     steps = Steps(configuration)
     with recorded(steps, steps.explain(coordinates)):
@@ -163,9 +163,9 @@ def fps(
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
     layout, dataset = configuration.layout, coordinates.dataset
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
-    from medhash.training.speed import measure_speed
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
+    from medhash.trained.speed import measure_speed
 
     steps = Steps(configuration)
     with recorded(steps, steps.fps(coordinates)):
@@ -191,10 +191,10 @@ def lesions(
     """
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
-    from medhash.provenance.receipts import recorded
-    from medhash.provenance.steps import Steps
+    from medhash.flow.receipts import recorded
+    from medhash.flow.steps import Steps
     from medhash.retrieval.precision import precision_at_ten
-    from medhash.training.lesions import Finder, search_lesions
+    from medhash.trained.lesions import Finder, search_lesions
 
     layout, settings = configuration.layout, configuration.settings_of(coordinates)
     finder = configuration.finder_of(coordinates)
@@ -224,7 +224,7 @@ def table(
 
     Writes results/<scale>/tables/<name>.csv, .md and .tex.
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     _check_artefact(configuration.tables, name, "table")
@@ -242,7 +242,7 @@ def figure(
 
     Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
     """
-    from medhash.provenance.steps import Steps
+    from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     _check_artefact(configuration.figures, name, "figure")
@@ -259,7 +259,7 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
 
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     """The files that a cell is trained from."""
-    from medhash.provenance.steps import pretrained_weights
+    from medhash.flow.steps import pretrained_weights
     from medhash.training.cells import CellInputs
 
     return CellInputs(
@@ -276,7 +276,7 @@ def _run(configuration: Configuration, steps: Steps, step: Step, device: str = "
 
 
 def _check_artefact(specs: Mapping[str, ArtefactSpec], name: str, what: str) -> None:
-    from medhash.configuration.validation import check_name
+    from medhash.schema.validation import check_name
 
     check_name(name, specs, what, f"medhash {what}")
 
@@ -286,7 +286,7 @@ def _make(
 ) -> None:
     """Make a table or figure and leave its receipt."""
     from medhash.analysis.artefacts import make_artefact
-    from medhash.provenance.receipts import recorded
+    from medhash.flow.receipts import recorded
 
     with recorded(steps, step):
         make_artefact(configuration, spec, step.outputs["csv"].with_suffix(""))

@@ -21,7 +21,7 @@ def dvc(
 
     What to run is read from config/config.yaml, since DVC repeats these commands.
     """
-    from medhash.provenance.versioning import write_stages
+    from medhash.flow.dvc import write_stages
 
     typer.echo(str(write_stages(configuration_of(scale, None), out)))
 
@@ -32,7 +32,7 @@ def versions(scale: Scale = None) -> None:
 
     Writes results/<scale>/versions.json.
     """
-    from medhash.provenance.versioning import write_versions
+    from medhash.flow.dvc import write_versions
 
     typer.echo(str(write_versions(configuration_of(scale, None))))
 
@@ -43,6 +43,6 @@ def metrics(scale: Scale = None) -> None:
 
     Writes results/<scale>/metrics.json.
     """
-    from medhash.provenance.versioning import write_metrics
+    from medhash.flow.dvc import write_metrics
 
     typer.echo(str(write_metrics(configuration_of(scale, None))))

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medhash.configuration.validation import parse_value
 from medhash.errors import MedhashError
+from medhash.schema.validation import parse_value
 
 
 def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:

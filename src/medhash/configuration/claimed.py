@@ -10,12 +10,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from medhash.configuration.claim_rules import Claim, PaperClaims
-from medhash.configuration.claims import artefact_of, load_claims, load_printed
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
-from medhash.configuration.papers import ArtefactSpec, Paper
 from medhash.files import sha256_of_value
+from medhash.papers.claim_rules import Claim, PaperClaims
+from medhash.papers.claims import artefact_of, load_claims, load_printed
+from medhash.papers.paper import ArtefactSpec, Paper
+from medhash.schema.cell import Cell
 
 
 @dataclass(frozen=True)

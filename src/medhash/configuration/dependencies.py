@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from medhash.configuration.files import PhantomSettings
-from medhash.configuration.papers import ArtefactSpec, Paper
-from medhash.configuration.reported import ReportedPaper
+from medhash.configuration.scales import PhantomSettings
 from medhash.data.cards import DatasetCard
+from medhash.papers.paper import ArtefactSpec, Paper
+from medhash.papers.reported import ReportedPaper
 
 
 def preparation(card: DatasetCard, image_size: int) -> dict[str, Any]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from medhash import methods
-from medhash.configuration.ablations import known_variants
-from medhash.configuration.grid import SCRATCH, Cell
 from medhash.configuration.loading import Configuration
-from medhash.configuration.validation import check_name
 from medhash.data.confounded import SEPARATOR
+from medhash.papers.ablations import known_variants
+from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.validation import check_name
 
 
 def known_cell(configuration: Configuration, text: str) -> Cell:

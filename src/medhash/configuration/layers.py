@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from medhash.configuration.validation import KeyPath
+from medhash.schema.validation import KeyPath
 
 Layer = tuple[dict[str, Any], str]
 

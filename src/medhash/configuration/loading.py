@@ -13,33 +13,33 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medhash import methods
-from medhash.causal.variants import VARIANTS
-from medhash.configuration.ablations import known_variants
-from medhash.configuration.examples import ExplanationSettings, LesionSettings
-from medhash.configuration.files import ConfigFile, GridSettings, PhantomSettings, ScaleFile
-from medhash.configuration.grid import Cell
 from medhash.configuration.layers import Layer, Layers
-from medhash.configuration.papers import (
+from medhash.configuration.paths import Layout
+from medhash.configuration.restriction import Restriction
+from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
+from medhash.data.archives.finding import archive_folders
+from medhash.data.cards import DatasetCard, load_cards
+from medhash.data.confounded import check_confounders, resolve_card
+from medhash.errors import MedhashError
+from medhash.papers.ablations import known_variants
+from medhash.papers.paper import (
     PHANTOM_PREFIX,
     ArtefactSpec,
     FigureSpec,
     Paper,
     TableSpec,
 )
-from medhash.configuration.paths import Layout
-from medhash.configuration.restriction import Restriction
-from medhash.configuration.settings import Settings
-from medhash.configuration.validation import (
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+from medhash.schema.shown import ExplanationSettings, LesionSettings
+from medhash.schema.validation import (
     Origin,
     check_name,
     parse_value,
     read_yaml,
     validate,
 )
-from medhash.data.archives import archive_folders
-from medhash.data.cards import DatasetCard, load_cards
-from medhash.data.confounded import check_confounders, resolve_card
-from medhash.errors import MedhashError
+from medhash.schema.variants import VARIANTS
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from medhash.configuration.grid import Cell
+from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
-    from medhash.configuration.papers import FigureSpec
+    from medhash.papers.paper import FigureSpec
 
 PretrainingStage = Literal["mae", "classification"]
 

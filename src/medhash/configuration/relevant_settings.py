@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from medhash.causal.variants import parts_of, reasons_about_lesions
-from medhash.configuration.grid import Cell
-from medhash.configuration.settings import Settings
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+from medhash.schema.variants import parts_of, reasons_about_lesions
 
 # They decide the last bits of a sum.
 _ARITHMETIC = ("threads", "precision", "compile")

@@ -7,13 +7,13 @@ from typing import Any
 
 from medhash.configuration.dependencies import reported
 from medhash.configuration.loading import Configuration
-from medhash.configuration.reported import find_reported
 from medhash.files import sha256_of_file, sha256_of_value
+from medhash.papers.reported import find_reported
 
 FIDELITY = Path("docs/fidelity.md")
 """The choices where papers are silent; relative to the project's folder."""
 
-TEMPLATES = Path(__file__).resolve().parents[1] / "analysis" / "report"
+TEMPLATES = Path(__file__).resolve().parents[1] / "report"
 
 
 def report_settings(configuration: Configuration) -> dict[str, Any]:

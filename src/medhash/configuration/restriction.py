@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from medhash.causal.variants import split_variant
-from medhash.configuration.files import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
-from medhash.configuration.papers import (
+from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
+from medhash.data.cards import DatasetCard
+from medhash.papers.paper import (
     PHANTOM_PREFIX,
     ArtefactSpec,
     FigureSpec,
@@ -16,7 +16,7 @@ from medhash.configuration.papers import (
     SensitivityPanel,
     TableSpec,
 )
-from medhash.data.cards import DatasetCard
+from medhash.schema.variants import split_variant
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
 Value = TypeVar("Value")

@@ -15,8 +15,8 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, StringConstraints, ValidationError, model_validator
 
-from medhash.configuration.settings import Count, NaturalNumber, StrictModel
 from medhash.errors import MedhashError
+from medhash.schema.base import Count, NaturalNumber, StrictModel
 
 CARDS_FILE = Path("config/datasets.yaml")
 PHANTOM_PREFIX = "phantom_"
@@ -103,7 +103,7 @@ class KaggleSource(StrictModel):
     size: Count | None = Field(None, description="bytes; about, unless the checksum is pinned")
     sha256: Sha256 | None = Field(None, description="of the archive as the site serves it")
     content_sha256: Sha256 | None = Field(
-        None, description="of all unpacked files, see medhash.data.archives.content_sha256"
+        None, description="of all unpacked files, see medhash.data.archives.finding.content_sha256"
     )
 
     @property

@@ -23,7 +23,7 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medhash.data.archives import FoundArchives, content_sha256, find_archives
+from medhash.data.archives.finding import FoundArchives, content_sha256, find_archives
 from medhash.data.cards import DatasetCard
 from medhash.data.readers import ImageFile, Reading, read_archives
 from medhash.errors import MedhashError
@@ -181,7 +181,7 @@ def _find_or_download(
     found = find_archives(card, archives_folders)
     if found.missing and card.sources and download_folder is not None:
         # Imported here: whoever has the archives needs no network code.
-        from medhash.data.sources import download
+        from medhash.data.archives.sources import download
 
         download(card, download_folder)
         found = find_archives(card, [download_folder])

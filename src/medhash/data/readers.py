@@ -17,9 +17,9 @@ from typing import Literal
 
 import openpyxl
 
-from medhash.data.archives import FoundArchives, FoundFolder
+from medhash.data.archives.containers import is_image
+from medhash.data.archives.finding import FoundArchives, FoundFolder
 from medhash.data.cards import DatasetCard, ReaderName
-from medhash.data.containers import is_image
 from medhash.errors import MedhashError
 
 OfficialRole = Literal["", "query", "database"]

@@ -13,8 +13,8 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medhash.configuration.settings import Count, StrictModel
 from medhash.methods.base import HashingMethod, References, similarity
+from medhash.schema.base import Count, StrictModel
 
 
 class AdshSettings(StrictModel):

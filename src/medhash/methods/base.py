@@ -14,8 +14,9 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from medhash.configuration.settings import NetworkSettings, StrictModel
 from medhash.models.heads import HashHead
+from medhash.schema.base import StrictModel
+from medhash.schema.settings import NetworkSettings
 
 OwnSettings = TypeVar("OwnSettings", bound=StrictModel)
 

@@ -14,8 +14,8 @@ from scipy.linalg import hadamard
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
-from medhash.configuration.settings import Count, StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import Count, StrictModel
 
 
 class CsqSettings(StrictModel):

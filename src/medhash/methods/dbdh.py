@@ -15,8 +15,8 @@ from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from medhash.configuration.settings import StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import StrictModel
 
 
 class DbdhSettings(StrictModel):

@@ -14,8 +14,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from medhash.configuration.settings import StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import StrictModel
 
 
 class DshSettings(StrictModel):

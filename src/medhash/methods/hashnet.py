@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from medhash.configuration.settings import Count, StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import Count, StrictModel
 
 
 class HashNetSettings(StrictModel):

@@ -15,8 +15,9 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from medhash.configuration.settings import NetworkSettings, StrictModel
 from medhash.methods.base import HashingMethod, References
+from medhash.schema.base import StrictModel
+from medhash.schema.settings import NetworkSettings
 
 GROUPS = 2
 LEAST_LOCAL_BITS = 4

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from medhash.configuration.settings import NetworkSettings
 from medhash.models.vit import VitBackbone
+from medhash.schema.settings import NetworkSettings
 
 
 class HashHead(nn.Module):

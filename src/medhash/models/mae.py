@@ -7,8 +7,8 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from medhash.configuration.settings import MaeSettings, NetworkSettings
 from medhash.models.vit import CHANNELS, VitBackbone
+from medhash.schema.settings import MaeSettings, NetworkSettings
 
 
 class MaskedAutoencoder(nn.Module):

@@ -14,7 +14,7 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from medhash.configuration.settings import NetworkSettings
+from medhash.schema.settings import NetworkSettings
 
 CHANNELS = 3
 

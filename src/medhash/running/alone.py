@@ -9,9 +9,9 @@ from types import FrameType
 
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
+from medhash.flow.receipts import Receipts
+from medhash.flow.steps import Step, Steps
 from medhash.progress import say
-from medhash.provenance.receipts import Receipts
-from medhash.provenance.steps import Step, Steps
 from medhash.running.devices import device_here
 from medhash.running.leases import Leases
 from medhash.running.timings import StepTimer, timing_path

@@ -8,14 +8,14 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from medhash.causal.variants import parts_of
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
-from medhash.provenance.receipts import read
-from medhash.provenance.steps import Step
+from medhash.flow.receipts import read
+from medhash.flow.steps import Step
 from medhash.running.timings import Timing, read_timing, timing_path
 from medhash.running.work import dataset_of, epochs_of
+from medhash.schema.cell import Cell
+from medhash.schema.variants import parts_of
 
 Kind = tuple[object, ...]
 

@@ -23,7 +23,7 @@ from filelock import LeaseSettingsMismatch, SoftFileLease, Timeout
 
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.provenance.steps import Step
+from medhash.flow.steps import Step
 
 LEASE_SECONDS = 120.0
 """After this time without a renewal a lease is anybody's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from medhash.provenance.steps import Step
+from medhash.flow.steps import Step
 from medhash.running.durations import duration_text
 from medhash.running.estimates import Estimates
 from medhash.running.runner import Outcome

@@ -9,13 +9,12 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medhash.configuration.grid import Cell
 from medhash.configuration.loading import Configuration
 from medhash.errors import MedhashError
+from medhash.flow.plan import Plan
+from medhash.flow.receipts import Receipts
+from medhash.flow.steps import Step, Steps
 from medhash.progress import say
-from medhash.provenance.plan import Plan
-from medhash.provenance.receipts import Receipts
-from medhash.provenance.steps import Step, Steps
 from medhash.running.alone import Execute, is_done
 from medhash.running.durations import duration_text
 from medhash.running.estimates import Estimates, collect_samples, from_timing
@@ -23,6 +22,7 @@ from medhash.running.leases import Leases
 from medhash.running.limits import Budget, OutOfTimeError, Stopping
 from medhash.running.timings import StepTimer, read_timing, timing_path
 from medhash.running.work import TRAINING, epochs_of, has_state, log_of, steps_to_a_record
+from medhash.schema.cell import Cell
 
 _CAUTION = 1.5
 """The next epoch is expected to take up to this many times the longest so far."""

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medhash.configuration.loading import Configuration
-from medhash.provenance.hashes import FileHashes
-from medhash.provenance.receipts import Receipts
-from medhash.provenance.steps import CELL_RULES, Step, Steps
+from medhash.flow.hashes import FileHashes
+from medhash.flow.receipts import Receipts
+from medhash.flow.steps import CELL_RULES, Step, Steps
 from medhash.running.estimates import Estimates, Sample, collect_samples, seconds_used
 from medhash.running.failures import error_in
 from medhash.running.leases import Holder, held_keys

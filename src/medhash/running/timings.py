@@ -16,7 +16,7 @@ from typing import Any
 
 from medhash.configuration.paths import Layout
 from medhash.files import write_json
-from medhash.provenance.steps import Step
+from medhash.flow.steps import Step
 
 Clock = Callable[[], float]
 _MILLISECONDS = 3

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medhash.configuration.grid import Cell
-from medhash.provenance.steps import Step
+from medhash.flow.steps import Step
+from medhash.schema.cell import Cell
 
 TRAINING = ("pretrain", "train")
 """The rules whose steps have epochs and can be paused after each."""

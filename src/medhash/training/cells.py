@@ -10,15 +10,15 @@ from typing import Any
 import torch
 
 from medhash.configuration import relevant_settings
-from medhash.configuration.grid import SCRATCH, Cell
-from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
+from medhash.flow.code import fingerprint
 from medhash.methods import method_class
 from medhash.methods.base import HashingMethod
 from medhash.models.heads import HashingNetwork
-from medhash.provenance.code import fingerprint
 from medhash.retrieval.codes import Codes
+from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.settings import Settings
 from medhash.training.checkpoints import (
     NETWORK_PREFIX,
     load_backbone,

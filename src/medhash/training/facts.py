@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medhash.configuration.settings import Settings
-from medhash.provenance import environment
+from medhash.flow import environment
+from medhash.schema.settings import Settings
 from medhash.training.devices import Device
 
 

@@ -8,10 +8,10 @@ from torch import Tensor
 from medhash.causal.class_codes import ClassCodes
 from medhash.causal.dbw import DebiasedWeighting, mean_reduction
 from medhash.causal.lcr import LesionReasoning, Scene
-from medhash.causal.variants import parts_of, reasons_about_lesions
-from medhash.configuration.settings import Settings
 from medhash.methods.base import HashingMethod, References, similarity
 from medhash.models.heads import HashingNetwork
+from medhash.schema.settings import Settings
+from medhash.schema.variants import parts_of, reasons_about_lesions
 from medhash.training.devices import Device
 from medhash.training.images import Batch, augment
 from medhash.training.loop import Objective
@@ -23,7 +23,7 @@ class HashingObjective(Objective):
     Args:
         network: backbone and hash layer.
         method: any hashing method.
-        variant: a name of :data:`medhash.causal.variants.VARIANTS`, or an ablation of one.
+        variant: a name of :data:`medhash.schema.variants.VARIANTS`, or an ablation of one.
         settings: ``dbw``, ``lcr`` and ``hashing`` are read.
         labels: float (n, C), 0/1, of the training images.
         device: precision of the network.

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
-from medhash.configuration.settings import Augmentation
+from medhash.schema.settings import Augmentation
 
 
 @dataclass(frozen=True)

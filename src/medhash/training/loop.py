@@ -17,9 +17,9 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
-from medhash.configuration.settings import OptimisationSettings
 from medhash.errors import MedhashError
 from medhash.progress import progress
+from medhash.schema.settings import OptimisationSettings
 from medhash.training.checkpoints import (
     load_tensors,
     optimiser_tensors,

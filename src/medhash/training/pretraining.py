@@ -10,13 +10,13 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from medhash.configuration import relevant_settings
-from medhash.configuration.settings import Settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
+from medhash.flow.code import fingerprint
 from medhash.models.heads import ClassificationNetwork
 from medhash.models.mae import MaskedAutoencoder
 from medhash.models.vit import VitBackbone
-from medhash.provenance.code import fingerprint
+from medhash.schema.settings import Settings
 from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.facts import Stopwatch, training_facts

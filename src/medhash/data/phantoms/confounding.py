@@ -13,8 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from medhash.configuration.settings import Fraction, StrictModel
 from medhash.errors import MedhashError
+from medhash.schema.base import Fraction, StrictModel
 
 
 class Confounding(StrictModel):

@@ -1,0 +1,173 @@
+"""mAP against the settings of an ablation, one panel a parameter and dataset (ACH Fig. 10)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from medhash.analysis.figures.drawing import say_not_run, titled_figure
+from medhash.analysis.numbers.context import NOT_RUN, Context, is_synthetic
+from medhash.analysis.numbers.summaries import Place, summarise
+from medhash.papers.paper import FigureSpec, SensitivityPanel
+from medhash.records.record import Record
+from medhash.schema.variants import split_variant
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLUMNS = (
+    *("panel", "label", "dataset", "method", "variant", "bits", "status", "map", "deviation"),
+    *("n_seeds", "scale", "protocol", "synthetic", "note"),
+)
+PANEL_SIZE = (2.9, 2.3)
+_MANY = 8
+
+
+def sensitivity_points(
+    spec: FigureSpec, records: Sequence[Record], context: Context
+) -> pd.DataFrame:
+    """All points, panel by panel; variants without a panel's label are reference lines.
+
+    Returns:
+        Frame with :data:`COLUMNS`; mAP as a fraction, mean over seeds.
+    """
+    summaries = summarise(records) if records else {}
+    rows = []
+    for panel in spec.panels:
+        reference = {variant: variant for variant in spec.variants}
+        for label, variant in {**reference, **panel.points}.items():
+            for dataset in spec.datasets:
+                for method in spec.methods:
+                    for bits in spec.bits:
+                        place = Place(dataset, method, variant, bits)
+                        row = {"panel": panel.title, "label": label, **place._asdict()}
+                        rows.append(row | _numbers(spec, summaries.get(place), place, context))
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_seeds": "Int64"})
+
+
+def draw_sensitivity(
+    spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
+) -> Figure:
+    """Panels of parameters in columns, datasets in rows; the baseline is a dashed line.
+
+    Args:
+        spec: the grid.
+        points: from :func:`sensitivity_points`.
+        context: names.
+        titles: lines above the panels.
+    """
+    panels = [panel for panel in spec.panels if panel.points]
+    legends = [panel.legend for panel in panels if panel.legend]
+    width, height = PANEL_SIZE
+    rows, columns = len(spec.datasets), max(len(panels), 1)
+    lines = [*titles, *_merged_note(panels), *legends]
+    figure = titled_figure(columns * width + 1.3, rows * height, lines)
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for dataset, line in zip(spec.datasets, grid, strict=True):
+        own = points[points["dataset"] == dataset]
+        title = textwrap.fill(context.paper.dataset_title(dataset), 24)
+        line[0].set_ylabel(f"{title}\nmAP (%)")
+        for panel, axes in zip(panels, line, strict=False):
+            _draw_panel(axes, panel, own[own["panel"] == panel.title], spec, context)
+        _share_scale(line)
+    handles, labels = _legend(grid)
+    figure.legend(handles, labels, loc="outside right center")
+    return figure
+
+
+def _numbers(spec: FigureSpec, summary: Any, place: Place, context: Context) -> dict[str, object]:
+    common = {"scale": context.scale, "protocol": context.protocol}
+    common |= {"synthetic": str(is_synthetic(place.dataset)).lower()}
+    if summary is None:
+        note = context.why_not_run(spec, place.dataset)
+        return {**common, "status": NOT_RUN, "note": note}
+    numbers = {"map": summary.mean_map, "deviation": summary.deviation}
+    return {**common, **numbers, "status": "ran", "note": "", "n_seeds": len(summary.seeds)}
+
+
+def _draw_panel(
+    axes: Axes, panel: SensitivityPanel, points: pd.DataFrame, spec: FigureSpec, context: Context
+) -> None:
+    ran = points[points["status"] == "ran"]
+    if ran.empty:
+        say_not_run(axes, points["note"].iloc[0])
+        return
+    labels = list(panel.points)
+    for method in spec.methods:
+        for bits in spec.bits:
+            curve = ran[(ran["method"] == method) & (ran["bits"] == bits)].set_index("label")
+            base = split_variant(next(iter(panel.points.values())))[0]
+            title = context.paper.method_title(method, base)
+            _draw_curve(axes, curve, labels, panel, title)
+            baseline = curve[curve["variant"] == "none"]
+            if len(baseline):
+                style: dict[str, Any] = {"color": "0.35", "linestyle": "--", "linewidth": 1.0}
+                title = context.paper.method_title(method)
+                axes.axhline(100 * baseline["map"].iloc[0], label=title, **style)
+    size = 8 if len(labels) <= _MANY else 6.5
+    axes.set_xticks(range(len(labels)), labels, fontsize=size)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
+    axes.set_xlabel(textwrap.fill(panel.title, 38))
+
+
+def _draw_curve(
+    axes: Axes, curve: pd.DataFrame, labels: list[str], panel: SensitivityPanel, title: str
+) -> None:
+    import seaborn as sns
+
+    found = [(x, label) for x, label in enumerate(labels) if label in curve.index]
+    shown = curve.loc[[label for _, label in found], ["map", "deviation"]].astype(float)
+    heights, errors = (100 * shown[column].to_numpy() for column in shown)
+    places = [x for x, _ in found]
+    colour = sns.color_palette("colorblind")[0]
+    axes.errorbar(places, heights, yerr=errors, color=colour, marker="o", capsize=2, label=title)
+    chosen = [
+        (x, h) for (x, label), h in zip(found, heights, strict=True) if _is_base(panel, label)
+    ]
+    if chosen:
+        style: dict[str, Any] = {
+            "marker": "o",
+            "linestyle": "none",
+            "markersize": 8,
+            "markerfacecolor": "none",
+        }
+        xs, hs = zip(*chosen, strict=True)
+        axes.plot(xs, hs, color=colour, label="setting of the run", **style)
+
+
+def _is_base(panel: SensitivityPanel, label: str) -> bool:
+    return "~" not in panel.points[label]
+
+
+def _share_scale(line: Sequence[Axes]) -> None:
+    """One range of mAP for a dataset, so that panels can be compared."""
+    drawn = [axes for axes in line if axes.has_data()]
+    if drawn:
+        least = min(axes.get_ylim()[0] for axes in drawn)
+        greatest = max(axes.get_ylim()[1] for axes in drawn)
+        for axes in drawn:
+            axes.set_ylim(least, greatest)
+
+
+def _merged_note(panels: Sequence[SensitivityPanel]) -> list[str]:
+    """Which labels came to the same settings on this run's smaller grid."""
+    texts = []
+    for panel in panels:
+        for variant in dict.fromkeys(panel.points.values()):
+            labels = [label for label, other in panel.points.items() if other == variant]
+            if len(labels) > 1:
+                texts.append(f"{' = '.join(labels)} ({panel.title})")
+    note = "Labels are sizes on the paper's grid of patches, scaled to this run's grid."
+    return [f"{note} The same there: {'; '.join(texts)}." if texts else note]
+
+
+def _legend(grid: Any) -> tuple[list[Any], list[str]]:
+    entries: dict[str, Any] = {}
+    for axes in grid.flat:
+        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+            entries.setdefault(label, handle)
+    return list(entries.values()), list(entries)

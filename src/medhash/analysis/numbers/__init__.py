@@ -1,0 +1,1 @@
+"""Statistics of records: summaries, tests, intervals; what tables and figures print."""

@@ -1,0 +1,152 @@
+"""mAP against the strength of a phantom's confounder: the numbers of the table and the figure.
+
+The experiment is medhash's own, not the paper's: on phantoms the confounder is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from medhash.analysis.numbers.context import NOT_RUN, PROTOCOLS, SELECTIONS, Context, seeds_of
+from medhash.analysis.numbers.statistics import mean_and_half_width
+from medhash.data.confounded import ConfoundedName, parse_name
+from medhash.papers.paper import ArtefactSpec
+from medhash.records.record import Record
+from medhash.schema.cell import Cell
+
+BASELINE = "none"
+
+CSV_COLUMNS = (
+    "row",
+    "phantom",
+    "confounder",
+    "strength",
+    "method",
+    "variant",
+    "bits",
+    "status",
+    "map_percent",
+    "interval_least_percent",
+    "interval_greatest_percent",
+    "n_seeds",
+    "seeds",
+    "difference_points",
+    "difference_least_points",
+    "difference_greatest_points",
+    "dataset",
+    "scale",
+    "protocol",
+    "synthetic",
+    "note",
+)
+
+
+class Panel(NamedTuple):
+    """A phantom with one of its confounders, at all strengths."""
+
+    phantom: str
+    confounder: str
+
+
+def panels_of(spec: ArtefactSpec) -> dict[Panel, list[ConfoundedName]]:
+    """Panel -> its datasets, by increasing strength; nothing where no phantom runs."""
+    names = [name for name in map(parse_name, spec.datasets) if name is not None]
+    panels: dict[Panel, list[ConfoundedName]] = {}
+    for name in sorted(names, key=lambda each: each.strength):
+        panels.setdefault(Panel(name.phantom, name.confounder), []).append(name)
+    order = {name.phantom: place for place, name in reversed(list(enumerate(names)))}
+    return dict(sorted(panels.items(), key=lambda item: order[item[0].phantom]))
+
+
+def confounding_points(
+    spec: ArtefactSpec, records: Sequence[Record], context: Context
+) -> pd.DataFrame:
+    """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
+
+    Means over seeds with 95 % intervals of Student's t; one seed has no interval. A difference
+    is that of a variant to the baseline, seed by seed.
+    """
+    found = {record.cell: record.metrics.map for record in records}
+    rows = []
+    for names in panels_of(spec).values():
+        for method in spec.methods:
+            for variant in spec.variants:
+                rows += [_point(spec, name, method, variant, found, context) for name in names]
+    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+    return frame.astype({"n_seeds": "Int64"})
+
+
+def panel_title(panel: Panel, context: Context) -> str:
+    """``Phantom of COVID-CT-Dataset, confounder: window``."""
+    confounder = panel.confounder.replace("_", " ")
+    return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
+
+
+def details(spec: ArtefactSpec, records: Sequence[Record], context: Context) -> str:
+    """Code length, scale, seeds, evaluated epoch and protocol."""
+    seeds = seeds_of(records)
+    parts = [
+        f"{spec.bits[0]} bits",
+        f"scale {context.scale}",
+        f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
+        *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
+        PROTOCOLS.get(context.protocol, context.protocol),
+    ]
+    return f"{'; '.join(parts)}."
+
+
+def _point(
+    spec: ArtefactSpec,
+    name: ConfoundedName,
+    method: str,
+    variant: str,
+    found: Mapping[Cell, float],
+    context: Context,
+) -> dict[str, object]:
+    cells = [cell for cell in spec.cells() if cell.dataset == str(name)]
+    maps = _by_seed(cells, method, variant, found)
+    row: dict[str, object] = {
+        "row": context.paper.method_title(method, variant),
+        **name.__dict__,
+        "method": method,
+        "variant": variant,
+        "bits": spec.bits[0],
+        "dataset": str(name),
+        "scale": context.scale,
+        "protocol": context.protocol,
+        "synthetic": "true",
+    }
+    if not maps:
+        return row | {"status": NOT_RUN, "note": context.why_not_run(spec, str(name))}
+    row |= {"status": "ran", "note": "", "n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
+    row |= _interval("map_percent", "interval_{}_percent", list(maps.values()))
+    baseline = _by_seed(cells, method, BASELINE, found)
+    paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
+    if paired and variant != BASELINE:
+        row |= _interval("difference_points", "difference_{}_points", paired)
+    return row
+
+
+def _by_seed(
+    cells: Sequence[Cell], method: str, variant: str, found: Mapping[Cell, float]
+) -> dict[int, float]:
+    return {
+        cell.seed: found[cell]
+        for cell in cells
+        if cell in found and (cell.method, cell.variant) == (method, variant)
+    }
+
+
+def _interval(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
+    mean, half_width = mean_and_half_width(100 * np.asarray(fractions))
+    if half_width is None:
+        return {mean_key: mean}
+    return {
+        mean_key: mean,
+        bound_key.format("least"): mean - half_width,
+        bound_key.format("greatest"): mean + half_width,
+    }

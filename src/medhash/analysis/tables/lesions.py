@@ -1,0 +1,357 @@
+"""Lesion patches as queries (ACH Section V-D-2): P@10 and the runtime of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import product
+
+import pandas as pd
+
+from medhash.analysis.numbers.context import (
+    CELL_COLUMNS,
+    NOT_RUN,
+    PROTOCOLS,
+    Column,
+    Context,
+    bits_label,
+    columns_of,
+    is_synthetic,
+)
+from medhash.analysis.numbers.summaries import percent, printed_percent
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.errors import MedhashError
+from medhash.papers.paper import TableSpec
+from medhash.papers.reported import ReportedLesions
+from medhash.records.lesions import SOURCES, LesionSearch, NoSearch
+from medhash.records.measured import MACHINE_COLUMNS, check_scale, machine_notes
+from medhash.schema.cell import Cell
+
+CSV_COLUMNS = (
+    *CELL_COLUMNS,
+    "status",
+    "class",
+    "lesions",
+    "patches",
+    "asked_per_class",
+    "patch_precision_percent",
+    "image_precision_percent",
+    "against",
+    "difference_points",
+    "relevant_percent",
+    "covered_percent",
+    "patch_median_ms",
+    "patch_p95_ms",
+    "image_median_ms",
+    "image_p95_ms",
+    "runtime_change_percent",
+    "queries",
+    *MACHINE_COLUMNS,
+    "reported_precision_percent",
+    "reported_difference_points",
+    "reported_runtime_change_percent",
+    "scale",
+    "protocol",
+    "synthetic",
+    "note",
+)
+
+ALL_CLASSES = "(all)"
+
+_HEADINGS = ("P@10, patches", "difference", "P@10, images", "runtime")
+_NOTHING = "–"
+
+Searches = Mapping[Cell, LesionSearch]
+
+
+def lesion_table(
+    spec: TableSpec, searches: Sequence[LesionSearch | NoSearch], context: Context
+) -> tuple[pd.DataFrame, PrintedTable]:
+    """Build the table; a block is a method, a row a variant, the first variant the baseline.
+
+    Args:
+        spec: the grid.
+        searches: of its cells, as far as they are there.
+        context: names, scale, protocol and reported numbers.
+
+    Returns:
+        The CSV's frame (columns :data:`CSV_COLUMNS`; of each cell a row for all patches and one
+        for those of each class) and the printed table.
+
+    Raises:
+        MedhashError: a search of another scale or protocol, or one whose patches are not those of
+            its baseline.
+    """
+    found = {each.cell: each for each in searches}
+    ran: dict[Cell, LesionSearch] = {}
+    reasons: dict[Cell, str] = {}
+    for cell in spec.cells():
+        search = found.get(cell)
+        if search is not None:
+            check_scale(cell, "lesion patches", search.scale, context.scale)
+        if isinstance(search, LesionSearch):
+            _check_protocol(search, context)
+            ran[cell] = search
+        elif search is not None:
+            reasons[cell] = search.reason
+    grid = _Grid(spec, context, ran, reasons)
+    printed = PrintedTable(
+        title=grid.title(),
+        groups=tuple((grid.heading(column), _HEADINGS) for column in columns_of(spec)),
+        blocks=tuple(grid.block(method) for method in spec.methods),
+        notes=tuple(grid.notes()),
+    )
+    return pd.DataFrame(grid.csv_rows(), columns=list(CSV_COLUMNS)), printed
+
+
+class _Grid:
+    """The places of the table: what ran in them and what did not."""
+
+    def __init__(
+        self, spec: TableSpec, context: Context, ran: Searches, reasons: Mapping[Cell, str]
+    ) -> None:
+        self.spec = spec
+        self.context = context
+        self.ran = ran
+        self.reasons = reasons
+
+    def title(self) -> str:
+        """What is shown; patches that nobody has marked are called so here too."""
+        title = f"{self.context.heading(self.spec)} Scale {self.context.scale}."
+        sources = {search.source for search in self.ran.values()}
+        if "found" not in sources:
+            return title
+        return f"{title} {'Patches' if len(sources) == 1 else 'Some patches'} {SOURCES['found']}."
+
+    def heading(self, column: Column) -> str:
+        """Dataset and code length above the columns of one."""
+        return f"{self.context.heading_of(column.dataset)}, {bits_label(column.bits)}"
+
+    def block(self, method: str) -> tuple[PrintedRow, ...]:
+        """The variants of a method."""
+        return tuple(
+            PrintedRow(
+                self.context.paper.method_title(method, variant),
+                tuple(
+                    printed
+                    for column in columns_of(self.spec)
+                    for printed in self._printed(self._cell(column, method, variant))
+                ),
+            )
+            for variant in self.spec.variants
+        )
+
+    def notes(self) -> Iterator[str]:
+        """What the numbers mean, what is missing, what the paper says."""
+        for column in columns_of(self.spec):
+            yield from self._column_notes(column)
+        if self.ran:
+            first = next(iter(self.ran.values()))
+            yield (
+                f"P@10: mean over the patches, {PROTOCOLS[self.context.protocol]}; the database "
+                "is that of whole images. Whole images: those that the patches lie in, once for "
+                "each patch. Difference: in percentage points, from the printed digits."
+            )
+            yield (
+                "Runtime: median time of a search with a patch against one with its whole image, "
+                "one query at a time and in turn, from decoded pixels at the original size to the "
+                f"ranked database, after warm-up; {first.runtime.patches.queries} of each."
+            )
+            yield from machine_notes(list(self.ran.values()))
+        else:
+            yield "Nothing of this table has run."
+        yield from self._reported_notes()
+
+    def csv_rows(self) -> list[dict[str, str]]:
+        """A row for all patches of a cell, and one for those of each class."""
+        spec = self.spec
+        places = product(spec.methods, spec.variants, columns_of(spec))
+        cells = [self._cell(column, method, variant) for method, variant, column in places]
+        return [row for cell in cells for row in self._rows_of(cell)]
+
+    def _cell(self, column: Column, method: str, variant: str) -> Cell:
+        return Cell(column.dataset, method, variant, column.bits, self.spec.seeds[0])
+
+    def _baseline(self, cell: Cell) -> LesionSearch | None:
+        """The first variant's search with the same patches; None for itself."""
+        other = self.ran.get(
+            Cell(cell.dataset, cell.method, self.spec.variants[0], cell.bits, cell.seed)
+        )
+        if other is None or other.cell == cell:
+            return None
+        if other.areas_sha256 != self.ran[cell].areas_sha256:
+            raise MedhashError(
+                f"lesion patches of cell {cell}: they are not those of its baseline {other.cell}; "
+                "delete lesions.json of both and let the workflow search again."
+            )
+        return other
+
+    def _difference(self, cell: Cell, name: str = ALL_CLASSES) -> Decimal | None:
+        """Percentage points above the baseline, from the printed digits."""
+        other = self._baseline(cell)
+        own = _precision(self.ran[cell], name)[0]
+        against = None if other is None else _precision(other, name)[0]
+        if own is None or against is None:
+            return None
+        return printed_percent(own) - printed_percent(against)
+
+    def _printed(self, cell: Cell) -> tuple[PrintedCell, ...]:
+        if cell not in self.ran:
+            return tuple(PrintedCell(NOT_RUN) for _ in _HEADINGS)
+        search, difference = self.ran[cell], self._difference(cell)
+        values = (
+            str(printed_percent(search.precision_at_10.patches)),
+            _NOTHING if difference is None else _signed(difference),
+            str(printed_percent(search.precision_at_10.images)),
+            f"{_signed(Decimal(f'{100 * search.runtime.change:.1f}'))} %",
+        )
+        return tuple(map(PrintedCell, values))
+
+    def _column_notes(self, column: Column) -> Iterator[str]:
+        heading = self.heading(column)
+        spec = self.spec
+        cells = [self._cell(column, *row) for row in product(spec.methods, spec.variants)]
+        for reason in dict.fromkeys(self._why_not(cell) for cell in cells if cell not in self.ran):
+            yield f"{heading}: {NOT_RUN}: {reason}."
+        ran = [self.ran[cell] for cell in cells if cell in self.ran]
+        for sentence in dict.fromkeys(_patches_text(search) for search in ran):
+            yield f"{heading}: {sentence}"
+        for search in ran:
+            title = self.context.paper.method_title(search.cell.method, search.cell.variant)
+            yield f"{heading}, {title}: P@10 of patches by class: {_by_class_text(search)}."
+
+    def _why_not(self, cell: Cell) -> str:
+        if cell in self.reasons:
+            return self.reasons[cell]
+        return self.context.why_not_run(self.spec, cell.dataset)
+
+    def _reported_notes(self) -> Iterator[str]:
+        reported = _reported(self.spec, self.context)
+        if reported is None:
+            return
+        parts = []
+        for dataset in self.spec.datasets:
+            title = self.context.paper.dataset_title(dataset)
+            if title in reported.precision and not is_synthetic(dataset):
+                parts.append(
+                    f"{title}: {reported.precision[title]} with {reported.baseline}, "
+                    f"+{reported.gain[title]} with {reported.treatment}, runtime "
+                    f"−{reported.saved_time[title]} %"
+                )
+        if parts:
+            yield (
+                f"The paper ({reported.place}), on patches that a doctor chose and that are not "
+                f"published: {'; '.join(parts)}."
+            )
+
+    def _rows_of(self, cell: Cell) -> Iterator[dict[str, str]]:
+        context = self.context
+        row = dict.fromkeys(CSV_COLUMNS, "") | context.cell_columns(cell)
+        row |= {"class": ALL_CLASSES, "protocol": context.protocol}
+        row |= self._reported_columns(cell, row["row"])
+        if cell not in self.ran:
+            yield row | {"status": NOT_RUN, "note": self._why_not(cell)}
+            return
+        search = self.ran[cell]
+        row |= {"status": "ran", "lesions": SOURCES[search.source]}
+        row |= {"asked_per_class": str(search.asked_per_class)}
+        yield row | self._scores(cell, ALL_CLASSES) | _measured_columns(search)
+        for name in search.by_class:
+            yield row | {"class": name, **self._scores(cell, name), **_NOT_REPORTED}
+
+    def _scores(self, cell: Cell, name: str) -> dict[str, str]:
+        search, difference = self.ran[cell], self._difference(cell, name)
+        patches, images = _precision(search, name)
+        count = search.patches if name == ALL_CLASSES else search.by_class[name].count
+        baseline = self.context.paper.method_title(cell.method, self.spec.variants[0])
+        return {
+            "patches": str(count),
+            "patch_precision_percent": percent(patches),
+            "image_precision_percent": percent(images),
+            "against": "" if difference is None else baseline,
+            "difference_points": "" if difference is None else str(difference),
+        }
+
+    def _reported_columns(self, cell: Cell, title: str) -> dict[str, str]:
+        reported = _reported(self.spec, self.context)
+        dataset = self.context.paper.dataset_title(cell.dataset)
+        if reported is None or is_synthetic(cell.dataset) or dataset not in reported.precision:
+            return {}
+        columns = {"reported_runtime_change_percent": f"-{reported.saved_time[dataset]}"}
+        if title == reported.baseline:
+            columns["reported_precision_percent"] = reported.precision[dataset]
+        if title == reported.treatment:
+            columns["reported_difference_points"] = reported.gain[dataset]
+        return columns
+
+
+_NOT_REPORTED = dict.fromkeys((name for name in CSV_COLUMNS if name.startswith("reported_")), "")
+
+
+def _reported(spec: TableSpec, context: Context) -> ReportedLesions | None:
+    lesions = context.reported.lesions if context.reported else None
+    return lesions if lesions and lesions.regenerated_by == spec.name else None
+
+
+def _check_protocol(search: LesionSearch, context: Context) -> None:
+    if search.protocol != context.protocol:
+        raise MedhashError(
+            f"lesion patches of cell {search.cell}: scored with protocol {search.protocol!r}, but "
+            f"{context.protocol!r} is asked for; search again."
+        )
+
+
+def _precision(search: LesionSearch, name: str) -> tuple[float | None, float | None]:
+    """P@10 of patches and whole images, over all classes or one."""
+    part = search.precision_at_10 if name == ALL_CLASSES else search.by_class[name]
+    return part.patches, part.images
+
+
+def _patches_text(search: LesionSearch) -> str:
+    """Where the patches come from, how many they are and how large."""
+    fewer = [
+        f"{each.count or 'none'} of {name}"
+        for name, each in search.by_class.items()
+        if each.count < search.asked_per_class
+    ]
+    text = f"{search.patches} lesion patches ({SOURCES[search.source]}"
+    text += f"), at most {search.asked_per_class} a class"
+    text += f" and fewer where there are fewer ({', '.join(fewer)})" if fewer else ""
+    text += f"; on average they cover {100 * search.covered:.0f} % of the image. In random order "
+    text += f"{100 * search.relevant_share:.1f} % of the results would be right."
+    if search.source == "found":
+        text += (
+            " C2F-LP compares with the image's own class, so that the class is no secret to these "
+            "patches."
+        )
+    return text
+
+
+def _by_class_text(search: LesionSearch) -> str:
+    return ", ".join(
+        f"{name} {_NOTHING if each.patches is None else printed_percent(each.patches)}"
+        for name, each in search.by_class.items()
+    )
+
+
+def _measured_columns(search: LesionSearch) -> dict[str, str]:
+    runtime = search.runtime
+    latencies = {
+        f"{name}_{column}": f"{1000 * value:.4f}"
+        for name, single in (("patch", runtime.patches), ("image", runtime.images))
+        for column, value in (("median_ms", single.median_seconds), ("p95_ms", single.p95_seconds))
+    }
+    return {
+        "relevant_percent": percent(search.relevant_share),
+        "covered_percent": percent(search.covered),
+        **latencies,
+        "runtime_change_percent": f"{100 * runtime.change:.4f}",
+        "queries": str(runtime.patches.queries),
+        **search.machine_columns(),
+    }
+
+
+def _signed(value: Decimal) -> str:
+    """``+1.50``, ``−7.0``, ``0.00``."""
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{abs(value)}"

@@ -1,0 +1,388 @@
+"""Weights, codes and records: what they say of themselves, and the metrics computed again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+from medhash.audit.evidence import Evidence
+from medhash.audit.findings import Finding, broken, listed, missing, verified
+from medhash.audit.values import LAST_BITS, differences, plain
+from medhash.configuration import relevant_settings
+from medhash.data.splits import read_split
+from medhash.errors import MedhashError
+from medhash.flow.steps import Step
+from medhash.retrieval.arrays import read_arrays
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.evaluation import Evaluation, evaluate
+from medhash.retrieval.patches import patch_scores
+from medhash.retrieval.precision import precision_at_ten
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+
+_LAST_BITS_FLIPPED = 0.01
+"""The share of bits that another processor's rounding may turn."""
+
+
+def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Is the description of the pretraining that of this step's weights?"""
+    dataset, stage = step.key.split("/")
+    facts = evidence.json(step.outputs["facts"])
+    if facts is None:
+        yield _no_facts(step)
+        return
+    settings = evidence.configuration.settings_for(dataset)
+    wanted = relevant_settings.pretraining(settings, stage)
+    problems = [f"describes the stage {facts.get('stage')}"] if facts.get("stage") != stage else []
+    problems += _other_settings(
+        facts, wanted, lambda own: relevant_settings.pretraining(own, stage)
+    )
+    yield from _check_facts(step, facts, problems, evidence)
+    yield from _check_metadata(step.outputs["weights"], {"stage": stage}, step, evidence)
+
+
+def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Is ``training.json`` that of this cell, its checkpoint and its codes?"""
+    cell = Cell.parse(step.key)
+    facts = evidence.json(step.outputs["facts"])
+    if facts is None:
+        yield _no_facts(step)
+        return
+    wanted = relevant_settings.training(evidence.configuration.settings_of(cell), cell)
+    problems = _other_cell(facts.get("cell"), cell)
+    problems += _other_settings(facts, wanted, lambda own: relevant_settings.training(own, cell))
+    for name, file in (facts.get("outputs") or {}).items():
+        path = step.outputs["facts"].parent / file["path"]
+        if evidence.sha256(path) not in (None, file["sha256"]):
+            problems.append(
+                f"describes another {path.name} (SHA-256 {file['sha256']}) as '{name}' than is here"
+            )
+    yield from _check_facts(step, facts, problems, evidence)
+    yield from _check_metadata(step.outputs["checkpoint"], {"cell": str(cell)}, step, evidence)
+    yield from _check_codes(step, cell, evidence)
+
+
+def check_codes_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """In a deep audit: do the checkpoint and the images give these codes?"""
+    if evidence.encode is None:
+        return
+    cell, path = Cell.parse(step.key), step.outputs["codes"]
+    needed = (path, step.outputs["checkpoint"], *step.inputs.values())
+    absent = [each.as_posix() for each in needed if not each.is_file()]
+    if absent:
+        text = f"cannot be encoded again: {listed(absent)} not here"
+        yield missing("encoding", path, text)
+        return
+    try:
+        again, loaded = evidence.encode(cell), Codes.load(path)
+    except (MedhashError, OSError, ValueError) as error:
+        yield broken("encoding", path, f"cannot be encoded again: {error}")
+        return
+    bits = _different_bits(again, loaded)
+    text = "images encoded again with the checkpoint"
+    if bits == 0:
+        yield verified("encoding", path, f"{text}: the same bits")
+    elif bits is not None and bits <= _LAST_BITS_FLIPPED and evidence.is_elsewhere(step):
+        yield verified("encoding", path, f"{text} in another environment: {bits:.2%} other bits")
+    else:
+        share = "other sizes" if bits is None else f"{bits:.2%} other bits"
+        remedy = evidence.restore(path, step)
+        yield broken("encoding", path, f"{text}: {share}", remedy=remedy)
+
+
+def _different_bits(one: Codes, other: Codes) -> float | None:
+    """The share of bits that differ; None for codes of other sizes."""
+    sides = ("query_codes", "database_codes")
+    pairs = [(getattr(one, side), getattr(other, side)) for side in sides]
+    if one.bits != other.bits or any(a.shape != b.shape for a, b in pairs):
+        return None
+    different = sum(int(np.unpackbits(a ^ b).sum()) for a, b in pairs)
+    return different / (one.bits * sum(len(a) for a, _ in pairs))
+
+
+def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Score the codes again and compare every number of the record, every query's AP too."""
+    cell, path = Cell.parse(step.key), step.outputs["record"]
+    record = evidence.json(path)
+    if not isinstance(record, dict):
+        if path.is_file():
+            yield broken("record", path, "is no JSON", remedy=evidence.restore(path, step))
+        else:
+            yield missing("record", path, "is not here", evidence.again(step))
+        return
+    yield from _check_identity(step, cell, record, evidence)
+    codes = step.inputs["codes"]
+    if not codes.is_file():
+        yield missing("metrics", codes, "is not here: metrics cannot be computed again")
+        return
+    try:
+        loaded = Codes.load(codes)
+        settings = evidence.configuration.settings_of(cell).evaluation
+        again = evaluate(loaded, settings.protocol, settings.cutoffs)
+        stable = evaluate(loaded, "stable", ()) if settings.protocol != "stable" else again
+    except MedhashError as error:
+        yield broken("metrics", codes, f"cannot be scored: {error}")
+        return
+    yield _check_metrics(path, record, again, stable, evidence.restore(path, step))
+    yield _check_queries(path, record, again, loaded, cell.dataset, evidence, step)
+
+
+def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Is a measured speed that of this cell? A measurement cannot be made again."""
+    path = step.outputs["speed"]
+    facts = evidence.json(path)
+    if not isinstance(facts, dict):
+        yield missing("measurement", path, "is not here, or no JSON", evidence.again(step))
+        return
+    problems = _other_cell(facts.get("cell"), Cell.parse(step.key))
+    problems += _other_scale(facts, evidence)
+    for problem in problems:
+        yield broken("measurement", path, problem, remedy=evidence.again(step))
+    if not problems:
+        yield verified("measurement", path, "is of this cell; a measurement is not made again")
+
+
+def check_lesions(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Score the codes of the lesion patches again; how long a search took is not measured again."""
+    cell, path = Cell.parse(step.key), step.outputs["lesions"]
+    facts = evidence.json(path)
+    if not isinstance(facts, dict):
+        yield missing("lesion patches", path, "is not here, or no JSON", evidence.again(step))
+        return
+    problems = [*_other_cell(facts.get("cell"), cell), *_other_scale(facts, evidence)]
+    for problem in problems:
+        yield broken("lesion patches", path, problem, remedy=evidence.again(step))
+    if not facts.get("patches"):
+        yield verified("lesion patches", path, f"there are none: {facts.get('reason')}")
+        return
+    files = step.outputs["patches"], step.inputs["codes"]
+    absent = [each for each in files if not each.is_file()]
+    if absent:
+        yield missing("P@10", absent[0], "is not here: P@10 cannot be computed again")
+        return
+    try:
+        again = _patch_scores(*files, facts, evidence.configuration.settings_of(cell))
+    except (MedhashError, KeyError, ValueError) as error:
+        yield broken("P@10", path, f"cannot be computed again: {error}")
+        return
+    different = [str(each) for each in differences(again, {k: facts.get(k) for k in again})]
+    if different:
+        text = f"P@10 of these patches is another: {listed(different)}"
+        yield broken("P@10", path, text, remedy=evidence.restore(path, step))
+    else:
+        yield verified("P@10", path, f"of {facts['patches']} patches computed again")
+
+
+def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) -> dict[str, Any]:
+    arrays = read_arrays(patches, ("rows", "codes"))
+    score = partial(precision_at_ten, protocol=settings.evaluation.protocol)
+    loaded, classes = Codes.load(codes), facts["classes"]
+    again = patch_scores(loaded, arrays["rows"], arrays["codes"], classes, score)
+    return again | {"patches": len(arrays["rows"])}
+
+
+def _check_identity(
+    step: Step, cell: Cell, record: dict[str, Any], evidence: Evidence
+) -> Iterator[Finding]:
+    """Is the record of this cell and scale, and of the training and codes that are here?"""
+    path = step.outputs["record"]
+    problems = [*_other_cell(record.get("cell"), cell), *_other_scale(record, evidence)]
+    facts = evidence.json(step.inputs["facts"])
+    if facts is not None:
+        training = differences(facts, record.get("training"), "training")
+        problems += [f"holds another training.json: {each}" for each in training]
+    description = evidence.json(step.inputs["description"])
+    if description is not None:
+        archives = (record.get("provenance") or {}).get("archives")
+        said = differences(description["archives"], archives, "provenance.archives")
+        problems += [f"names other archives: {each}" for each in said]
+    for name, key in (("codes", "codes_sha256"), ("facts", "training_sha256")):
+        said_hash = (record.get("provenance") or {}).get(key)
+        if evidence.sha256(step.inputs[name]) not in (None, said_hash):
+            file = step.inputs[name].name
+            problems.append(f"was written for another {file} (provenance.{key} {said_hash})")
+    if problems:
+        text = listed(problems)
+        yield broken("record", path, text, remedy=evidence.restore(path, step))
+    else:
+        yield verified("record", path, f"is of {cell} and of the codes and training beside it")
+
+
+def _check_metrics(
+    path: Path, record: dict[str, Any], again: Evaluation, stable: Evaluation, remedy: str
+) -> Finding:
+    expected = {"metrics": plain(again.metrics), "stable": {"map": stable.metrics["map"]}}
+    found = {name: record.get(name) for name in expected}
+    changes = list(differences(expected, found))
+    if changes:
+        return broken(
+            "metrics",
+            path,
+            f"{len(changes)} of its numbers are not what its codes give, scored again",
+            expected=listed([f"{each.key} {each.expected}" for each in changes]),
+            found=listed([f"{each.key} {each.found}" for each in changes]),
+            remedy=remedy,
+        )
+    queries, database = again.metrics["queries"], again.metrics["database"]
+    text = (
+        f"mAP {100 * again.metrics['map']:.4f} % and all other metrics computed again from the "
+        f"codes of {queries} queries and {database} images"
+    )
+    return verified("metrics", path, text)
+
+
+def _check_queries(
+    path: Path,
+    record: dict[str, Any],
+    again: Evaluation,
+    codes: Codes,
+    dataset: str,
+    evidence: Evidence,
+    step: Step,
+) -> Finding:
+    """Each query's average precision."""
+    remedy = evidence.restore(path, step)
+    said, rows = record.get("per_query_ap"), record.get("query_rows")
+    if rows != codes.query_rows.tolist() or not isinstance(said, list) or len(said) != len(rows):
+        text = "lists other queries than the codes"
+        return broken("per-query AP", path, text, remedy=remedy)
+    expected = again.per_query_ap
+    others = np.flatnonzero(~np.isclose(np.array(said, float), expected, LAST_BITS, LAST_BITS))
+    if not len(others):
+        text = f"all {len(rows)} computed again"
+        return verified("per-query AP", path, text)
+    names = [f"query {i} ({evidence.image_names.of(dataset, rows[i])})" for i in others]
+    return broken(
+        "per-query AP",
+        path,
+        f"{len(others)} of {len(rows)} are not what the codes give",
+        expected=listed([f"{n}: {expected[i]:.9f}" for n, i in zip(names, others, strict=True)]),
+        found=listed([f"{n}: {said[i]:.9f}" for n, i in zip(names, others, strict=True)]),
+        remedy=remedy,
+    )
+
+
+def _check_codes(step: Step, cell: Cell, evidence: Evidence) -> Iterator[Finding]:
+    """Are the codes those of the split's images, with these images' labels?"""
+    path, manifest = step.outputs["codes"], step.inputs["split"]
+    if not path.is_file() or not manifest.is_file():
+        yield missing("codes", path, "codes or split are not here: they cannot be compared")
+        return
+    try:
+        codes = Codes.load(path)
+        problems = _problems_of_codes(codes, cell, step, manifest)
+    except (MedhashError, OSError, ValueError, KeyError, IndexError) as error:
+        problems = [f"cannot be compared with the split: {error}"]
+    for problem in problems:
+        yield broken("codes", path, problem, remedy=evidence.restore(path, step))
+    if not problems:
+        labels = " and their labels" if step.inputs["labels"].is_file() else ""
+        text = (
+            f"{codes.bits} bits for the {len(codes.query_rows)} queries and the database of "
+            f"{len(codes.database_rows)} of the split{labels}"
+        )
+        yield verified("codes", path, text)
+
+
+def _problems_of_codes(codes: Codes, cell: Cell, step: Step, manifest: Path) -> list[str]:
+    split = read_split(manifest)
+    problems = [] if codes.bits == cell.bits else [f"holds {codes.bits} bits, not {cell.bits}"]
+    sides = {
+        "query": (codes.query_rows, codes.query_labels),
+        "database": (codes.database_rows, codes.database_labels),
+    }
+    labels_file = step.inputs["labels"]
+    labels = np.load(labels_file, allow_pickle=False) if labels_file.is_file() else None
+    for role, (rows, own) in sides.items():
+        if not np.array_equal(rows, split.loc[split["role"] == role, "row"].to_numpy()):
+            problems.append(f"its {role} images are not those of the split")
+        elif labels is not None and not np.array_equal(labels[rows], own):
+            problems.append(f"its {role} labels are not those of labels.npy")
+    return problems
+
+
+def _check_facts(
+    step: Step, facts: dict[str, Any], problems: list[str], evidence: Evidence
+) -> Iterator[Finding]:
+    """The description that a training step writes itself, against receipts and files."""
+    path = step.outputs["facts"]
+    receipt = evidence.receipt(step)
+    for name, file in (facts.get("inputs") or {}).items():
+        said = ((receipt or {}).get("inputs") or {}).get(name)
+        if said is not None and said["sha256"] != file["sha256"]:
+            problems.append(f"names another {file['path']} as '{name}' than the receipt")
+    if receipt is not None and facts.get("code") != receipt["code"]:
+        problems.append("names other code than the receipt")
+    if problems:
+        yield broken("training", path, listed(problems), remedy=evidence.restore(path, step))
+    else:
+        text = "its settings, code, inputs and outputs are those of receipt and configuration"
+        yield verified("training", path, text)
+
+
+def _check_metadata(
+    path: Path, expected: dict[str, str], step: Step, evidence: Evidence
+) -> Iterator[Finding]:
+    """What a safetensors file says of itself."""
+    if not path.is_file():
+        return
+    try:
+        found = _metadata(path)
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        text = f"is no checkpoint of medhash ({error})"
+        yield broken("weights", path, text, remedy=evidence.restore(path, step))
+        return
+    changes = [
+        f"{name} {found.get(name)}, not {value}"
+        for name, value in expected.items()
+        if found.get(name) != value
+    ]
+    if changes:
+        text = f"says of itself: {listed(changes)}"
+        yield broken("weights", path, text, remedy=evidence.restore(path, step))
+    else:
+        named = ", ".join(f"{name} {value}" for name, value in expected.items())
+        yield verified("weights", path, f"says of itself: {named}")
+
+
+def _metadata(path: Path) -> dict[str, Any]:
+    """What ``medhash.training.checkpoints`` writes beside the tensors; no tensor is read."""
+    with safe_open(path, framework="numpy") as stream:
+        facts: dict[str, Any] = json.loads((stream.metadata() or {})["medhash"])
+    return facts
+
+
+def _no_facts(step: Step) -> Finding:
+    path = step.outputs["facts"]
+    if path.is_file():
+        return broken("training", path, "is no JSON")
+    return missing("training", path, "is not here")
+
+
+def _other_cell(said: Any, cell: Cell) -> list[str]:
+    if said == plain(asdict(cell)):
+        return []
+    changes = [str(each) for each in differences(plain(asdict(cell)), said, "cell")]
+    return [f"is of another cell ({listed(changes)})"]
+
+
+def _other_scale(facts: dict[str, Any], evidence: Evidence) -> list[str]:
+    scale = evidence.configuration.scale
+    said = facts.get("scale")
+    return [] if said == scale else [f"is of the scale {said}, not {scale}"]
+
+
+def _other_settings(facts: dict[str, Any], wanted: dict[str, Any], relevant: Any) -> list[str]:
+    """Settings that a description names and the configuration does not have, or the reverse."""
+    try:
+        trained = relevant(Settings.model_validate(facts["settings"]))
+    except (KeyError, ValueError) as error:
+        return [f"its settings cannot be read ({error})"]
+    return [f"was made with other settings: {each}" for each in differences(wanted, trained)]

@@ -1,0 +1,170 @@
+"""What all checks of one audit share: files are hashed once, receipts are read once."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+from medhash.audit.tracked import TrackedFiles
+from medhash.configuration.loading import Configuration
+from medhash.data.splits import read_index
+from medhash.flow import environment, receipts
+from medhash.flow.code import fingerprint
+from medhash.flow.hashes import FileHashes
+from medhash.flow.receipts import Receipt
+from medhash.flow.steps import Step, Steps
+from medhash.retrieval.codes import Codes
+from medhash.schema.cell import Cell
+
+NO_SUCH_FILE = "no such file"
+
+Encode = Callable[[Cell], Codes]
+"""Encodes the images of a cell again, with its checkpoint."""
+
+
+class Evidence:
+    """The files of one scale, as an audit sees them.
+
+    Every byte is read again: nothing that another process remembers is believed.
+
+    Args:
+        configuration: what should have been run.
+        encode: given for a deep audit, which also encodes images and prepares data again. It
+            comes from outside so that this package needs no torch.
+    """
+
+    def __init__(self, configuration: Configuration, encode: Encode | None = None) -> None:
+        self.configuration = configuration
+        self.encode = encode
+        self.layout = configuration.layout
+        self.steps = Steps(configuration)
+        self.tracked = TrackedFiles(Path())
+        self._hashes: dict[Path, str | None] = {}
+        self._receipts: dict[Step, Receipt | str] = {}
+
+    def sha256(self, path: Path) -> str | None:
+        """SHA-256 of a file, None if it is not here."""
+        if path not in self._hashes:
+            self._hashes[path] = FileHashes(memory=None).of(path)
+        return self._hashes[path]
+
+    def hash_all(self, paths: Iterable[Path]) -> None:
+        """Hash many files at once; the lock of the interpreter is free meanwhile."""
+        new = [path for path in dict.fromkeys(paths) if path not in self._hashes]
+        with ThreadPoolExecutor(_usable_cores()) as pool:
+            list(pool.map(self.sha256, new))
+
+    def receipt(self, step: Step) -> Receipt | None:
+        """A step's receipt; None if there is none, or if it cannot be read."""
+        receipt = self._read_receipt(step)
+        return None if isinstance(receipt, str) else receipt
+
+    def why_no_receipt(self, step: Step) -> str:
+        """Why :meth:`receipt` is None; empty if it is not."""
+        receipt = self._read_receipt(step)
+        return receipt if isinstance(receipt, str) else ""
+
+    def receipted(self, path: Path) -> str | None:
+        """The SHA-256 that the receipt of its own step gives a file; None if nothing does."""
+        maker = self.steps.making(path)
+        receipt = self.receipt(maker) if maker else None
+        if maker is None or receipt is None:
+            return None
+        return receipts.sha256_of_output(receipt, maker, path)
+
+    def json(self, path: Path) -> Any:
+        """The content of a JSON file; None if it is not here or not JSON."""
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    @cached_property
+    def image_names(self) -> ImageNames:
+        """Ids of images, for messages."""
+        return ImageNames(self)
+
+    def is_elsewhere(self, step: Step) -> bool:
+        """Whether a step ran in another environment than this: last bits may differ."""
+        receipt = self.receipt(step) or {}
+        return bool(receipt.get("environment") != environment.describe())
+
+    def again(self, step: Step) -> str:
+        """The command that makes a step's files again."""
+        return f"medhash {_arguments(step)} --scale {self.configuration.scale}"
+
+    def restore(self, path: Path, step: Step) -> str:
+        """What to do about a file that is not the one that was made."""
+        known = self.tracked.where(path)
+        back = f"get it back ({known.command}), or " if known else ""
+        return f"{back}make it again: {self.again(step)}"
+
+    def _read_receipt(self, step: Step) -> Receipt | str:
+        if step not in self._receipts:
+            try:
+                self._receipts[step] = receipts.read(step)
+            except FileNotFoundError:
+                self._receipts[step] = NO_SUCH_FILE
+            except (OSError, ValueError) as error:
+                self._receipts[step] = f"it is no receipt of this step ({error})"
+        return self._receipts[step]
+
+
+class ImageNames:
+    """Row of ``index.csv`` -> image id, from the index or, where that is not here, from a split."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self._evidence = evidence
+        self._names: dict[str, dict[int, str]] = {}
+
+    def of(self, dataset: str, row: int) -> str:
+        """An image's id; ``row 17`` if nothing here knows it."""
+        if dataset not in self._names:
+            self._names[dataset] = self._read(dataset)
+        return self._names[dataset].get(row, f"row {row}")
+
+    def _read(self, dataset: str) -> dict[int, str]:
+        import pandas as pd
+
+        configuration = self._evidence.configuration
+        layout, seed = configuration.layout, configuration.split_seed(dataset)
+        try:
+            if (layout.data(dataset) / "index.csv").is_file():
+                ids = read_index(layout.data(dataset))["image_id"]
+            else:
+                ids = pd.read_csv(layout.split(dataset, seed), dtype=str)["image_id"]
+        except (OSError, ValueError, KeyError):
+            return {}
+        return dict(enumerate(map(str, ids)))
+
+
+@cache
+def modules_now(*modules: str) -> dict[str, str]:
+    """Module -> hash of its code, of all that some modules reach."""
+    now: dict[str, str] = fingerprint(*modules)["modules"]
+    return now
+
+
+def _arguments(step: Step) -> str:
+    """The step as it is typed."""
+    first = step.key.split("/")[0]
+    if step.rule in ("prepare", "phantom"):
+        return f"prepare {step.key}"
+    if step.rule in ("split", "leakage"):
+        return f"{step.rule} {first}"
+    if step.rule in ("claims", "report"):
+        return step.rule
+    if step.rule == "pretrain":
+        return f"pretrain {first} --stage {step.key.split('/')[1]}"
+    return f"{step.rule} {step.key}"
+
+
+def _usable_cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

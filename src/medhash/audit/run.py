@@ -1,0 +1,109 @@
+"""One audit: every check of every step behind a target."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from medhash.audit.artefact_checks import check_artefact, check_claims
+from medhash.audit.cell_checks import (
+    check_codes_again,
+    check_lesions,
+    check_measurement,
+    check_pretraining,
+    check_record,
+    check_training,
+)
+from medhash.audit.data_checks import (
+    check_archives,
+    check_data,
+    check_data_again,
+    check_leakage,
+    check_split,
+)
+from medhash.audit.evidence import Encode, Evidence
+from medhash.audit.findings import Finding, Link, Report
+from medhash.audit.receipt_checks import check_inputs, check_outputs, check_receipt
+from medhash.audit.targets import find_target
+from medhash.configuration.loading import Configuration
+from medhash.flow.steps import Step
+from medhash.progress import progress
+
+Check = Callable[[Step, Evidence], Iterator[Finding]]
+
+OWN_CHECKS: dict[str, tuple[Check, ...]] = {
+    "phantom": (check_data, check_data_again),
+    "prepare": (check_data, check_archives, check_data_again),
+    "split": (check_split,),
+    "leakage": (check_leakage,),
+    "pretrain": (check_pretraining,),
+    "train": (check_training, check_codes_again),
+    "record": (check_record,),
+    "fps": (check_measurement,),
+    "lesions": (check_lesions,),
+    "table": (check_artefact,),
+    "figure": (check_artefact,),
+    "claims": (check_claims,),
+}
+"""Rule -> what is checked of its steps beside receipt and files."""
+
+_IN_NO_LINK = {"rule", "key", "schema", "inputs", "outputs"}
+
+
+def audit(
+    configuration: Configuration,
+    target: str | None = None,
+    row: str | None = None,
+    column: str | None = None,
+    encode: Encode | None = None,
+) -> Report:
+    """Check every link between what is printed and the archives.
+
+    Nothing is believed because it is written down: files are hashed, metrics computed from the
+    codes, tables and figures made and splits drawn again, and compared with what is there.
+
+    Args:
+        configuration: the scale as it should have been run.
+        target: see :func:`~medhash.audit.targets.find_target`.
+        row: of a table or figure.
+        column: of a table or figure.
+        encode: encodes a cell's images with its checkpoint; makes the audit a deep one, in which
+            data are prepared or generated again, too.
+
+    Returns:
+        The report; what is wrong is in it.
+
+    Raises:
+        MedhashError: there is no such target, row or column.
+    """
+    start = time.monotonic()
+    evidence = Evidence(configuration, encode)
+    found = find_target(evidence, target, row, column)
+    evidence.hash_all(_files(found.steps))
+    links = []
+    with progress("audit", len(found.steps), "steps") as advance:
+        for step in found.steps:
+            links.append(_link(step, evidence))
+            advance(1)
+    seconds = round(time.monotonic() - start, 1)
+    return Report(configuration.scale, found.name, tuple(links), found.number, seconds)
+
+
+def _link(step: Step, evidence: Evidence) -> Link:
+    checks = (check_receipt, check_outputs, check_inputs, *OWN_CHECKS.get(step.rule, ()))
+    findings = tuple(finding for check in checks for finding in check(step, evidence))
+    receipt = evidence.receipt(step) or {}
+    return Link(
+        step.rule,
+        step.key,
+        step.receipt.as_posix(),
+        receipt.get("inputs", {}),
+        receipt.get("outputs", {}),
+        {name: value for name, value in receipt.items() if name not in _IN_NO_LINK},
+        findings,
+    )
+
+
+def _files(steps: tuple[Step, ...]) -> list[Path]:
+    return [path for step in steps for path in (*step.outputs.values(), *step.inputs.values())]

@@ -1,0 +1,95 @@
+"""The models of ``config/config.yaml`` and ``config/scales/*.yaml``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from medhash.papers.paper import Name, without_repeats
+from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
+from medhash.schema.shown import ExplanationSettings, LesionSettings
+
+
+class PhantomSettings(StrictModel):
+    """Phantoms instead of datasets: each dataset ``x`` becomes ``phantom_x``."""
+
+    images: Count = Field(description="number of images of each phantom")
+    seed: NaturalNumber = 0
+
+
+class GridSettings(StrictModel):
+    """Which part of the papers' grid a scale runs; null keeps a paper's own list."""
+
+    datasets: tuple[Name, ...] | None = None
+    methods: tuple[Name, ...] | None = None
+    variants: tuple[Name, ...] | None = None
+    bits: tuple[Count, ...] | None = None
+    ablations: tuple[Name, ...] | None = None
+
+    @field_validator("*")
+    @classmethod
+    def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        return without_repeats(values)
+
+
+class ArtefactGrid(GridSettings):
+    """Which part of one table or figure a scale runs, beside what it runs of all."""
+
+    strengths: tuple[Fraction, ...] | None = None
+    seeds: tuple[NaturalNumber, ...] | None = Field(
+        None, min_length=1, description="instead of the scale's"
+    )
+
+
+class ScaleFile(StrictModel):
+    """``config/scales/<scale>.yaml``: how much compute."""
+
+    title: str = Field(description="what the scale is for, in a few words")
+    phantoms: PhantomSettings | None = None
+    grid: GridSettings = GridSettings()
+    artefacts: dict[Name, ArtefactGrid] = Field(
+        default_factory=dict, description="table or figure (ach_table3) -> which part of it"
+    )
+    seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1, description="of every cell")
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="overrides of the papers' settings"
+    )
+
+    @field_validator("seeds")
+    @classmethod
+    def _no_repeats(cls, values: tuple[int, ...]) -> tuple[int, ...] | None:
+        return without_repeats(values)
+
+
+class ConfigFile(StrictModel):
+    """``config/config.yaml``: what to run. Null keeps the papers' and the scale's own lists."""
+
+    scale: Name = Field(description="a file in config/scales")
+    papers: tuple[Name, ...] = Field(min_length=1, description="files in config/papers")
+    archives: Path = Field(
+        Path("data/archives"),
+        description="folder searched for archives, before those in MEDHASH_ARCHIVES; downloads "
+        "go there",
+    )
+    download: bool = Field(True, description="fetch the archives that are not found")
+    datasets: tuple[Name, ...] | None = Field(
+        None, description="the datasets that one has; tables show the others as not run"
+    )
+    methods: tuple[Name, ...] | None = Field(None, description="instead of the papers' lists")
+    variants: tuple[Name, ...] | None = Field(None, description="instead of the papers' lists")
+    bits: tuple[Count, ...] | None = Field(None, description="instead of the papers' lists")
+    seeds: tuple[NaturalNumber, ...] | None = Field(None, description="instead of the scale's")
+    explanation: ExplanationSettings = ExplanationSettings()
+    lesions: LesionSettings = LesionSettings()
+    settings: dict[str, Any] = Field(
+        default_factory=dict, description="overrides of the papers' and the scale's settings"
+    )
+
+    @field_validator("papers", "datasets", "methods", "variants", "bits", "seeds")
+    @classmethod
+    def _some_without_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
+        if values is not None and not values:
+            raise ValueError("the list is empty; null keeps the papers' own list")
+        return without_repeats(values)

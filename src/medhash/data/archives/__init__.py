@@ -1,0 +1,1 @@
+"""Where datasets come from; the only code that opens the network."""

@@ -1,0 +1,1 @@
+"""Steps, receipts and the plan: what is made from what, and what has to run again."""

@@ -1,0 +1,280 @@
+"""Receipts: what each step was made from, and whether what is there still fits.
+
+A step leaves ``results/<scale>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
+its inputs and outputs, and what it ran in. From these alone is decided what has to run again:
+neither the times of files nor the machine that they were made on matter, and files that are
+elsewhere (data, weights) are known by their receipts.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+from medhash.files import sha256_of_value, write_json
+from medhash.flow import environment
+from medhash.flow.code_memory import remembered_fingerprint
+from medhash.flow.hashes import FileHashes
+from medhash.flow.steps import Step, Steps
+
+SCHEMA = 1
+_LONGEST_VALUE = 60
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Whether what a step left behind is what it would make now.
+
+    Attributes:
+        state: ``fits``; ``absent``: it left nothing; ``outdated``: its code, settings or inputs
+            are others now; ``refused``: a file is not what its receipt says, or was made from
+            other content than what is here.
+        reason: names file and difference; empty if it fits.
+        cause: the step upstream that is the reason, if it is not this one.
+    """
+
+    state: Literal["fits", "absent", "outdated", "refused"]
+    reason: str = ""
+    cause: Step | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing has to be done."""
+        return self.state == "fits"
+
+
+class Receipts:
+    """The receipts of one configuration's steps.
+
+    Args:
+        steps: of the configuration.
+        hashes: of files; one that remembers nothing reads every byte again.
+    """
+
+    def __init__(self, steps: Steps, hashes: FileHashes | None = None) -> None:
+        self._steps = steps
+        self._hashes = hashes or FileHashes()
+        self._fits: dict[Step, Fit] = {}
+        self._receipts: dict[Step, Receipt] = {}
+
+    def fits(self, step: Step) -> Fit:
+        """Whether a step's outputs, as far as they are here, are what it would make now.
+
+        They are if the receipt's version is the step's, every output that is here has the
+        receipt's hash, and every input has the hash that its own step's receipt says, which must
+        fit in its turn. Outputs that are elsewhere do not spoil a fit.
+        """
+        if step not in self._fits:
+            for maker in self._steps.makers(step):
+                self.fits(maker)
+            self._fits[step] = self._judge(step)
+        return self._fits[step]
+
+    def _judge(self, step: Step) -> Fit:
+        problem = self._problem_of_outputs(step)
+        if problem is not None:
+            return problem
+        receipt = self._receipts[step]
+        if receipt["version"] != step.version:
+            return Fit("outdated", f"{step}: {_version_change(step, receipt)}")
+        return self._problem_of_inputs(step, receipt) or Fit("fits")
+
+    def _problem_of_outputs(self, step: Step) -> Fit | None:
+        try:
+            receipt = read(step)
+        except FileNotFoundError:
+            here = [path for path in step.outputs.values() if path.is_file()]
+            if here:
+                return Fit("refused", f"{here[0]}: has no receipt ({step.receipt})")
+            return Fit("absent", f"{step}: was not made yet")
+        except ValueError as error:
+            return Fit("refused", f"{step.receipt}: is no receipt ({error})")
+        if receipt.get("schema") != SCHEMA:
+            text = f"is of schema {receipt.get('schema')}, wanted is {SCHEMA}"
+            return Fit("outdated", f"{step.receipt}: {text}")
+        if receipt.get("seal") != seal_of(receipt):
+            return Fit("refused", f"{step.receipt}: was changed after it was written")
+        self._receipts[step] = receipt
+        for name, path in step.outputs.items():
+            said = _sha256(receipt, "outputs", name)
+            if said is None:
+                return Fit("outdated", f"{step.receipt}: says nothing of {path}")
+            found = self._hashes.of(path)
+            if found not in (None, said):
+                return Fit("refused", f"{path}: {_other(found, said)} ({step.receipt})")
+        return None
+
+    def _problem_of_inputs(self, step: Step, receipt: Receipt) -> Fit | None:
+        gone = sorted(set(receipt["inputs"]) - set(step.inputs))
+        if gone:
+            return Fit("outdated", f"{step}: was made with {gone[0]}, which it does not read now")
+        for name, path in step.inputs.items():
+            maker = self._steps.making(path)
+            if maker is not None and not self._fits[maker].ok:
+                cause = self._fits[maker].cause or maker
+                return Fit("outdated", f"{step}: needs {cause}, which is to be made", cause)
+            used = _sha256(receipt, "inputs", name)
+            if used is None:
+                return Fit("outdated", f"{step}: was made without {path}")
+            if maker is None:
+                here = self._hashes.of(path)
+            else:
+                here = sha256_of_output(self._receipts[maker], maker, path)
+            if here not in (None, used):
+                made = ", ".join(map(str, step.outputs.values()))
+                return Fit("refused", f"{made}: made from another {path}: {_other(used, here)}")
+        return None
+
+
+def read(step: Step) -> Receipt:
+    """A step's receipt.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: it is not JSON, or not of this step.
+    """
+    receipt = json.loads(step.receipt.read_text(encoding="utf-8"))
+    if not isinstance(receipt, dict):
+        raise ValueError("expected keys and values")
+    named = receipt.get("rule"), receipt.get("key")
+    if named != (step.rule, step.key):
+        raise ValueError(f"it is of {named[0]} {named[1]}, not of {step}")
+    if receipt.get("schema") == SCHEMA and not _is_complete(receipt):
+        raise ValueError("keys are missing")
+    return receipt
+
+
+def sha256_of_output(receipt: Receipt, step: Step, path: Path) -> str | None:
+    """What the receipt of a step says of a file; None if nothing, as of the receipt itself."""
+    name = next((name for name, file in step.outputs.items() if file == path), "")
+    return _sha256(receipt, "outputs", name)
+
+
+def seal_of(receipt: Receipt) -> str:
+    """A hash of all that a receipt says, which it carries itself.
+
+    Receipts also hold the seals of those before them: whoever changes one has to change all that
+    come after.
+    """
+    return sha256_of_value({key: value for key, value in receipt.items() if key != "seal"})
+
+
+@contextmanager
+def recorded(steps: Steps, step: Step) -> Iterator[None]:
+    """Run a step's work inside of this; its receipt is written when the work is done.
+
+    An error leaves no new receipt; one of before does not fit what was overwritten.
+
+    Args:
+        steps: those of the configuration.
+        step: the one that runs.
+    """
+    started, start = datetime.now(UTC), time.monotonic()
+    hashes = FileHashes()
+    inputs, upstream = _files(step.inputs, hashes), _upstream(steps, step)
+    yield
+    seconds = round(time.monotonic() - start, 3)
+    outputs = _files(step.outputs, hashes)
+    missing = [path for name, path in step.outputs.items() if name not in outputs]
+    if missing:
+        raise RuntimeError(f"{step}: did not write {missing[0]}")
+    receipt = {
+        "schema": SCHEMA,
+        "rule": step.rule,
+        "key": step.key,
+        "version": step.version,
+        "settings": json.loads(json.dumps(step.settings)),
+        "code": remembered_fingerprint(*step.modules),
+        "inputs": inputs,
+        "outputs": outputs,
+        "upstream": upstream,
+        **_told_by(step),
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+        "slurm": environment.slurm_job(),
+        "started": started.isoformat(timespec="seconds"),
+        "seconds": seconds,
+    }
+    write_json(step.receipt, receipt | {"seal": seal_of(receipt)})
+
+
+def _upstream(steps: Steps, step: Step) -> dict[str, str]:
+    """The seals of the receipts of the steps that it reads from."""
+    seals = {}
+    for maker in steps.makers(step):
+        with suppress(OSError, ValueError):
+            seals[str(maker)] = seal_of(read(maker))
+    return seals
+
+
+def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str, str]]:
+    """Path and hash of those files that are there."""
+    found = {name: (path, hashes.of(path)) for name, path in files.items()}
+    return {
+        name: {"path": path.as_posix(), "sha256": sha256}
+        for name, (path, sha256) in found.items()
+        if sha256 is not None
+    }
+
+
+def _told_by(step: Step) -> dict[str, Any]:
+    """What the step's own facts say of device and archives."""
+    paths = [
+        step.outputs[name] for name in ("facts", "speed", "description") if name in step.outputs
+    ]
+    facts = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    told = {"device": facts.get("device")}
+    return told | ({"archives": facts["archives"]} if step.rule == "prepare" else {})
+
+
+def _sha256(receipt: Receipt, side: str, name: str) -> str | None:
+    file = receipt[side].get(name)
+    return file["sha256"] if file else None
+
+
+def _is_complete(receipt: Receipt) -> bool:
+    sides = [receipt.get(side) for side in ("inputs", "outputs")]
+    files = [file for side in sides if isinstance(side, dict) for file in side.values()]
+    whole = all(isinstance(file, dict) and "sha256" in file for file in files)
+    has_sides = all(isinstance(side, dict) for side in sides)
+    return whole and has_sides and {"version", "settings", "code"} <= set(receipt)
+
+
+def _other(found: str, wanted: str) -> str:
+    return f"its SHA-256 is {found[:12]}…, not {wanted[:12]}…"
+
+
+def _version_change(step: Step, receipt: Receipt) -> str:
+    """Which settings and modules are others than when the receipt was written."""
+    settings = json.loads(json.dumps(step.settings))
+    changes = [
+        f"{key} was {old}, is {new}"
+        for key, old, new in _differences(receipt["settings"], settings)
+    ]
+    before = receipt["code"]["modules"]
+    now = remembered_fingerprint(*step.modules)["modules"]
+    modules = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
+    changes += [f"changed code in {', '.join(modules)}"] if modules else []
+    return "; ".join(changes) or f"version was {receipt['version']}, is {step.version}"
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Keys below which two trees differ, with both values."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted({*old, *new}):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+    elif old != new:
+        yield key, _short(old), _short(new)
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -1,0 +1,114 @@
+"""Ablations: a variant with settings of its own, named in a cell as ``ach~window-6``.
+
+A paper's file declares ablations under ``ablations:``. The part of a cell's variant before
+``~`` says what is plugged in, the part behind it which settings are changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from medhash.errors import MedhashError
+from medhash.schema.base import Count, PatchSize2D, StrictModel
+from medhash.schema.settings import Settings
+from medhash.schema.variants import (
+    ABLATION_SEPARATOR,
+    VARIANTS,
+    reasons_about_lesions,
+    split_variant,
+)
+
+AblationName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+
+
+class LcrChange(StrictModel):
+    """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
+
+    window: PatchSize2D | None = None
+    segment: PatchSize2D | None = None
+    key_points: Count | None = None
+    mask_scales: tuple[PatchSize2D, ...] | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError("nothing is changed; name at least one setting of lcr")
+        return self
+
+
+class Ablation(StrictModel):
+    """What an ablation changes."""
+
+    lcr: LcrChange
+
+
+def known_variants(ablations: Iterable[str]) -> list[str]:
+    """Every variant, and every ablation of those that reason about lesions."""
+    bases = [base for base in VARIANTS if reasons_about_lesions(base)]
+    ablated_variants = [f"{b}{ABLATION_SEPARATOR}{name}" for name in ablations for b in bases]
+    return [*VARIANTS, *ablated_variants]
+
+
+def ablated(
+    settings: Settings, variant: str, ablations: Mapping[str, Ablation], paper_grid: int
+) -> Settings:
+    """The settings of a variant's cells.
+
+    Args:
+        settings: those of the run.
+        variant: with or without an ablation.
+        ablations: those that the paper declares.
+        paper_grid: patches along one side of the paper's own images. On a smaller grid sizes
+            shrink in proportion, rounded, to at least one patch.
+
+    Raises:
+        MedhashError: the ablation is not declared, or does not fit the grid.
+    """
+    name = split_variant(variant)[1]
+    if not name:
+        return settings
+    if name not in ablations:
+        raise MedhashError(
+            f"variant {variant}: the paper declares no ablation '{name}' "
+            f"(known: {', '.join(ablations) or 'none'})"
+        )
+    change = ablations[name].lcr.model_dump(exclude_unset=True)
+    scaled = {
+        key: _scaled(value, settings.network.grid / paper_grid) for key, value in change.items()
+    }
+    tree = settings.model_dump()
+    try:
+        return Settings.model_validate(tree | {"lcr": tree["lcr"] | scaled})
+    except ValidationError as error:
+        problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise MedhashError(f"ablations.{name}: {problem}") from None
+
+
+def merged(
+    variant: str, settings: Settings, ablations: Mapping[str, Ablation], paper_grid: int
+) -> str:
+    """The first variant with the same settings: the base itself, or an ablation declared before.
+
+    On a small grid several sizes become one; that one is trained once.
+    """
+    base, name = split_variant(variant)
+    if not name:
+        return variant
+    own = ablated(settings, variant, ablations, paper_grid)
+    candidates = [base, *(f"{base}{ABLATION_SEPARATOR}{other}" for other in ablations)]
+    return next(c for c in candidates if ablated(settings, c, ablations, paper_grid) == own)
+
+
+def _scaled(value: Any, factor: float) -> Any:
+    """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once.
+
+    A number by itself is a count, not a size.
+    """
+    if isinstance(value, int):
+        return value
+    if all(isinstance(size, int) for size in value):
+        return tuple(max(1, round(size * factor)) for size in value)
+    return tuple(dict.fromkeys(_scaled(size, factor) for size in value))

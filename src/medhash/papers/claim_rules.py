@@ -1,0 +1,344 @@
+"""The claims of a paper as data: one model a rule that can decide one.
+
+A claim names the table or figure whose cells it is about. Their datasets, methods and code
+lengths are those of the paper's whole grid, also where a scale runs a part of it; a claim may
+narrow them. A row is named by its variant, as in ``ach``; a method before it (``csq/ach``)
+stands for that method in every comparison. In a table of transfer learning a row is fine-tuned
+from the column's dataset, and ``none@no-transfer`` is the one that is not.
+
+The rules themselves are functions of :mod:`medhash.verdicts.rules`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import Field, model_validator
+
+from medhash.papers.derivations import PrintedNumber
+from medhash.papers.paper import FileName, Name
+from medhash.schema.base import Count, StrictModel
+
+NO_TRANSFER = "no-transfer"
+
+RowName = Annotated[
+    str, Field(pattern=rf"^([^/@\s]+/)?[^/@\s]+(@{NO_TRANSFER})?$", description="a row")
+]
+RowPair = tuple[RowName, RowName]
+"""A row and the row that it is compared with."""
+
+ClaimId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+
+Measure = Literal[
+    "map",
+    "precision_at",
+    "precision_recall_area",
+    "fps",
+    "lesion_precision",
+    "lesion_runtime",
+    "training_seconds",
+    "queries",
+    "database",
+]
+"""What is compared; :data:`UNITS` has the unit of each."""
+
+UNITS: dict[str, str] = {
+    "map": "points",
+    "precision_at": "points",
+    "precision_recall_area": "points",
+    "fps": "FPS",
+    "lesion_precision": "points",
+    "lesion_runtime": "%",
+    "training_seconds": "s",
+    "queries": "images",
+    "database": "images",
+}
+
+KINDS: dict[str, str] = {
+    "fps": "fps",
+    "lesion_precision": "lesion_retrieval",
+    "lesion_runtime": "lesion_retrieval",
+}
+"""Measures that one kind of table has, and no other."""
+
+Holds = Literal["all", "most", "not all"] | Count
+"""In how many cases a claim must hold: all, more than half, not all, or at least so many."""
+
+
+class Row(NamedTuple):
+    """A row's name, taken apart; ``method`` is empty where every method is meant."""
+
+    method: str
+    variant: str
+    transfers: bool
+
+    @classmethod
+    def parse(cls, name: str) -> Row:
+        """Read ``csq/none@no-transfer``."""
+        place, _, origin = name.partition("@")
+        method, _, variant = place.rpartition("/")
+        return cls(method, variant, origin != NO_TRANSFER)
+
+
+class ClaimRule(StrictModel):
+    """A sentence of a paper that regenerated numbers can decide.
+
+    Attributes:
+        place: where it stands (``Section V-C``).
+        says: what it says, in our own words.
+        reading: how it is read where it can be read in several ways.
+        rule: what decides it.
+        measure: what is compared.
+        table: the table whose cells it is about; or
+        figure: the figure.
+        datasets: instead of all of them.
+        origins: where cells are transferred from, instead of all of them.
+        methods: instead of all of them.
+        bits: instead of all of them.
+        cutoffs: the K of ``precision_at``.
+    """
+
+    place: str
+    says: str
+    reading: str = ""
+    rule: str
+    measure: Measure = "map"
+    table: FileName | None = None
+    figure: FileName | None = None
+    datasets: tuple[Name, ...] | None = Field(None, min_length=1)
+    origins: tuple[Name, ...] | None = Field(None, min_length=1)
+    methods: tuple[Name, ...] | None = Field(None, min_length=1)
+    bits: tuple[Count, ...] | None = Field(None, min_length=1)
+    cutoffs: tuple[Count, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_about_one_grid(self) -> Self:
+        if (self.table is None) == (self.figure is None):
+            raise ValueError("name either a 'table' or a 'figure'")
+        if bool(self.cutoffs) != (self.measure == "precision_at"):
+            raise ValueError("'cutoffs' belongs to the measure precision_at, and to no other")
+        return self
+
+    @property
+    def artefact(self) -> str:
+        """The name of the table or figure."""
+        return str(self.table or self.figure)
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Every row that the rule looks at."""
+        raise NotImplementedError
+
+    @property
+    def tolerance_text(self) -> str:
+        """The tolerance in words, with its unit."""
+        raise NotImplementedError
+
+
+class Tolerant(ClaimRule):
+    """A rule with a tolerance in the measure's unit.
+
+    Attributes:
+        tolerance: how far numbers may differ from what is claimed, or from each other to count
+            as equal.
+    """
+
+    tolerance: PrintedNumber
+
+    @property
+    def tolerance_text(self) -> str:
+        """``±0.5 points``."""
+        return f"±{self.tolerance} {UNITS[self.measure]}"
+
+
+class Better(Tolerant):
+    """The first row of each pair is higher than the second by more than the tolerance.
+
+    Attributes:
+        pairs: what is compared.
+        per: a case is a column, or a method by its average over the columns.
+        holds: in how many cases.
+    """
+
+    rule: Literal["better"]
+    pairs: tuple[RowPair, ...] = Field(min_length=1)
+    per: Literal["column", "method"] = "column"
+    holds: Holds = "all"
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Every row that the rule looks at."""
+        return tuple(row for pair in self.pairs for row in pair)
+
+
+class GreaterGain(Tolerant):
+    """The gain of one pair is greater than the gains of others, column by column.
+
+    Attributes:
+        gain: a row and its baseline.
+        than: the other pairs.
+        holds: in how many cases.
+    """
+
+    rule: Literal["greater_gain"]
+    gain: RowPair
+    than: tuple[RowPair, ...] = Field(min_length=1)
+    holds: Holds = "all"
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Every row that the rule looks at."""
+        return (*self.gain, *(row for pair in self.than for row in pair))
+
+
+class OfRowsOrGains(Tolerant):
+    """A rule about the values of rows, or about the gains of pairs.
+
+    Attributes:
+        rows: whose values.
+        gains: a row and its baseline, whose difference.
+    """
+
+    rows: tuple[RowName, ...] = ()
+    gains: tuple[RowPair, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_rows_or_gains(self) -> Self:
+        if bool(self.rows) == bool(self.gains):
+            raise ValueError("name either 'rows' or 'gains'")
+        return self
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Every row that the rule looks at."""
+        return (*self.rows, *(row for pair in self.gains for row in pair))
+
+
+class Bound(OfRowsOrGains):
+    """All values, or gains, stand in a relation to a number, up to the tolerance.
+
+    Attributes:
+        relation: between the regenerated number and :attr:`value`.
+        value: the number.
+        holds: in how many cases.
+    """
+
+    rule: Literal["bound"]
+    relation: Literal["=", ">", ">=", "<", "<="]
+    value: PrintedNumber
+    holds: Holds = "all"
+
+
+class Number(OfRowsOrGains):
+    """A printed number that is the mean, the least or the greatest of values or gains.
+
+    Attributes:
+        of: what is taken of them.
+        printed: the number.
+    """
+
+    rule: Literal["number"]
+    of: Literal["mean", "least", "greatest"] = "mean"
+    printed: PrintedNumber
+
+
+class Significant(ClaimRule):
+    """The rows of each pair differ by a two-sided Wilcoxon signed-rank test on per-query AP.
+
+    Attributes:
+        pairs: what is compared.
+        level: p-values up to this one are significant.
+        direction: the first row has to be the better one, or any significant difference counts.
+        holds: in how many cases.
+    """
+
+    rule: Literal["significant"]
+    pairs: tuple[RowPair, ...] = Field(min_length=1)
+    level: PrintedNumber
+    direction: Literal["better", "any"] = "better"
+    holds: Holds = "all"
+
+    @model_validator(mode="after")
+    def _is_about_queries(self) -> Self:
+        if self.measure != "map":
+            raise ValueError("'measure': this rule compares average precision, measure map")
+        return self
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """Every row that the rule looks at."""
+        return tuple(row for pair in self.pairs for row in pair)
+
+    @property
+    def tolerance_text(self) -> str:
+        """``p <= 0.05``."""
+        return f"p <= {self.level}"
+
+
+class Spread(ClaimRule):
+    """Within each panel of a figure the values differ by no more than so much.
+
+    Attributes:
+        at_most: greatest minus least value, in the measure's unit.
+        holds: in how many panels.
+    """
+
+    rule: Literal["spread"]
+    at_most: PrintedNumber
+    holds: Holds = "all"
+
+    @property
+    def row_names(self) -> tuple[str, ...]:
+        """The rows of the panels are looked at."""
+        return ()
+
+    @property
+    def tolerance_text(self) -> str:
+        """``at most 2 points``."""
+        return f"at most {self.at_most} {UNITS[self.measure]}"
+
+
+Claim = Annotated[
+    Better | GreaterGain | Bound | Number | Significant | Spread, Field(discriminator="rule")
+]
+
+RULE_NAMES = ("better", "greater_gain", "bound", "number", "significant", "spread")
+
+
+class Undecided(StrictModel):
+    """A sentence that no regenerated number decides, and why.
+
+    Attributes:
+        place: where it stands.
+        says: what it says, in our own words.
+        why: why numbers do not decide it, and what shows it instead.
+    """
+
+    place: str
+    says: str
+    why: str
+
+
+class PaperClaims(StrictModel):
+    """What a paper claims.
+
+    Attributes:
+        paper: the file's name without suffix.
+        claims: name -> claim, in the paper's order.
+        undecided: what is left to the reader's eye.
+    """
+
+    paper: FileName
+    claims: dict[ClaimId, Claim] = Field(min_length=1)
+    undecided: tuple[Undecided, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rules_are_known(cls, tree: Any) -> Any:
+        claims = tree.get("claims") if isinstance(tree, dict) else None
+        for name, claim in (claims or {}).items() if isinstance(claims, dict) else ():
+            rule = claim.get("rule") if isinstance(claim, dict) else None
+            if rule not in RULE_NAMES:
+                known = ", ".join(RULE_NAMES)
+                raise ValueError(f"claims.{name}: unknown rule {rule!r} (known: {known})")
+        return tree

@@ -1,0 +1,102 @@
+"""What papers claim (``config/papers/claims/``), read and checked against their grids."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from medhash.errors import MedhashError
+from medhash.papers.claim_rules import KINDS, Claim, PaperClaims, Row, Spread
+from medhash.papers.paper import ArtefactSpec, Paper, TableSpec
+from medhash.schema.validation import check_name, read_yaml, validate
+
+CLAIMS_FOLDER = Path("config/papers/claims")
+PAPERS_FOLDER = Path("config/papers")
+
+
+def load_claims(paper: Paper, folder: Path = CLAIMS_FOLDER) -> PaperClaims | None:
+    """Read what a paper claims, or None where it has no file.
+
+    Args:
+        paper: the paper's whole grid (:func:`load_printed`), not the part of it that a scale runs.
+        folder: holds one ``<paper>.yaml`` a paper.
+
+    Raises:
+        MedhashError: the file is refused, or a claim names a table, dataset, method or row that
+            the paper does not have; names file, claim, key and value.
+    """
+    path = folder / f"{paper.paper}.yaml"
+    if not path.is_file():
+        return None
+    claims = validate(PaperClaims, read_yaml(path), lambda _: str(path))
+    if claims.paper != path.stem:
+        raise MedhashError(
+            f"{path}: paper: '{claims.paper}' must be the file's name, '{path.stem}'"
+        )
+    for name, claim in claims.claims.items():
+        _check(claim, paper, f"{path}: claims.{name}")
+    return claims
+
+
+def load_printed(paper: str, folder: Path = PAPERS_FOLDER) -> Paper:
+    """A paper's names and its whole grid, as printed; no scale has thinned it.
+
+    Raises:
+        MedhashError: there is no such file, or it is refused.
+    """
+    path = folder / f"{paper}.yaml"
+    return validate(Paper, read_yaml(path), lambda _: str(path))
+
+
+def artefact_of(claim: Claim, paper: Paper) -> ArtefactSpec:
+    """The table or figure whose cells a claim is about; a KeyError if the paper has none."""
+    specs = paper.tables if claim.table else paper.figures
+    return specs[claim.artefact]
+
+
+def _check(claim: Claim, paper: Paper, where: str) -> None:
+    kind, specs = ("table", paper.tables) if claim.table else ("figure", paper.figures)
+    check_name(claim.artefact, specs, kind, f"{where}.{kind}")
+    spec = artefact_of(claim, paper)
+    _check_axes(claim, spec, where)
+    _check_measure(claim, spec, where)
+    for name in claim.row_names:
+        _check_row(Row.parse(name), claim, spec, f"{where}: row '{name}'")
+
+
+def _check_axes(claim: Claim, spec: ArtefactSpec, where: str) -> None:
+    printed: dict[str, Iterable[object]] = {
+        "datasets": spec.datasets,
+        "origins": spec.origins if isinstance(spec, TableSpec) else (),
+        "methods": spec.methods,
+        "bits": spec.bits,
+    }
+    for axis, known in printed.items():
+        what = "code length" if axis == "bits" else axis.removesuffix("s")
+        for value in getattr(claim, axis) or ():
+            check_name(str(value), map(str, known), what, f"{where}.{axis}")
+
+
+def _check_measure(claim: Claim, spec: ArtefactSpec, where: str) -> None:
+    kind, needed = getattr(spec, "kind", ""), KINDS.get(claim.measure)
+    if needed is not None and kind != needed:
+        raise MedhashError(
+            f"{where}.measure: '{claim.measure}' needs a table of kind {needed}, and "
+            f"{claim.artefact} is of kind {kind}"
+        )
+    if needed is None and kind in KINDS.values():
+        own = ", ".join(measure for measure, of in KINDS.items() if of == kind)
+        raise MedhashError(
+            f"{where}.measure: {claim.artefact} is of kind {kind}, which has no "
+            f"'{claim.measure}' (it has: {own})"
+        )
+    if isinstance(claim, Spread) and not getattr(spec, "panels", ()):
+        raise MedhashError(f"{where}.rule: spread needs a figure with panels")
+
+
+def _check_row(row: Row, claim: Claim, spec: ArtefactSpec, where: str) -> None:
+    if row.method:
+        check_name(row.method, spec.methods, "method", where)
+    check_name(row.variant, spec.trained_variants, f"variant of {claim.artefact}", where)
+    if not row.transfers and not (isinstance(spec, TableSpec) and spec.origins):
+        raise MedhashError(f"{where}: {claim.artefact} has no rows without transfer")

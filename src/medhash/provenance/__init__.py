@@ -1,1 +1,0 @@
-"""Where a number comes from: hashes, code fingerprints, environment, records."""

@@ -1,0 +1,1 @@
+"""One image against a cell's database."""

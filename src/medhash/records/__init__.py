@@ -1,0 +1,1 @@
+"""A cell's numbers: written and read here, by one model."""

@@ -1,0 +1,131 @@
+"""What ``lesions.json`` and ``lesions.npz`` hold: searches with lesion patches, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from medhash.configuration.paths import Layout
+from medhash.records.measured import Measured, Part, Single, read_measured
+from medhash.retrieval.arrays import read_arrays
+from medhash.schema.cell import Cell
+
+SOURCES = {
+    "boxes": "boxes in config/lesions",
+    "masks": "the box around the largest region of a mask",
+    "found": "found by C2F-LP, not marked by a reader",
+}
+"""Source of patches -> what a table or figure says of it."""
+
+Share = Annotated[float, Field(ge=0, le=1 + 1e-9, allow_inf_nan=False)]
+
+
+class Precision(Part):
+    """P@10 of lesion patches and of the whole images that they lie in, as fractions."""
+
+    patches: Share
+    images: Share
+
+
+class ClassPrecision(Part):
+    """The same over the patches of one class; none where the class has no patch."""
+
+    count: int
+    patches: Share | None = None
+    images: Share | None = None
+
+
+class Runtime(Part):
+    """Latencies of both, and how much the median of patches lies above that of images."""
+
+    patches: Single
+    images: Single
+    change: float
+
+
+class NoSearch(Part):
+    """A cell without any patch to search with."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    scale: str
+    cell: Cell
+    patches: Literal[0]
+    reason: str
+
+
+class LesionSearch(Measured):
+    """A cell's searches with lesion patches."""
+
+    schema_version: Literal[1] = Field(alias="schema")
+    protocol: str
+    depth: int
+    asked_per_class: int
+    patches: int
+    source: Literal["boxes", "masks", "found"]
+    areas_sha256: str
+    covered: Share
+    precision_at_10: Precision
+    by_class: dict[str, ClassPrecision]
+    relevant_share: Share
+    runtime: Runtime
+
+
+def load_lesion_searches(paths: Iterable[Path]) -> list[LesionSearch | NoSearch]:
+    """Read those of the files that are there.
+
+    Raises:
+        MedhashError: a file is not whole; the message names the file and the key.
+    """
+    return [_read(path) for path in paths if path.is_file()]
+
+
+@dataclass(frozen=True, eq=False)
+class LesionPatches:
+    """The patches that a cell was searched with; see :mod:`medhash.trained.lesions`.
+
+    Attributes:
+        source: where they come from, a key of :data:`SOURCES`; empty without patches.
+        reason: why there are none; empty with patches.
+        rows: int64 (n,), rows of their images.
+        patches: int64 (n, 4): top, left, height and width in patches of the network.
+        codes: packed, uint8 (n, ceil(q / 8)).
+    """
+
+    source: str
+    reason: str
+    rows: NDArray[np.int64]
+    patches: NDArray[np.int64]
+    codes: NDArray[np.uint8]
+
+
+def load_lesion_patches(layout: Layout, cell: Cell) -> LesionPatches | None:
+    """A cell's patches, or None if the step has not run.
+
+    Raises:
+        MedhashError: a file is damaged.
+    """
+    path = layout.lesions(cell)
+    if not path.is_file():
+        return None
+    search = _read(path)
+    arrays: dict[str, Any] = read_arrays(layout.lesion_patches(cell), ("rows", "patches", "codes"))
+    if isinstance(search, NoSearch):
+        return LesionPatches("", search.reason, **arrays)
+    return LesionPatches(search.source, "", **arrays)
+
+
+def _read(path: Path) -> LesionSearch | NoSearch:
+    # Without patches a file has neither scores nor a machine.
+    if read_measured(path, _Patches).patches:
+        return read_measured(path, LesionSearch)
+    return read_measured(path, NoSearch)
+
+
+class _Patches(Part):
+    patches: int

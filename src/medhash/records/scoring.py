@@ -1,0 +1,120 @@
+"""Writes a cell's record: its numbers, and what they were made from."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from medhash.configuration import relevant_settings
+from medhash.configuration.paths import Layout
+from medhash.errors import MedhashError
+from medhash.files import sha256_of_file, write_json
+from medhash.flow import environment
+from medhash.flow.code import fingerprint
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.evaluation import evaluate
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+
+SCHEMA = 1
+
+
+def write_record(
+    layout: Layout, cell: Cell, settings: Settings, *, scale: str, method_title: str
+) -> Path:
+    """Score a cell's codes and write ``record.json`` beside them.
+
+    Args:
+        layout: where the cell's files lie.
+        cell: which cell.
+        settings: those that the cell must have been trained with, and how it is scored.
+        scale: name of the scale.
+        method_title: the method as printed.
+
+    Returns:
+        The record's path.
+
+    Raises:
+        MedhashError: a file is missing, or the codes are not those that ``training.json``
+            describes: another cell, other settings, other bytes of codes or inputs.
+    """
+    training = _read_json(layout.training(cell))
+    _check_training(training, layout, cell, settings)
+    codes = Codes.load(layout.codes(cell))
+    if codes.bits != cell.bits:
+        raise MedhashError(
+            f"{layout.codes(cell)}: holds codes of {codes.bits} bits, not {cell.bits}"
+        )
+    dataset = _read_json(layout.data(cell.dataset) / "dataset.json")
+    scoring = settings.evaluation
+    evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
+    stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
+    record = {
+        "schema": SCHEMA,
+        "scale": scale,
+        "cell": asdict(cell),
+        "synthetic": dataset["synthetic"],
+        "dataset_title": dataset["title"],
+        "method_title": method_title,
+        "metrics": evaluation.metrics,
+        "stable": {"map": stable.metrics["map"]},
+        "per_query_ap": evaluation.per_query_ap.tolist(),
+        "query_rows": codes.query_rows.tolist(),
+        "training": training,
+        "provenance": _provenance(layout, cell, dataset),
+    }
+    write_json(layout.record(cell), record)
+    return layout.record(cell)
+
+
+def _provenance(layout: Layout, cell: Cell, dataset: dict[str, Any]) -> dict[str, Any]:
+    """What the record itself was made from, and with."""
+    return {
+        "codes_sha256": sha256_of_file(layout.codes(cell)),
+        "training_sha256": sha256_of_file(layout.training(cell)),
+        "archives": dataset["archives"],
+        "code": fingerprint("medhash.records.scoring"),
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+    }
+
+
+def _check_training(
+    training: dict[str, Any], layout: Layout, cell: Cell, settings: Settings
+) -> None:
+    path = layout.training(cell)
+    if training.get("cell") != asdict(cell):
+        raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
+    trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
+    wanted = relevant_settings.training(settings, cell)
+    different = [key for key in wanted if trained[key] != wanted[key]]
+    if different:
+        changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
+        raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
+    for name, file in training["outputs"].items():
+        _check_file(path, name, layout.cell(cell) / file["path"], file["sha256"])
+    for name, file in training["inputs"].items():
+        _check_file(path, name, Path(file["path"]), file["sha256"])
+    if not layout.codes(cell).is_file():
+        raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")
+
+
+def _check_file(described_in: Path, name: str, path: Path, sha256: str) -> None:
+    """A file that is there must be the one described; data and weights may be elsewhere."""
+    if path.is_file() and sha256_of_file(path) != sha256:
+        raise MedhashError(
+            f"{path}: is not the file that {described_in} describes as '{name}' "
+            f"(SHA-256 {sha256}); train the cell again"
+        )
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise MedhashError(f"{path}: no such file; run the steps before this one") from None
+    except ValueError as error:
+        raise MedhashError(f"{path}: not valid JSON ({error}); make it again") from None
+    return content

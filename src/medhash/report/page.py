@@ -1,0 +1,88 @@
+"""``report.html``: everything about a run in one file that needs no other.
+
+Pictures are embedded, styles and script are part of the page, and its content security policy
+lets it load nothing. Every regenerated number links to what it is made from, as the receipts of
+the run say; ``medhash audit`` checks what they say. The same files give the same bytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from medhash.configuration.loading import Configuration
+from medhash.configuration.report import FIDELITY, TEMPLATES
+from medhash.files import write_text
+from medhash.flow.steps import Steps
+from medhash.report import markup
+from medhash.report.chain import chains, dataset_anchor, dataset_facts
+from medhash.report.flow import flow
+from medhash.report.numbers import cell_anchor
+from medhash.report.receipts import Told
+from medhash.report.runtimes import runtimes
+from medhash.report.sections import claims_section, figure_section, leakage_section
+from medhash.report.tables import table_section
+
+
+def write_report(configuration: Configuration, steps: Steps, path: Path) -> None:
+    """Write the page; what is not there yet is said to be missing.
+
+    Args:
+        configuration: the run.
+        steps: of the configuration.
+        path: where it goes.
+
+    Raises:
+        MedhashError: a file of the run cannot be read.
+    """
+    write_text(path, report_html(configuration, steps))
+
+
+def report_html(configuration: Configuration, steps: Steps) -> str:
+    """The page of :func:`write_report`."""
+    told = Told(configuration, steps)
+    environment = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    tables = [table_section(told, spec) for spec in configuration.tables.values()]
+    figures = [figure_section(told, spec) for spec in configuration.figures.values()]
+    return environment.get_template("report.html.j2").render(
+        scale=configuration.scale,
+        papers={name: paper.title for name, paper in configuration.papers.items()},
+        phantoms=configuration.phantoms is not None,
+        css=_inline("report.css"),
+        script=_inline("report.js"),
+        claims=claims_section(told),
+        tables=tables,
+        figures=figures,
+        anchors={f.stem: f.anchor for f in figures} | {t.stem: t.anchor for t in tables},
+        leakage=[leakage_section(told, dataset) for dataset in configuration.datasets],
+        fidelity=_fidelity(),
+        fidelity_path=FIDELITY.as_posix(),
+        flow=flow(told),
+        runtimes=runtimes(told),
+        chains=chains(told),
+        datasets=dataset_facts(told),
+        cell_anchor=cell_anchor,
+        dataset_anchor=dataset_anchor,
+    )
+
+
+def _inline(name: str) -> Markup:
+    """Styles or script of the package, as they are."""
+    return Markup((TEMPLATES / name).read_text(encoding="utf-8"))  # noqa: S704 - our own text
+
+
+def _fidelity() -> Markup | None:
+    """The choices where papers are silent; None where the documentation is not here."""
+    if not FIDELITY.is_file():
+        return None
+    _, _, body = FIDELITY.read_text(encoding="utf-8").partition("\n")
+    return markup.html(body, below=1)

@@ -1,0 +1,303 @@
+"""Tables of a run for the page: reported, regenerated and difference side by side."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from medhash.analysis.artefacts import context_of
+from medhash.analysis.numbers.context import Column, Context
+from medhash.analysis.numbers.places import COORDINATES, column_title
+from medhash.errors import MedhashError
+from medhash.papers.paper import TableSpec
+from medhash.report.markup import plain
+from medhash.report.numbers import RAN, Line, Number, audit_command, numbers_of
+from medhash.report.receipts import Told
+
+REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
+
+# What describes a line of the CSV and is said elsewhere on the page.
+_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
+_TITLE = re.compile(r"\A\*\*(.*?)\*\*$", re.MULTILINE)
+_LABEL = re.compile(r"^\| (?!Method)([^|]*?)\((\d+/\d+)\) +\|", re.MULTILINE)
+_NOTE = re.compile(r"^- (.*)$", re.MULTILINE)
+_LEADING_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class GridCell:
+    """A cell of a table on the page.
+
+    Attributes:
+        text: what is shown.
+        kind: reported, regenerated, difference, or empty for what is none of them.
+        anchor: where the page says what it is made from.
+        mark: best, second or empty.
+    """
+
+    text: str
+    kind: str = ""
+    anchor: str = ""
+    mark: str = ""
+
+    @property
+    def order(self) -> str:
+        """The number that it is sorted by; empty sorts last."""
+        found = _LEADING_NUMBER.match(self.text)
+        return found[0].replace("−", "-") if found else ""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Columns and rows of a table.
+
+    Attributes:
+        groups: what stands above the columns, and above how many of them.
+        columns: the columns, the first of which are the rows' titles.
+        titles: how many columns are titles.
+        rows: the rows.
+    """
+
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    titles: int
+    rows: tuple[tuple[GridCell, ...], ...]
+
+
+@dataclass(frozen=True)
+class TableSection:
+    """A table on the page.
+
+    Attributes:
+        stem: ``ach_table3``.
+        anchor: its element.
+        title: what it shows.
+        caption: its title as printed: data, scale, seeds, protocol.
+        notes: what is printed below it.
+        grid: its content; None where nothing has run.
+        numbers: every regenerated number.
+        not_run: column -> why it has not run.
+        files: its files.
+        missing: why there is nothing to show; empty if there is.
+        changed: files that are not what their receipts say.
+        command: what audits it.
+    """
+
+    stem: str
+    anchor: str
+    title: str
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+    grid: Grid | None = None
+    numbers: tuple[Number, ...] = ()
+    not_run: tuple[tuple[str, str], ...] = ()
+    files: tuple[str, ...] = ()
+    missing: str = ""
+    changed: tuple[str, ...] = ()
+    command: str = ""
+
+
+def table_section(told: Told, spec: TableSpec) -> TableSection:
+    """A table as its files say; a file that is not there is said to be missing.
+
+    Raises:
+        MedhashError: its CSV cannot be read.
+    """
+    stem, anchor = spec.file_stem, f"t-{spec.file_stem}"
+    outputs = told.steps.table(stem).outputs
+    path = outputs["csv"]
+    if not path.is_file():
+        return TableSection(stem, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
+    lines = read_lines(path)
+    numbers = numbers_of(spec, path, lines)
+    context = context_of(told.configuration, spec)
+    make = _by_columns if lines and "printed" in lines[0] else _line_by_line
+    printed = _printed(outputs["md"])
+    return TableSection(
+        stem,
+        anchor,
+        spec.title,
+        printed.caption or context.heading(spec),
+        printed.notes,
+        _with_wins(make(spec, context, lines, numbers), printed) if numbers else None,
+        tuple(numbers.values()),
+        _not_run(lines),
+        tuple(file.as_posix() for file in outputs.values()),
+        changed=told.changed((path, outputs["md"])),
+        command=audit_command(path),
+    )
+
+
+def read_lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV.
+
+    Raises:
+        MedhashError: it cannot be read.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as stream:
+            return list(csv.DictReader(stream))
+    except (OSError, ValueError, csv.Error) as error:
+        raise MedhashError(f"{path}: cannot be read as CSV ({error}); make it again") from error
+
+
+@dataclass(frozen=True)
+class _Printed:
+    """What the printed form of a table adds to its CSV.
+
+    Attributes:
+        caption: its title.
+        notes: below it and below its comparison with reported numbers.
+        wins: row -> ``7/8``, the columns in which it is better, where that is printed.
+    """
+
+    caption: str = ""
+    notes: tuple[str, ...] = ()
+    wins: Mapping[str, str] = field(default_factory=dict)
+
+
+def _printed(path: Path) -> _Printed:
+    if not path.is_file():
+        return _Printed()
+    text = path.read_text(encoding="utf-8")
+    own, *_ = text.split("\n\n**")
+    title = _TITLE.search(own)
+    return _Printed(
+        plain(title[1]) if title else "",
+        tuple(map(plain, _NOTE.findall(text))),
+        {plain(label): wins for label, wins in _LABEL.findall(own)},
+    )
+
+
+def _with_wins(grid: Grid, printed: _Printed) -> Grid:
+    rows = tuple((_with_proportion(row[0], printed.wins), *row[1:]) for row in grid.rows)
+    return replace(grid, rows=rows)
+
+
+def _with_proportion(title: GridCell, wins: Mapping[str, str]) -> GridCell:
+    return GridCell(f"{title.text} ({wins[title.text]})") if title.text in wins else title
+
+
+def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
+    """The columns in which nothing ran."""
+    ran = {column_title(line) for line in lines if line.get("status") == RAN}
+    reasons: dict[str, str] = {}
+    for line in lines:
+        title = column_title(line)
+        if title not in ran and line.get("note"):
+            reasons.setdefault(title, line["note"])
+    return tuple(reasons.items())
+
+
+def _by_columns(
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
+) -> Grid:
+    """The table as printed, and where a column has reported numbers, these beside it."""
+    at = {(line["row"], column_title(line)): line for line in lines}
+    titles = dict.fromkeys(column_title(line) for line in lines)
+    columns = [title for title in titles if any(column == title for _, column in numbers)]
+    rows = list(dict.fromkeys(line["row"] for line in lines))
+    reported = {
+        (row, column): _reported(spec, context, line)
+        for (row, column), line in at.items()
+        if (row, column) in numbers
+    }
+    kinds = {column: _kinds(at, reported, column) for column in columns}
+    return Grid(
+        (("", 1), *((column, len(kinds[column])) for column in columns)),
+        ("Method", *(kind for column in columns for kind in kinds[column])),
+        1,
+        tuple(
+            (
+                GridCell(row),
+                *(
+                    _grid_cell(
+                        kind,
+                        at.get((row, column)),
+                        numbers.get((row, column)),
+                        reported.get((row, column), ""),
+                    )
+                    for column in columns
+                    for kind in kinds[column]
+                ),
+            )
+            for row in rows
+        ),
+    )
+
+
+def _kinds(at: Mapping[tuple, Line], reported: Mapping[tuple, str], column: str) -> list[str]:
+    """What is shown in a column."""
+    if not any(text for (_, title), text in reported.items() if title == column):
+        return [REGENERATED]
+    differences = (line.get(_DIFFERENCE) for (_, c), line in at.items() if c == column)
+    return [REPORTED, REGENERATED, *([DIFFERENCE] if any(differences) else [])]
+
+
+_DIFFERENCE = "regenerated_minus_reported_points"
+
+
+def _grid_cell(kind: str, line: Line | None, number: Number | None, reported: str) -> GridCell:
+    if line is None:
+        return GridCell("–", kind)
+    if kind == REPORTED:
+        return GridCell(reported or "–", kind)
+    if number is None:
+        return GridCell("not run" if kind == REGENERATED else "–", kind)
+    if kind == DIFFERENCE:
+        return GridCell(_signed(line.get(_DIFFERENCE, "")) or "–", kind)
+    return GridCell(number.text, kind, number.anchor, line.get("mark", ""))
+
+
+def _reported(spec: TableSpec, context: Context, line: Line) -> str:
+    """What the paper prints at a line's place, as it prints it; empty beside a phantom."""
+    if line.get("synthetic") != "false":
+        return ""
+    own = line.get("reported_percent") or line.get("reported_summary")
+    if own or not line.get("bits"):
+        return own or ""
+    column = Column(line["dataset"], int(line["bits"]), line.get("origin", ""))
+    return context.reported_text(spec, line["row"], column) or ""
+
+
+def _signed(difference: str) -> str:
+    return difference if difference.startswith("-") or not difference else f"+{difference}"
+
+
+def _line_by_line(
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
+) -> Grid:
+    """A table of several quantities a place: the lines of its CSV that ran."""
+    ran = [line for line in lines if line.get("status") == RAN]
+    names = [name for name in ran[0] if name not in _DESCRIBING and _differs(name, ran)]
+    names.sort(key=lambda name: not name.startswith(REPORTED))
+    rows = tuple(
+        (
+            GridCell(line["row"]),
+            GridCell(column_title(line)),
+            *(_value(name, line, numbers) for name in names),
+        )
+        for line in ran
+    )
+    columns = ("Row", "Column", *(name.replace("_", " ") for name in names))
+    return Grid((), columns, 2, rows)
+
+
+def _value(name: str, line: Line, numbers: Mapping[tuple, Number]) -> GridCell:
+    if not line[name]:
+        return GridCell("–")
+    if name.startswith(REPORTED):
+        return GridCell(line[name], REPORTED)
+    anchor = numbers[line["row"], column_title(line)].anchor
+    return GridCell(line[name], REGENERATED, anchor)
+
+
+def _differs(name: str, lines: Sequence[Line]) -> bool:
+    """Whether a column of numbers says something, or one of text differs from line to line."""
+    values = {line[name] for line in lines}
+    if values == {""}:
+        return False
+    return len(values) > 1 or all(_LEADING_NUMBER.fullmatch(value) for value in values)

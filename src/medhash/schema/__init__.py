@@ -1,0 +1,1 @@
+"""The words of medhash as types: settings, cells, variants. The ground floor."""

@@ -1,0 +1,18 @@
+"""The smallest words of every file: bounded numbers, and a model that refuses unknown keys."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Count = Annotated[int, Field(strict=True, ge=1)]
+NaturalNumber = Annotated[int, Field(strict=True, ge=0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+PatchSize2D = tuple[Count, Count]
+
+
+class StrictModel(BaseModel):
+    """A model that refuses unknown keys and cannot be changed after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,132 @@
+"""The models that every configuration file is validated against.
+
+A *scale* file and a *paper* file both hold a (partial) :class:`Settings` tree; the scale's
+values override the paper's. Units: sizes of images in pixels, sizes of windows, segments
+and masks in patches.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel
+
+
+class NetworkSettings(StrictModel):
+    """The Vision Transformer backbone (ACH Eq. 1-2, Table II: ViT-Base, 128x128, patch 8)."""
+
+    image_size: Count = 128
+    patch_size: Count = 8
+    width: Count = Field(768, description="token dimension D")
+    depth: Count = 12
+    heads: Count = 12
+
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if self.image_size % self.patch_size:
+            raise ValueError(
+                f"image_size {self.image_size} is not a multiple of patch_size {self.patch_size}"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        return self
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image (H = W of Eq. 14)."""
+        return self.image_size // self.patch_size
+
+
+class Augmentation(StrictModel):
+    """Random changes of a training image, made on the device. The papers are silent on them."""
+
+    flip: Fraction = Field(0.0, description="probability of a horizontal flip")
+    least_area: Fraction = Field(1.0, description="least area of a random square crop; 1 is none")
+
+
+class OptimisationSettings(StrictModel):
+    """How one stage is trained (ACH Table II)."""
+
+    epochs: Count
+    batch_size: Count = 64
+    learning_rate: Annotated[float, Field(gt=0)]
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    warmup_epochs: NaturalNumber = 0
+    schedule: Literal["constant", "cosine"] = "constant"
+    augmentation: Augmentation = Augmentation()
+
+
+class MaeSettings(OptimisationSettings):
+    """Masked-autoencoder pretraining (He et al. 2022)."""
+
+    mask_ratio: Annotated[float, Field(gt=0, lt=1)] = 0.75
+    decoder_width: Count = 512
+    decoder_depth: Count = 8
+    decoder_heads: Count = 16
+
+
+class DbwSettings(StrictModel):
+    """Debiased weighting (ACH Eq. 10-12); see docs/fidelity.md for the alternatives."""
+
+    population: Literal["train", "batch"] = Field(
+        "train", description="over which samples of the class Eq. 10-11 run"
+    )
+
+
+class LcrSettings(StrictModel):
+    """Lesion counterfactual reasoning (ACH Eq. 14-23, Table II); sizes in patches."""
+
+    window: PatchSize2D = Field((12, 12), description="salient area, height and width (Eq. 15)")
+    segment: PatchSize2D = Field((12, 12), description="candidate segment (Eq. 16)")
+    key_points: Count = Field(4, description="K of Eq. 16")
+    mask_scales: tuple[PatchSize2D, ...] = Field(
+        ((2, 2), (4, 4), (6, 6), (8, 8)), min_length=1, description="(s_h, s_w) of Eq. 18"
+    )
+    segment_encoding: Literal["tokens", "crop"] = "tokens"
+    weights: Literal["intraclass", "uniform"] = Field(
+        "intraclass", description="Eq. 22, or the same weight for every counterfactual sample"
+    )
+    start_epoch: NaturalNumber = 0
+
+
+class EvaluationSettings(StrictModel):
+    """How codes are scored."""
+
+    protocol: Literal["tie-aware", "stable"] = "tie-aware"
+    cutoffs: tuple[Count, ...] = Field((1, 5, 10, 20, 50, 100, 200, 500, 1000), min_length=1)
+    selection: Literal["last-epoch", "best-query-map"] = Field(
+        "last-epoch",
+        description="which epoch is evaluated; best-query-map looks at the query set",
+    )
+
+
+class Settings(StrictModel):
+    """Everything that decides what a cell computes, apart from its own name."""
+
+    network: NetworkSettings = NetworkSettings()
+    mae: MaeSettings
+    classification: OptimisationSettings
+    hashing: OptimisationSettings
+    dbw: DbwSettings = DbwSettings()
+    lcr: LcrSettings = LcrSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    methods: dict[str, dict[str, object]] = Field(
+        default_factory=dict, description="method name -> its own hyperparameters"
+    )
+    threads: Count = Field(1, description="CPU threads of one cell; decides the last bits of sums")
+    precision: Literal["float32", "bfloat16"] = "float32"
+    compile: bool = False
+
+    @model_validator(mode="after")
+    def _fits_the_grid(self) -> Self:
+        grid = self.network.grid
+        sizes = [("window", self.lcr.window), ("segment", self.lcr.segment)]
+        sizes += [("mask_scales", scale) for scale in self.lcr.mask_scales]
+        for name, size in sizes:
+            if max(size) > grid:
+                raise ValueError(
+                    f"lcr.{name} {list(size)} is larger than the image's {grid}x{grid} patches"
+                )
+        return self

@@ -1,0 +1,319 @@
+"""How fast a trained cell answers a query (ACH Section V-D-5, Table VIII).
+
+Measured the way a clinic would feel it: one image at a time, from decoded pixels at the image's
+original size to the list of the whole database, nearest first. Reading and decoding a file and
+showing the results are not part of it. A measurement differs from run to run and is no result
+that has to be the same bytes again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from medhash.errors import MedhashError
+from medhash.files import sha256_of_file, write_json
+from medhash.flow import environment
+from medhash.flow.code import fingerprint
+from medhash.methods.base import HashingMethod
+from medhash.models.heads import HashingNetwork
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.hamming import as_words, word_distances
+from medhash.schema.cell import Cell
+from medhash.schema.settings import Settings
+from medhash.training.cells import build_objective
+from medhash.training.checkpoints import load_tensors
+from medhash.training.devices import Device, choose_device
+from medhash.training.images import rows_of
+
+SCHEMA = 1
+WARM_UP = 30
+"""Queries that are answered before the first one is timed."""
+TIMED = 200
+"""Queries that are timed one by one; a small query set is gone through several times."""
+BATCH_SIZE = 64
+BATCHES = 5
+"""Batches that are timed, after one that is not."""
+
+
+class Search:
+    """A cell ready to answer queries.
+
+    Args:
+        network: trained, on the device.
+        method: turns the network's outputs into codes.
+        database_codes: packed, uint8 (items, ceil(q / 8)).
+        image_size: S, of the network's images.
+        device: where the network runs.
+    """
+
+    def __init__(
+        self,
+        network: HashingNetwork,
+        method: HashingMethod[Any],
+        database_codes: NDArray[np.uint8],
+        image_size: int,
+        device: Device,
+    ) -> None:
+        self.network = network.eval()
+        self.method = method.eval()
+        self.image_size = image_size
+        self.device = device
+        self._database = as_words(database_codes)
+
+    def rank(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
+        """The whole database for each query image, nearest first, ties in database order.
+
+        Args:
+            images: RGB pixels, each uint8 (height, width, 3) of any size.
+
+        Returns:
+            int64 (images, items), places in the database.
+        """
+        return self.nearest(self.encode(images))
+
+    def nearest(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The same for packed codes, uint8 (images, ceil(q / 8))."""
+        distances = word_distances(as_words(codes), self._database)
+        return np.argsort(distances, axis=1, kind="stable")
+
+    @torch.no_grad()
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Packed codes of query images, uint8 (images, ceil(q / 8))."""
+        pixels = self.prepare(images)
+        with self.device.autocast():
+            outputs = self.network(pixels)
+        positive = self.method.relax(outputs.float()) >= 0
+        return np.packbits(positive.cpu().numpy(), axis=1)
+
+    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
+        """Images of any size to the network's, uint8 (images, S, S, 3), on the device."""
+        pixels = torch.from_numpy(np.stack([self._shrink(image) for image in images]))
+        return pixels.to(self.device.torch_device)
+
+    def _shrink(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Resized as :func:`medhash.data.preparation.prepare_image` does."""
+        size = (self.image_size, self.image_size)
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
+
+
+def measure_speed(
+    cell: Cell,
+    settings: Settings,
+    data_folder: Path,
+    split: Path,
+    folder: Path,
+    *,
+    scale: str,
+    device: str = "auto",
+) -> Path:
+    """Time a cell's queries and write ``speed.json`` beside its codes.
+
+    Args:
+        cell: which cell.
+        settings: those that it was trained with; network, precision and threads matter.
+        data_folder: its prepared dataset.
+        split: its manifest.
+        folder: the cell's folder with checkpoint, codes and ``training.json``.
+        scale: name of the scale.
+        device: ``auto``, ``cpu`` or ``cuda``.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        MedhashError: the cell is not trained, or its files are not those of its
+            ``training.json``.
+    """
+    outputs = _outputs(folder)
+    codes = Codes.load(folder / "codes.npz")
+    where = choose_device(device, precision=settings.precision, threads=settings.threads)
+    network, method = _trained(cell, settings, data_folder, split, folder, where)
+    images = query_images(data_folder, codes.query_rows[:TIMED])
+    search = Search(network, method, codes.database_codes, settings.network.image_size, where)
+    facts = {
+        "schema": SCHEMA,
+        "scale": scale,
+        "cell": asdict(cell),
+        "synthetic": json.loads((data_folder / "dataset.json").read_text())["synthetic"],
+        "database": len(codes.database_codes),
+        "query_pixels": _sizes(images),
+        "network_pixels": settings.network.image_size,
+        "single": time_singles(search.rank, images, WARM_UP, TIMED),
+        "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
+        "code": fingerprint("medhash.trained.speed", f"medhash.methods.{cell.method}"),
+        "inputs": outputs,
+    }
+    path = folder / "speed.json"
+    write_json(path, facts | machine_facts(where))
+    return path
+
+
+def machine_facts(device: Device) -> dict[str, Any]:
+    """On what, in what and when something is measured, for its file."""
+    return {
+        "device": device.describe(),
+        "threads": torch.get_num_threads(),
+        "cores": os.cpu_count(),
+        "load_average": os.getloadavg()[0],
+        "precision": device.precision,
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+        "measured": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def time_singles(
+    answer: Callable[[list[NDArray[np.uint8]]], object],
+    images: Sequence[NDArray[np.uint8]],
+    warm_up: int,
+    timed: int,
+) -> dict[str, float | int]:
+    """Latency of one query at a time.
+
+    Args:
+        answer: takes a list of images; has ended when it returns.
+        images: taken in turn.
+        warm_up: queries before the first that is timed.
+        timed: queries that are timed.
+
+    Returns:
+        ``queries``, ``warm_up``, ``median_seconds``, ``p95_seconds`` (95th percentile, linear
+        interpolation) and ``fps``, one over the median.
+    """
+    queries = [[image] for image in images]
+    return time_in_turn({"single": answer}, queries, warm_up, timed)["single"]
+
+
+def time_in_turn(
+    answers: Mapping[str, Callable[[Any], object]],
+    queries: Sequence[Any],
+    warm_up: int,
+    timed: int,
+) -> dict[str, dict[str, float | int]]:
+    """Latencies of several ways to answer, each query by all of them, one after the other.
+
+    What disturbs the machine for a while so disturbs all of them. Who comes first is drawn by lot
+    for each query (seeded): work beside this takes the processor in a rhythm of its own, which a
+    regular order could fall in step with.
+
+    Args:
+        answers: name -> takes a query; has ended when it returns.
+        queries: taken in turn.
+        warm_up: queries before the first that is timed.
+        timed: queries that are timed.
+
+    Returns:
+        Name -> what :func:`time_singles` returns.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in answers}
+    names, random = list(answers), np.random.default_rng(0)
+    for number in range(warm_up + timed):
+        query = queries[number % len(queries)]
+        for name in map(names.__getitem__, random.permutation(len(names))):
+            start = time.perf_counter()
+            answers[name](query)
+            seconds[name].append(time.perf_counter() - start)
+    return {name: _latency(each[warm_up:], warm_up) for name, each in seconds.items()}
+
+
+def time_batches(
+    answer: Callable[[list[NDArray[np.uint8]]], object],
+    images: Sequence[NDArray[np.uint8]],
+    size: int,
+    batches: int,
+) -> dict[str, float | int]:
+    """Throughput of whole batches, the first of which is not timed.
+
+    Returns:
+        ``batch_size``, ``batches`` and ``images_per_second`` (of the median batch).
+    """
+    batch = [images[number % len(images)] for number in range(size)]
+    seconds = []
+    for _ in range(1 + batches):
+        start = time.perf_counter()
+        answer(batch)
+        seconds.append(time.perf_counter() - start)
+    rate = size / float(np.median(seconds[1:]))
+    return {"batch_size": size, "batches": batches, "images_per_second": rate}
+
+
+def query_images(data_folder: Path, rows: NDArray[np.int64]) -> list[NDArray[np.uint8]]:
+    """Query images at their original size.
+
+    Archives need not be there: prepared images are enlarged to the size that ``index.csv`` tells.
+    How long an answer takes depends on the size, not on what the pixels show.
+    """
+    index = pd.read_csv(data_folder / "index.csv", usecols=["width", "height"])[["width", "height"]]
+    prepared = np.load(data_folder / "images.npy", mmap_mode="r")
+    sizes = index.to_numpy(np.int64)
+    return [
+        np.asarray(Image.fromarray(prepared[row]).resize((int(sizes[row, 0]), int(sizes[row, 1]))))
+        for row in rows
+    ]
+
+
+def _latency(seconds: Sequence[float], warm_up: int) -> dict[str, float | int]:
+    median, p95 = np.percentile(seconds, [50, 95]).tolist()
+    return {
+        "queries": len(seconds),
+        "warm_up": warm_up,
+        "median_seconds": median,
+        "p95_seconds": p95,
+        "fps": 1 / median,
+    }
+
+
+def _trained(
+    cell: Cell, settings: Settings, data_folder: Path, split: Path, folder: Path, device: Device
+) -> tuple[HashingNetwork, HashingMethod[Any]]:
+    path = folder / "checkpoint.safetensors"
+    labels = np.load(data_folder / "labels.npy")[rows_of(split, "train")]
+    objective = build_objective(cell, settings, torch.from_numpy(labels).float(), device)
+    tensors, _ = load_tensors(path)
+    for name, module in (("network", objective.network), ("method", objective.method)):
+        prefix = f"{name}."
+        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+        try:
+            module.load_state_dict(own)
+        except RuntimeError as error:
+            raise MedhashError(
+                f"{path}: does not fit the settings; train the cell again ({error})"
+            ) from error
+        module.to(device.torch_device)
+    return objective.network, objective.method
+
+
+def _outputs(folder: Path) -> dict[str, Any]:
+    """What ``training.json`` says of checkpoint and codes, if they are still those."""
+    path = folder / "training.json"
+    try:
+        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["outputs"]
+    except FileNotFoundError:
+        raise MedhashError(f"{path}: no such file; train the cell first") from None
+    used = {name: outputs[name] for name in ("checkpoint", "codes")}
+    for name, file in used.items():
+        if sha256_of_file(folder / file["path"]) != file["sha256"]:
+            raise MedhashError(
+                f"{folder / file['path']}: is not the file that {path} describes as '{name}'; "
+                "train the cell again"
+            )
+    return used
+
+
+def _sizes(images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:
+    heights, widths = zip(*(image.shape[:2] for image in images), strict=True)
+    return {"median_width": float(np.median(widths)), "median_height": float(np.median(heights))}

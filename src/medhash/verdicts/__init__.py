@@ -1,0 +1,1 @@
+"""A paper's claims against a run, and a paper's numbers against each other."""

@@ -1,0 +1,229 @@
+"""Does a run reproduce what a paper claims? One verdict a claim, with its evidence.
+
+A claim is decided only if everything that it is about has run: all datasets, methods, code
+lengths and seeds of the paper's grid. What the part that has run says stands beside the verdict
+"not run", and is not a verdict. Runs on phantoms decide nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from medhash.papers.claim_rules import KINDS, Claim
+from medhash.records.lesions import SOURCES
+from medhash.schema.cell import Cell
+from medhash.verdicts.cases import Finding
+from medhash.verdicts.numbers import cells_of
+from medhash.verdicts.rules import decide
+from medhash.verdicts.run import ClaimRun
+
+Verdict = Literal["reproduced", "not reproduced", "not run"]
+
+VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "not run")
+
+PHANTOMS = "real images: this scale runs on phantoms, which decide no claim"
+
+_LISTED = 5
+_LISTED_CELLS = 6
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The verdict on one claim.
+
+    Attributes:
+        paper: whose claim it is.
+        claim: its name in the file.
+        place: where it stands in the paper.
+        says: what it says.
+        verdict: reproduced, not reproduced, or not run.
+        evidence: of a decided claim, the numbers behind the verdict.
+        missing: of an undecided one, what has not run.
+        partial: of an undecided one, what the part that has run says.
+        scale: the scale on which it was decided.
+        data: the datasets, code lengths and seeds of the numbers.
+        tolerance: how far numbers may differ from what is claimed.
+        reading: how the claim is read where it can be read in several ways.
+        rule: what decides it.
+        needs: the table or figure whose cells it is about.
+        note: what is not as in the paper.
+        cases: everything that the claim says: in words, and W, T, L or empty.
+        cells: the cells whose numbers were used.
+        missing_cells: the cells that were not there.
+    """
+
+    paper: str
+    claim: str
+    place: str
+    says: str
+    verdict: Verdict
+    evidence: str
+    missing: str
+    partial: str
+    scale: str
+    data: str
+    tolerance: str
+    reading: str
+    rule: str
+    needs: str
+    note: str
+    cases: tuple[tuple[str, str], ...]
+    cells: tuple[str, ...]
+    missing_cells: tuple[str, ...]
+
+
+def decide_claims(runs: Iterable[ClaimRun]) -> list[Decision]:
+    """Decide every claim, in the order of the files.
+
+    Raises:
+        MedhashError: a claim asks for more cases than there are, or compares records whose
+            queries differ.
+    """
+    return [
+        _phantoms(run, name, claim) if run.claimed.phantoms else _decision(run, name, claim)
+        for run in runs
+        for name, claim in run.claimed.claims.claims.items()
+    ]
+
+
+def _phantoms(run: ClaimRun, name: str, claim: Claim) -> Decision:
+    return _described(run, name, claim, "not run", missing=PHANTOMS)
+
+
+def _decision(run: ClaimRun, name: str, claim: Claim) -> Decision:
+    numbers = run.numbers(claim)
+    finding = decide(run.grid(claim), numbers)
+    needs = list(dict.fromkeys(need for case in finding.cases for need in case.needs))
+    every = dict.fromkeys(cell for need in needs for cell in cells_of(need.place, numbers.seeds))
+    missing = dict.fromkeys(cell for need in needs for cell in numbers.missing(need))
+    used = [cell for cell in every if cell not in missing]
+    parts = {
+        "data": _data(run, claim, used) if finding.summary else "",
+        "cases": tuple((case.text, case.outcome or "") for case in finding.cases),
+        "cells": tuple(map(str, used)),
+        "missing_cells": tuple(map(str, missing)),
+    }
+    if finding.complete:
+        verdict: Verdict = "reproduced" if finding.holds else "not reproduced"
+        return _described(run, name, claim, verdict, evidence=_evidence(finding), **parts)
+    absent = _missing(run, claim, finding, list(every), list(missing))
+    partial = _partial(finding)
+    return _described(run, name, claim, "not run", missing=absent, partial=partial, **parts)
+
+
+def _described(run: ClaimRun, name: str, claim: Claim, verdict: Verdict, **found: Any) -> Decision:
+    empty: dict[str, Any] = dict.fromkeys(("evidence", "missing", "partial", "data"), "")
+    empty |= dict.fromkeys(("cases", "cells", "missing_cells"), ())
+    return Decision(
+        paper=run.context.paper.paper,
+        claim=name,
+        place=claim.place,
+        says=claim.says,
+        verdict=verdict,
+        scale=run.context.scale,
+        tolerance=claim.tolerance_text,
+        reading=claim.reading,
+        rule=claim.rule,
+        needs=claim.artefact,
+        note=_note(run, found.get("data", "")),
+        **empty | found,
+    )
+
+
+def _evidence(finding: Finding) -> str:
+    """The summary and where the claim does not hold; a number needs no list."""
+    exceptions = [case.text for case in finding.cases if case.outcome in ("T", "L")]
+    listed = [f"not in {text}" for text in exceptions[:_LISTED]]
+    more = len(exceptions) - _LISTED
+    listed += [f"and not in {more} more, which --json lists"] if more > 0 else []
+    return "; ".join([finding.summary, *listed])
+
+
+def _partial(finding: Finding) -> str:
+    if not finding.summary:
+        return ""
+    return "; ".join(filter(None, [finding.summary, finding.outlook]))
+
+
+def _missing(
+    run: ClaimRun, claim: Claim, finding: Finding, every: Sequence[Cell], missing: Sequence[Cell]
+) -> str:
+    """What is not there, by dataset and reason."""
+    groups: dict[tuple[str, str], list[Cell]] = {}
+    for cell in missing:
+        groups.setdefault((_place(cell), _why(run, claim, cell)), []).append(cell)
+    totals = Counter(map(_place, every))
+    texts = []
+    for (place, why), cells in groups.items():
+        total = totals[place]
+        if len(cells) == total > 1:
+            texts.append(f"{place}: all {total} cells ({why})")
+        else:
+            texts.append(f"{len(cells)} of {total} cells of {place}: {_listed(cells)} ({why})")
+    if finding.same_here:
+        texts.append(f"settings that are the same on this scale's images: {finding.same_here}")
+    return "; ".join(texts)
+
+
+def _why(run: ClaimRun, claim: Claim, cell: Cell) -> str:
+    if cell in run.claimed.outside[claim.artefact]:
+        return "not part of this run"
+    if KINDS.get(claim.measure) == "lesion_retrieval" and cell in run.unmarked:
+        return run.unmarked[cell]
+    if cell in run.records and claim.measure not in KINDS:
+        return "the record lacks the number"
+    return "not measured yet" if claim.measure in KINDS else "no record yet"
+
+
+def _place(cell: Cell) -> str:
+    return str(cell).split("/", 1)[0]
+
+
+def _listed(cells: Sequence[Cell]) -> str:
+    """All cells in one pattern, as a shell would expand it, or the first of them."""
+    parts = [str(cell).split("/") for cell in cells]
+    axes = [list(dict.fromkeys(values)) for values in zip(*parts, strict=True)]
+    if len(cells) == math.prod(map(len, axes)):
+        return "/".join(f"{{{','.join(a)}}}" if len(a) > 1 else a[0] for a in axes)
+    more = len(cells) - _LISTED_CELLS
+    text = ", ".join(map(str, cells[:_LISTED_CELLS]))
+    return f"{text} and {more} more, which --json lists" if more > 0 else text
+
+
+def _data(run: ClaimRun, claim: Claim, cells: Sequence[Cell]) -> str:
+    """``COVID-CT-Dataset (8, 32 bits), seed 0``."""
+    titles: dict[str, dict[int, None]] = {}
+    for cell in cells:
+        title = run.context.heading_of(cell.dataset, cell.origin)
+        titles.setdefault(title, {})[cell.bits] = None
+    texts = [f"{title} ({_bits(bits)})" for title, bits in titles.items()]
+    seeds = sorted({cell.seed for cell in cells})
+    texts += [f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"] if seeds else []
+    if claim.measure == "fps":
+        texts += [f"timed on {name}" for name in sorted({run.speeds[c].machine for c in cells})]
+    if KINDS.get(claim.measure) == "lesion_retrieval":
+        texts += [f"lesions: {text}" for text in sorted(_lesion_sources(run, cells))]
+    return "; ".join(texts)
+
+
+def _lesion_sources(run: ClaimRun, cells: Iterable[Cell]) -> set[str]:
+    searches = [run.lesions[cell] for cell in cells]
+    return {f"{each.patches} patches, {SOURCES[each.source]}" for each in searches}
+
+
+def _bits(lengths: Iterable[int]) -> str:
+    return f"{', '.join(map(str, sorted(lengths)))} bits"
+
+
+def _note(run: ClaimRun, data: str) -> str:
+    """What is not as in the paper, where any number is used."""
+    if not data or not run.claimed.other_settings:
+        return ""
+    names = ", ".join(run.claimed.other_settings[:_LISTED])
+    more = len(run.claimed.other_settings) - _LISTED
+    names += f" and {more} more" if more > 0 else ""
+    return f"scale {run.context.scale} has other settings than the paper prints: {names}"

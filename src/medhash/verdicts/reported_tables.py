@@ -1,0 +1,65 @@
+"""The numbers that papers report, as CSV and as tables for reading."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable, Mapping
+
+from tabulate import tabulate
+
+from medhash.papers.reported import (
+    ReportedPaper,
+    ReportedTable,
+    ReportedValue,
+    reported_values,
+)
+from medhash.schema.validation import check_name
+
+
+def with_table(papers: Mapping[str, ReportedPaper], number: str) -> list[ReportedPaper]:
+    """The papers that print a table of this number, with no other table.
+
+    Args:
+        papers: paper -> its reported values.
+        number: a table's number as printed, such as ``III``.
+
+    Raises:
+        MedhashError: no paper has such a table.
+    """
+    known = dict.fromkeys(name for paper in papers.values() for name in paper.tables)
+    check_name(number, known, "table", "--table")
+    return [
+        paper.model_copy(update={"tables": {number: paper.tables[number]}})
+        for paper in papers.values()
+        if number in paper.tables
+    ]
+
+
+def csv_text(papers: Iterable[ReportedPaper]) -> str:
+    """``paper,table,dataset,method,bits,metric,value``, one line a printed value."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(ReportedValue._fields)
+    writer.writerows(value for paper in papers for value in reported_values(paper))
+    return stream.getvalue()
+
+
+def tables_text(papers: Iterable[ReportedPaper]) -> str:
+    """The tables row by row as printed, with their notes."""
+    return "\n\n".join(
+        _table_text(f"{paper.paper}, Table {number}: {table.title}", table)
+        for paper in papers
+        for number, table in paper.tables.items()
+    )
+
+
+def _table_text(title: str, table: ReportedTable) -> str:
+    headings = [
+        f"{column.dataset if column.bits == table.columns[column.dataset][0] else ''}\n"
+        f"{column.bits} bits"
+        for column in table.column_list
+    ]
+    rows = [[label, *cells.split()] for label, cells in table.rows.items()]
+    grid = tabulate(rows, headers=["", *headings], tablefmt="simple", disable_numparse=True)
+    return "\n".join([title, grid, *(f"- {note}" for note in table.notes)])

@@ -1,0 +1,137 @@
+"""Decided claims as CSV, Markdown and JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import pandas as pd
+
+from medhash.analysis.tables.rendering import markdown_text
+from medhash.files import write_text
+from medhash.verdicts.claims import VERDICTS, Decision
+from medhash.verdicts.run import ClaimRun
+
+CSV_COLUMNS = (
+    "paper",
+    "claim",
+    "place",
+    "says",
+    "verdict",
+    "evidence",
+    "missing",
+    "partial",
+    "scale",
+    "data",
+    "tolerance",
+    "reading",
+    "rule",
+    "needs",
+    "note",
+)
+
+
+def write_claims(
+    decisions: Sequence[Decision], runs: Sequence[ClaimRun], folder: Path
+) -> list[Path]:
+    """Write ``claims.csv`` and ``claims.md``; the same decisions give the same bytes."""
+    paths = [folder / "claims.csv", folder / "claims.md"]
+    for path, text in zip(paths, (csv_text(decisions), markdown(decisions, runs)), strict=True):
+        write_text(path, text)
+    return paths
+
+
+def csv_text(decisions: Sequence[Decision]) -> str:
+    """One line a claim, columns :data:`CSV_COLUMNS`."""
+    rows = [[getattr(each, column) for column in CSV_COLUMNS] for each in decisions]
+    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def json_text(decisions: Sequence[Decision]) -> str:
+    """Everything, with every case and every cell: ``counts`` and the list ``claims``."""
+    content = {"counts": _counts(decisions), "claims": [asdict(each) for each in decisions]}
+    return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
+
+
+def summary_text(decisions: Sequence[Decision]) -> str:
+    """How many claims have which verdict, and the decided ones, one line each."""
+    decided = [each for each in decisions if each.verdict != "not run"]
+    lines = [f"  {each.claim}: {each.verdict}: {each.evidence}" for each in decided]
+    return "\n".join([_headline(decisions), *lines])
+
+
+def markdown(decisions: Sequence[Decision], runs: Sequence[ClaimRun]) -> str:
+    """A page: what was decided, then what was not, then what no number decides."""
+    parts = ["# Claims", _headline(decisions), *_notes(decisions)]
+    for verdict in VERDICTS:
+        chosen = [each for each in decisions if each.verdict == verdict]
+        if chosen:
+            parts += [f"## {verdict.capitalize()}", _table(chosen, decided=verdict != "not run")]
+    parts += _undecided(runs)
+    return "\n\n".join(parts) + "\n"
+
+
+def _headline(decisions: Sequence[Decision]) -> str:
+    scales = ", ".join(dict.fromkeys(each.scale for each in decisions))
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in _counts(decisions).items())
+    return f"Scale {scales}: {len(decisions)} claims: {counts}."
+
+
+def _counts(decisions: Sequence[Decision]) -> dict[str, int]:
+    count = Counter(each.verdict for each in decisions)
+    return {verdict: count[verdict] for verdict in VERDICTS}
+
+
+def _notes(decisions: Sequence[Decision]) -> list[str]:
+    notes = dict.fromkeys(each.note for each in decisions if each.note)
+    reading = (
+        "A claim is decided only where everything that it is about has run: all datasets, methods "
+        "and code lengths that the paper names. What a part says is listed, and is no verdict."
+    )
+    return [reading, *(f"{markdown_text(note)}." for note in notes)]
+
+
+def _table(decisions: Iterable[Decision], *, decided: bool) -> str:
+    """A table whose source stays readable: no padding, as the texts are long."""
+    heading = "Evidence" if decided else "So far, and what is missing"
+    lines = [
+        ["Claim", "Place", "Says", heading, "Tolerance"],
+        ["---"] * 5,
+        *map(_cells, decisions),
+    ]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def _cells(decision: Decision) -> list[str]:
+    texts = (decision.place, _said(decision), _found(decision), decision.tolerance)
+    return [f"`{decision.claim}`", *map(markdown_text, texts)]
+
+
+def _said(decision: Decision) -> str:
+    return decision.says + (f" (read: {decision.reading})" if decision.reading else "")
+
+
+def _found(decision: Decision) -> str:
+    parts = {
+        "": decision.evidence,
+        "so far: ": decision.partial,
+        "missing: ": decision.missing,
+        "on ": decision.data,
+    }
+    return "<br>".join(label + text for label, text in parts.items() if text)
+
+
+def _undecided(runs: Iterable[ClaimRun]) -> list[str]:
+    texts = [
+        f"{run.context.paper.paper.upper()}, {each.place}: {each.says}: {each.why}"
+        for run in runs
+        for each in run.claimed.claims.undecided
+    ]
+    if not texts:
+        return []
+    items = "\n".join(f"- {markdown_text(text)}" for text in texts)
+    return ["## What no regenerated number decides", items]
