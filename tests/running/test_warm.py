@@ -129,7 +129,7 @@ def test_the_server_has_one_thread_whatever_the_environment_says(holder):
 def test_nothing_of_this_package_is_loaded():
     command = [sys.executable, "-c", LOAD]
     result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["medhash", "medhash.running", "medhash.commands.warm"]
+    assert result.stdout.split() == ["medhash", "medhash.commands", "medhash.commands.warm"]
 
 
 def test_a_copy_has_the_threads_and_the_folder_that_its_environment_asks_for(tmp_path):
