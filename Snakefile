@@ -5,7 +5,7 @@ from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.claimed import claimed_by
-from medhash.configuration.loading import check_experiments, load
+from medhash.configuration.loading import check_experiments, check_is_named, load
 from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
 
@@ -16,11 +16,12 @@ try:
     if workflow.is_main_process:
         check_new_method_settings(configuration)
         check_experiments(configuration)
+    check_is_named(configuration)
 except MedhashError as error:
     sys.exit(f"medhash: {error}")
 
 layout = configuration.layout
-logs = f"logs/{configuration.scale}"
+logs = f"logs/{configuration.run}"
 options = CommandOptions({"scale": configuration.scale} | configuration.overrides)
 
 

@@ -143,8 +143,8 @@ def test_everything_is_run_in_an_order_that_works(bench):
     outcome = bench().run()
     done = names(outcome.finished)
     assert done[:4] == [
-        f"phantom {DATASET}",
-        f"split {DATASET}/0",
+        f"phantom {DATASET}/16",
+        f"split ach/{DATASET}/0",
         f"pretrain ach/{DATASET}/mae",
         f"pretrain ach/{DATASET}/classification",
     ]

@@ -96,7 +96,7 @@ class Evidence:
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
-        return f"medhash {_arguments(step)} --scale {self.configuration.scale}"
+        return f"medhash {_arguments(step)} {self.configuration.option}"
 
     def restore(self, path: Path, step: Step) -> str:
         """What to do about a file that is not the one that was made."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Device, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Device, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -24,13 +24,15 @@ app.add_typer(cells_app, name="cells", rich_help_panel=RUN)
 
 
 @cells_app.callback(invoke_without_command=True)
-def cells(context: typer.Context, scale: Scale = None, assignments: Assignments = None) -> None:
+def cells(
+    context: typer.Context, scale: Scale = None, assignments: Assignments = None, run: Run = None
+) -> None:
     """List the cells of the configured tables and figures, one a line; or run them."""
     if context.invoked_subcommand is not None:
         if scale or assignments:
             raise MedhashError(f"options belong behind '{context.invoked_subcommand}'")
         return
-    for cell in configuration_of(scale, assignments).cells:
+    for cell in configuration_of(scale, assignments, run).cells:
         typer.echo(str(cell))
 
 
@@ -56,6 +58,7 @@ def run(
     ] = "20s",
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Train as many unfinished cells as fit into a time, longest first, and score them.
@@ -75,7 +78,7 @@ def run(
     patience = parse_duration(grace, "--grace")
     if not pending and only is None:
         raise MedhashError("say which cells: --pending for all unfinished ones, or --only GLOB")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     succeeded = _run(configuration, _selected(configuration, only or "*"), limit, patience, device)
     _leave(0 if succeeded else 1)
 

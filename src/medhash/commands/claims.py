@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medhash.commands.options import PAPERS, Assignments, Scale, configuration_of
+from medhash.commands.options import PAPERS, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 app = typer.Typer()
@@ -16,6 +16,7 @@ app = typer.Typer()
 def claims(
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; write nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
@@ -27,6 +28,7 @@ def claims(
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """
+    from medhash.flow.borrowing import borrow
     from medhash.flow.receipts import recorded
     from medhash.flow.steps import Steps
     from medhash.verdicts.claims import decide_claims
@@ -35,7 +37,9 @@ def claims(
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
+    steps = Steps(configuration)
+    borrow(configuration, steps, steps.claims().inputs.values())
     runs = load_runs(configuration)
     decisions = decide_claims(runs)
     if as_csv:
@@ -44,7 +48,6 @@ def claims(
         typer.echo(json_text(decisions))
     else:
         typer.echo(summary_text(decisions))
-        steps = Steps(configuration)
         with recorded(steps, steps.claims()):
             paths = write_claims(decisions, runs, configuration.layout.root)
         typer.echo("\n".join(map(str, paths)))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from medhash.commands.steps import cell_inputs
 from medhash.configuration.loading import Configuration
-from medhash.flow.receipts import recorded
+from medhash.flow.borrowing import working_on
 from medhash.flow.steps import Step, Steps
 from medhash.retrieval.codes import Codes
 from medhash.running.alone import run_alone
@@ -34,13 +34,13 @@ def execute(
         MedhashError: see the step's own function.
     """
     if step.rule in _WITHOUT_EPOCHS:
-        with recorded(steps, step):
+        with working_on(configuration, steps, step):
             _WITHOUT_EPOCHS[step.rule](configuration, step)
         return True
     from medhash.training.loop import PausedError
 
     try:
-        with recorded(steps, step):
+        with working_on(configuration, steps, step):
             _WITH_EPOCHS[step.rule](configuration, step, device, pause)
     except PausedError:
         return False

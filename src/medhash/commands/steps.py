@@ -18,6 +18,7 @@ from medhash.commands.options import (
     DatasetName,
     Device,
     PreparedName,
+    Run,
     Scale,
     configuration_of,
 )
@@ -33,7 +34,9 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=STEPS)
-def prepare(dataset: PreparedName, scale: Scale = None, assignments: Assignments = None) -> None:
+def prepare(
+    dataset: PreparedName, scale: Scale = None, assignments: Assignments = None, run: Run = None
+) -> None:
     """Read a dataset's archives (download them if need be), or generate a phantom.
 
     Writes results/<scale>/data/<dataset>/<size>/.
@@ -41,13 +44,15 @@ def prepare(dataset: PreparedName, scale: Scale = None, assignments: Assignments
     from medhash.configuration.known_cells import known_size
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     _run(configuration, steps, steps.prepare(*known_size(configuration, dataset)))
 
 
 @app.command(rich_help_panel=STEPS)
-def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+def split(
+    dataset: DatasetName, scale: Scale = None, assignments: Assignments = None, run: Run = None
+) -> None:
     """Draw which images are query, database and training images.
 
     Writes results/<scale>/<paper>/splits/<dataset>/<seed>.csv and .json.
@@ -55,26 +60,28 @@ def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = 
     from medhash.configuration.known_cells import known_view
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     _run(configuration, steps, steps.split(*known_view(configuration, dataset)))
 
 
 @app.command(rich_help_panel=STEPS)
-def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+def leakage(
+    dataset: DatasetName, scale: Scale = None, assignments: Assignments = None, run: Run = None
+) -> None:
     """List images and patients that are in the query set and in the database.
 
     Writes results/<scale>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
     from medhash.configuration.known_cells import known_view
     from medhash.data.leakage import write_leakage
-    from medhash.flow.receipts import recorded
+    from medhash.flow.borrowing import working_on
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     step = steps.leakage(*known_view(configuration, dataset))
-    with recorded(steps, step):
+    with working_on(configuration, steps, step):
         stem = step.outputs["csv"].with_suffix("")
         write_leakage(step.inputs["index"].parent, step.inputs["split"], stem)
 
@@ -85,6 +92,7 @@ def pretrain(
     stage: Annotated[str, typer.Option(help="mae, then classification.")],
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Pretrain the backbone on a dataset's training images.
@@ -96,7 +104,7 @@ def pretrain(
     from medhash.schema.validation import check_name
 
     check_name(stage, ["mae", "classification"], "stage", "--stage")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     view = known_view(configuration, dataset)
     _run(configuration, steps, steps.pretrain(*view, stage), device)
@@ -104,7 +112,11 @@ def pretrain(
 
 @app.command(rich_help_panel=STEPS)
 def train(
-    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+    cell: CellName,
+    scale: Scale = None,
+    assignments: Assignments = None,
+    run: Run = None,
+    device: Device = "auto",
 ) -> None:
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
@@ -113,40 +125,46 @@ def train(
     """
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     _run(configuration, steps, steps.train(known_cell(configuration, cell)), device)
 
 
 @app.command(rich_help_panel=STEPS)
-def record(cell: CellName, scale: Scale = None, assignments: Assignments = None) -> None:
+def record(
+    cell: CellName, scale: Scale = None, assignments: Assignments = None, run: Run = None
+) -> None:
     """Score a cell's codes and write its record: numbers and where they come from.
 
     Writes results/<scale>/<paper>/cells/<cell>/record.json.
     """
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
     _run(configuration, steps, steps.record(known_cell(configuration, cell)))
 
 
 @app.command(rich_help_panel=STEPS)
 def explain(
-    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+    cell: CellName,
+    scale: Scale = None,
+    assignments: Assignments = None,
+    run: Run = None,
+    device: Device = "auto",
 ) -> None:
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
     Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
     """
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
-    from medhash.flow.receipts import recorded
+    from medhash.flow.borrowing import working_on
     from medhash.flow.steps import Steps
     from medhash.trained.explanation import explain_cell
 
     steps = Steps(configuration)
-    with recorded(steps, steps.explain(coordinates)):
+    with working_on(configuration, steps, steps.explain(coordinates)):
         explain_cell(
             coordinates,
             configuration.settings_of(coordinates),
@@ -159,21 +177,25 @@ def explain(
 
 @app.command(rich_help_panel=STEPS)
 def fps(
-    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+    cell: CellName,
+    scale: Scale = None,
+    assignments: Assignments = None,
+    run: Run = None,
+    device: Device = "auto",
 ) -> None:
     """Measure how fast a cell answers queries; run it alone on the machine.
 
     Writes results/<scale>/<paper>/cells/<cell>/speed.json.
     """
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
     layout = configuration.layout
-    from medhash.flow.receipts import recorded
+    from medhash.flow.borrowing import working_on
     from medhash.flow.steps import Steps
     from medhash.trained.speed import measure_speed
 
     steps = Steps(configuration)
-    with recorded(steps, steps.fps(coordinates)):
+    with working_on(configuration, steps, steps.fps(coordinates)):
         measure_speed(
             coordinates,
             configuration.settings_of(coordinates),
@@ -187,16 +209,20 @@ def fps(
 
 @app.command(rich_help_panel=STEPS)
 def lesions(
-    cell: CellName, scale: Scale = None, assignments: Assignments = None, device: Device = "auto"
+    cell: CellName,
+    scale: Scale = None,
+    assignments: Assignments = None,
+    run: Run = None,
+    device: Device = "auto",
 ) -> None:
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
     results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
-    from medhash.flow.receipts import recorded
+    from medhash.flow.borrowing import working_on
     from medhash.flow.steps import Steps
     from medhash.retrieval.precision import precision_at_ten
     from medhash.trained.lesions import Finder, search_lesions
@@ -204,7 +230,7 @@ def lesions(
     layout, settings = configuration.layout, configuration.settings_of(coordinates)
     finder = configuration.finder_of(coordinates)
     steps = Steps(configuration)
-    with recorded(steps, steps.lesions(coordinates)):
+    with working_on(configuration, steps, steps.lesions(coordinates)):
         search_lesions(
             coordinates,
             settings,
@@ -224,6 +250,7 @@ def table(
     name: Annotated[str, typer.Argument(help="Such as ach/table3.")],
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
 ) -> None:
     """Make a table from the records (for speed: the measurements) that are there.
 
@@ -231,7 +258,7 @@ def table(
     """
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     _check_artefact(configuration.tables, name, "table")
     steps = Steps(configuration)
     _make(configuration, configuration.tables[name], steps, steps.table(name))
@@ -242,6 +269,7 @@ def figure(
     name: Annotated[str, typer.Argument(help="Such as ach/fig7.")],
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
 ) -> None:
     """Draw a figure from the records that are there.
 
@@ -249,7 +277,7 @@ def figure(
     """
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     _check_artefact(configuration.figures, name, "figure")
     steps = Steps(configuration)
     _make(configuration, configuration.figures[name], steps, steps.figure(name))
@@ -291,7 +319,7 @@ def _make(
 ) -> None:
     """Make a table or figure and leave its receipt."""
     from medhash.analysis.artefacts import make_artefact
-    from medhash.flow.receipts import recorded
+    from medhash.flow.borrowing import working_on
 
-    with recorded(steps, step):
+    with working_on(configuration, steps, step):
         make_artefact(configuration, spec, step.outputs["csv"].with_suffix(""))

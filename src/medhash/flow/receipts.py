@@ -78,6 +78,11 @@ class Receipts:
             self._fits[step] = self._judge(step)
         return self._fits[step]
 
+    def forget(self, step: Step) -> None:
+        """Judge a step anew when it is asked for again: its files are others now."""
+        self._fits.pop(step, None)
+        self._receipts.pop(step, None)
+
     def _judge(self, step: Step) -> Fit:
         problem = self._problem_of_outputs(step)
         if problem is not None:

@@ -148,7 +148,7 @@ class Steps:
         """
         step = self._made.get((rule, key)) or self._find(rule, key)
         if step is None or (step.rule, step.key) != (rule, key):
-            raise MedhashError(f"scale {self._configuration.scale}: no step '{rule} {key}'")
+            raise MedhashError(f"scale {self._configuration.label}: no step '{rule} {key}'")
         return step
 
     def making(self, path: Path) -> Step | None:
@@ -338,7 +338,9 @@ class Steps:
     def _artefact(self, spec: ArtefactSpec) -> dict[str, Any]:
         paper = self._configuration.papers[spec.paper]
         protocol = self._configuration.settings[spec.paper].evaluation.protocol
-        return dependencies.artefact(spec, paper, protocol)
+        settings = dependencies.artefact(spec, paper, protocol)
+        named = {"run": self._configuration.run} if self._configuration.is_named else {}
+        return settings | named
 
     def _data(self, paper: str, dataset: str, *names: str) -> Files:
         folder = self._configuration.data_for(paper, dataset)

@@ -209,7 +209,7 @@ class Runner:
             self._outcome.elsewhere.append(step)
             return
         self._epochs_done.pop(step, None)
-        log = log_of(self._configuration.scale, step.rule, step.key)
+        log = log_of(self._configuration.run, step.rule, step.key)
         say(f"{step}: {self._announcement(step)}")
         timer = self._timer(step)
         start = self._clock()

@@ -180,7 +180,7 @@ class _Reader:
         keys = {key: self._parts_of(step) for key, step in self._artefacts.items()}
         papers = {spec.paper for spec in self._configuration.artefacts.values()}
         return Status(
-            scale=self._configuration.scale,
+            scale=self._configuration.label,
             device=self._device,
             cells=self._count(self._parts),
             papers={paper: self._count(self._cells_of(paper)) for paper in sorted(papers)},
@@ -204,11 +204,11 @@ class _Reader:
 
     def _find_errors(self) -> dict[Step, str]:
         """Steps that are not done, that nobody is working on, and whose log ends with an error."""
-        scale = self._configuration.scale
+        run = self._configuration.run
         waiting = [step for step in self._needed if not self._is_done(step)]
         at_work = {step for step, holder in self._holders.items() if not holder.is_stale}
         errors = {
-            step: error_in(log_of(scale, step.rule, step.key))
+            step: error_in(log_of(run, step.rule, step.key))
             for step in waiting
             if step not in at_work
         }
@@ -272,7 +272,7 @@ class _Reader:
         )
 
     def _failed(self, step: Step, error: str) -> FailedStep:
-        log = log_of(self._configuration.scale, step.rule, step.key)
+        log = log_of(self._configuration.run, step.rule, step.key)
         return FailedStep(str(step), log.as_posix(), error)
 
     def _epochs_done(self, step: Step) -> int:

@@ -51,9 +51,9 @@ def view_of(step: Step) -> tuple[str, str]:
     return paper, dataset
 
 
-def log_of(scale: str, rule: str, key: str) -> Path:
+def log_of(run: str, rule: str, key: str) -> Path:
     """The log of a step, the same as Snakemake's."""
-    return Path("logs") / scale / rule / f"{key}.log"
+    return Path("logs") / run / rule / f"{key}.log"
 
 
 _FROM_THE_END = ("record", "train", "classification", "mae", "split")
