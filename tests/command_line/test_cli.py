@@ -54,7 +54,7 @@ def output(*arguments):
 COMMANDS = [
     *("prepare", "split", "leakage", "pretrain", "train", "record", "fps"),
     *("lesions", "table", "figure"),
-    *("evaluate", "query", "archives", "cells", "show", "restore", "config"),
+    *("evaluate", "query", "archives", "cells", "show", "restore", "compare", "config"),
 ]
 
 

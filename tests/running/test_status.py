@@ -231,7 +231,9 @@ def test_a_process_that_is_silent_for_long_does_not_run(mixed):
 
 def test_a_failed_step_before_cells_is_named(tree):
     tree.log(
-        f"{DATASET}/mae", "Traceback (most recent call last):\n  …\nRuntimeError: no\n", "pretrain"
+        f"ach/{DATASET}/mae",
+        "Traceback (most recent call last):\n  …\nRuntimeError: no\n",
+        "pretrain",
     )
     status = tree.status()
     assert [each.step for each in status.failed] == [f"pretrain ach/{DATASET}/mae"]

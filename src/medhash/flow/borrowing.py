@@ -61,15 +61,22 @@ def working_on(configuration: Configuration, steps: Steps, step: Step) -> Iterat
         yield
 
 
+def home_of(configuration: Configuration, step: Step, path: Path) -> Path:
+    """Where a file of a step was written: in the scale's tree, if the step is borrowed."""
+    if configuration.of_scale is None or not step.receipt.is_symlink():
+        return path
+    root = configuration.of_scale.layout.root
+    return root / path.relative_to(configuration.layout.root)
+
+
 def _twin(theirs: Steps, step: Step) -> Step | None:
     """The scale's step of the same name, if it would do the same with the same input."""
     try:
         twin = theirs.find(step.rule, step.key)
     except MedhashError:
         return None
-    return (
-        twin if twin.version == step.version and twin.inputs.keys() == step.inputs.keys() else None
-    )
+    is_alike = twin.version == step.version and twin.inputs.keys() == step.inputs.keys()
+    return twin if is_alike else None
 
 
 def _reads_the_same(steps: Steps, own: Receipts, step: Step, twin: Step) -> bool:

@@ -261,8 +261,7 @@ def _version_change(step: Step, receipt: Receipt) -> str:
     """Which settings and modules are others than when the receipt was written."""
     settings = json.loads(json.dumps(step.settings))
     changes = [
-        f"{key} was {old}, is {new}"
-        for key, old, new in _differences(receipt["settings"], settings)
+        f"{key} was {old}, is {new}" for key, old, new in differences(receipt["settings"], settings)
     ]
     before = receipt["code"]["modules"]
     now = remembered_fingerprint(*step.modules)["modules"]
@@ -271,11 +270,11 @@ def _version_change(step: Step, receipt: Receipt) -> str:
     return "; ".join(changes) or f"version was {receipt['version']}, is {step.version}"
 
 
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
     """Keys below which two trees differ, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted({*old, *new}):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
+            yield from differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
     elif old != new:
         yield key, _short(old), _short(new)
 
