@@ -6,13 +6,14 @@ from snakemake.utils import min_version
 from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.claimed import claimed_by
 from medhash.configuration.loading import check_experiments, check_is_named, load
+from medhash.configuration.runs import with_remembered
 from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
 
 min_version("9.0")
 
 try:
-    configuration = load(overrides=config)
+    configuration = load(overrides=with_remembered(config))
     if workflow.is_main_process:
         check_new_method_settings(configuration)
         check_experiments(configuration)

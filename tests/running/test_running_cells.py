@@ -239,7 +239,7 @@ def test_cells_are_still_listed(project):
 
 def test_a_failing_cell_is_named_with_its_log(project):
     """Steps so large that the loss is no number: the cells fail, and the run says so."""
-    result = medhash(*PENDING, "--set", "settings.hashing.learning_rate=1e30")
+    result = medhash(*PENDING, "--set", "settings.hashing.learning_rate=1e30", "--run", "wild")
     assert result.exit_code == 1
     assert f"  train {CSQ}  logs/tiny/train/{CSQ}.log" in result.output
     assert error_in(Path(f"logs/tiny/train/{CSQ}.log"))

@@ -71,11 +71,10 @@ def configuration_of(
     """
     from medhash.configuration.assignments import parse_assignments
     from medhash.configuration.loading import check_is_named, load
-    from medhash.configuration.runs import remembered
+    from medhash.configuration.runs import with_remembered
 
-    given = parse_assignments(assignments or []) | ({"scale": scale} if scale else {})
-    if run:
-        given = (given or remembered(run)) | {"run": run}
-    configuration = load(overrides=given)
+    given = parse_assignments(assignments or [])
+    given |= ({"scale": scale} if scale else {}) | ({"run": run} if run else {})
+    configuration = load(overrides=with_remembered(given))
     check_is_named(configuration)
     return configuration

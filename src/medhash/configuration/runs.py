@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
@@ -50,7 +51,17 @@ def configuration_of_run(name: str) -> Configuration:
     named = sorted(path.parent.name for path in RESULTS.glob("*/run.yaml"))
     scales = sorted(path.stem for path in (CONFIG_PATH.parent / "scales").glob("*.yaml"))
     check_name(name, [*scales, *named], "run", RESULTS.as_posix())
-    return load(overrides=remembered(name) | {"run": name})
+    return load(overrides=with_remembered({"run": name}))
+
+
+def with_remembered(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """What a command line sets; where that is a run's name alone, with what the run was.
+
+    Args:
+        overrides: keys of ``config.yaml``; the scale may stand beside the name.
+    """
+    is_name_alone = "run" in overrides and set(overrides) <= {"run", "scale"}
+    return (remembered(str(overrides["run"])) if is_name_alone else {}) | dict(overrides)
 
 
 def remembered(run: str) -> dict[str, Any]:
