@@ -65,7 +65,7 @@ def test_help_names_every_command():
 
 @pytest.mark.parametrize("command", COMMANDS[:10])
 def test_help_of_a_step_says_what_it_writes(command):
-    assert "Writes results/<scale>/" in " ".join(output(command, "--help").split())
+    assert "Writes results/<run>/" in " ".join(output(command, "--help").split())
 
 
 def test_start_up_imports_nothing_heavy():

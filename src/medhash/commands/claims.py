@@ -24,7 +24,7 @@ def claims(
 ) -> None:
     """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
 
-    Writes results/<scale>/claims.csv and claims.md, from the records and
+    Writes results/<run>/claims.csv and claims.md, from the records and
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """

@@ -53,7 +53,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<run>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[

@@ -11,7 +11,7 @@ app = typer.Typer()
 
 @app.command(rich_help_panel=PAPERS)
 def report(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
-    """Write results/<scale>/report.html: claims, tables, figures and where each number comes from.
+    """Write results/<run>/report.html: claims, tables, figures and where each number comes from.
 
     One file that opens offline. What is not made yet is said to be missing.
     """

@@ -39,7 +39,7 @@ def prepare(
 ) -> None:
     """Read a dataset's archives (download them if need be), or generate a phantom.
 
-    Writes results/<scale>/data/<dataset>/<size>/.
+    Writes results/<run>/data/<dataset>/<size>/.
     """
     from medhash.configuration.known_cells import known_size
     from medhash.flow.steps import Steps
@@ -55,7 +55,7 @@ def split(
 ) -> None:
     """Draw which images are query, database and training images.
 
-    Writes results/<scale>/<paper>/splits/<dataset>/<seed>.csv and .json.
+    Writes results/<run>/<paper>/splits/<dataset>/<seed>.csv and .json.
     """
     from medhash.configuration.known_cells import known_view
     from medhash.flow.steps import Steps
@@ -71,7 +71,7 @@ def leakage(
 ) -> None:
     """List images and patients that are in the query set and in the database.
 
-    Writes results/<scale>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
+    Writes results/<run>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
     from medhash.configuration.known_cells import known_view
     from medhash.data.leakage import write_leakage
@@ -97,7 +97,7 @@ def pretrain(
 ) -> None:
     """Pretrain the backbone on a dataset's training images.
 
-    Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    Writes results/<run>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
     from medhash.configuration.known_cells import known_view
     from medhash.flow.steps import Steps
@@ -120,7 +120,7 @@ def train(
 ) -> None:
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
-    Writes results/<scale>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    Writes results/<run>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json.
     """
     from medhash.flow.steps import Steps
@@ -136,7 +136,7 @@ def record(
 ) -> None:
     """Score a cell's codes and write its record: numbers and where they come from.
 
-    Writes results/<scale>/<paper>/cells/<cell>/record.json.
+    Writes results/<run>/<paper>/cells/<cell>/record.json.
     """
     from medhash.flow.steps import Steps
 
@@ -155,7 +155,7 @@ def explain(
 ) -> None:
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
-    Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
+    Writes results/<run>/<paper>/cells/<cell>/explanation.npz.
     """
     configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
@@ -185,7 +185,7 @@ def fps(
 ) -> None:
     """Measure how fast a cell answers queries; run it alone on the machine.
 
-    Writes results/<scale>/<paper>/cells/<cell>/speed.json.
+    Writes results/<run>/<paper>/cells/<cell>/speed.json.
     """
     configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
@@ -218,7 +218,7 @@ def lesions(
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
-    results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
+    results/<run>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
     configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
@@ -254,7 +254,7 @@ def table(
 ) -> None:
     """Make a table from the records (for speed: the measurements) that are there.
 
-    Writes results/<scale>/<paper>/tables/<name>.csv, .md and .tex.
+    Writes results/<run>/<paper>/tables/<name>.csv, .md and .tex.
     """
     from medhash.flow.steps import Steps
 
@@ -273,7 +273,7 @@ def figure(
 ) -> None:
     """Draw a figure from the records that are there.
 
-    Writes results/<scale>/<paper>/figures/<name>.pdf, .png and .csv (the points).
+    Writes results/<run>/<paper>/figures/<name>.pdf, .png and .csv (the points).
     """
     from medhash.flow.steps import Steps
 

@@ -1,6 +1,6 @@
 """Receipts: what each step was made from, and whether what is there still fits.
 
-A step leaves ``results/<scale>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
+A step leaves ``results/<run>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
 its inputs and outputs, and what it ran in. From these alone is decided what has to run again:
 neither the times of files nor the machine that they were made on matter, and files that are
 elsewhere (data, weights) are known by their receipts.
