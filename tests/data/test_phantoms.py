@@ -18,14 +18,16 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.phantoms import MODALITIES, Confounding, generate, thermal
 from medhash.data.phantoms.canvas import Canvas, Ellipse
 from medhash.data.phantoms.confounding import draw_confounders
 from medhash.data.phantoms.generation import rescaled_counts
 from medhash.data.phantoms.modality import Drawing, Request
-from medhash.data.splits import make_split, read_index
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.making import make_split
 from medhash.errors import MedhashError
+from medhash.schema.datasets import DatasetCard, SplitRule
 
 DATASETS = list(MODALITIES)
 MODULES = {
@@ -54,7 +56,7 @@ def test_files_are_those_of_a_prepared_dataset(name, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     images = np.load(tmp_path / "out" / "images.npy", mmap_mode="r")
     labels, masks = (np.load(tmp_path / "out" / f"{n}.npy") for n in ("labels", "masks"))
-    index = read_index(tmp_path / "out")
+    index = PreparedDataset(tmp_path / "out").index
     confounders = pd.read_csv(tmp_path / "out" / "confounders.csv", keep_default_na=False)
     description = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert (images.shape, images.dtype) == ((48, 24, 24, 3), np.uint8)
@@ -99,14 +101,14 @@ def test_an_image_does_not_depend_on_how_many_there_are(name, tmp_path):
     indexes = []
     for folder, images in (("few", 60), ("many", 130)):
         generate(card_of(name), tmp_path / folder, 16, images, 0)
-        indexes.append(read_index(tmp_path / folder).set_index("image_id"))
+        indexes.append(PreparedDataset(tmp_path / folder).index.set_index("image_id"))
     few, many = indexes
     pd.testing.assert_frame_equal(few, many.loc[few.index])
 
 
 def test_images_of_a_patient_share_anatomy_and_differ(tmp_path):
     generate(card_of("brain_tumor_mri"), tmp_path / "out", 16, 200, 0)
-    sizes = read_index(tmp_path / "out").groupby("patient_id").size()
+    sizes = PreparedDataset(tmp_path / "out").index.groupby("patient_id").size()
     assert sizes.max() > 1
     assert sizes.max() <= 3
     assert sizes.mean() > 1.5
@@ -307,7 +309,7 @@ def test_confounded_phantom_follows_its_official_split(tmp_path):
     confounding = Confounding(confounder="palette", strength=1.0)
     generate(card, tmp_path / "plain", 32, 220, 0)
     generate(card, tmp_path / "out", 32, 220, 0, confounding)
-    index = read_index(tmp_path / "out")
+    index = PreparedDataset(tmp_path / "out").index
     labels = np.load(tmp_path / "out" / "labels.npy")
     split = make_split(index, labels, SplitRule(rule="official"), 0).manifest
     palette = pd.read_csv(tmp_path / "out" / "confounders.csv")["palette"]

@@ -24,8 +24,10 @@ from upstream_archives import (
 )
 
 from medhash.data import preparation
-from medhash.data.archives.finding import archive_folders, find_archives
-from medhash.data.preparation import INDEX_COLUMNS, prepare, prepare_image
+from medhash.data.archives.finding import archive_folders
+from medhash.data.preparation import prepare, prepare_image
+from medhash.data.prepared import INDEX_COLUMNS
+from medhash.data.upstream import find_archives
 from medhash.errors import MedhashError
 
 FILES = ("dataset.json", "images.npy", "index.csv", "labels.npy")
@@ -50,7 +52,7 @@ def test_each_layout_is_prepared(tmp_path, name):
     prepare(card, [write(tmp_path / "archives", files)], tmp_path / "data" / name, 16)
     assert sorted(path.name for path in (tmp_path / "data" / name).iterdir()) == sorted(FILES)
     index, images, labels, dataset = read_back(tmp_path / "data" / name)
-    assert images.shape == (card.images, 16, 16, 3)
+    assert images.shape == (card.image_count, 16, 16, 3)
     assert images.dtype == labels.dtype == np.uint8
     assert tuple(index.columns) == INDEX_COLUMNS
     assert index.image_id.is_unique
@@ -305,7 +307,7 @@ def test_real_covid_ct_is_read_whole(tmp_path):
 def test_real_brain_tumor_images_are_found_in_their_folders():
     name = "brain_tumor_mri"
     found = find_archives(REAL_CARDS[name], real_archives(name))
-    counts = {str(folder.slot): len(folder.names) for folder in found.folders}
+    counts = {part.name: len(part.files) for part in found.parts}
     assert sum(counts.values()) == 3264
     testing = sum(count for slot, count in counts.items() if slot.startswith("Testing"))
     assert testing == 394

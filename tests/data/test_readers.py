@@ -1,8 +1,7 @@
 import pytest
 from upstream_archives import BUILDERS, covid_ct, own_folder, write
 
-from medhash.data.archives.finding import find_archives
-from medhash.data.readers import read_archives
+from medhash.data.upstream import find_archives, read_archives
 from medhash.errors import MedhashError
 
 
@@ -18,7 +17,8 @@ def test_every_image_of_the_layout_is_listed_once_under_its_class(tmp_path, name
     assert ids == sorted(set(ids))
     counts = dict.fromkeys(reading.classes, 0)
     for image in reading.images:
-        counts[image.image_class] += 1
+        [name] = image.classes
+        counts[name] += 1
         assert image.read()
     assert counts == dict(card.classes)
     assert reading.classes == tuple(card.classes)
@@ -35,7 +35,7 @@ def test_ids_are_paths_of_the_layout_without_outer_folders(tmp_path):
 def test_covid_ct_patients_come_from_both_tables(tmp_path):
     card, files = covid_ct()
     reading = read(card, write(tmp_path, files))
-    patients = {image.image_id: image.patient_id for image in reading.images}
+    patients = {image.image_id: image.groups["patient_id"] for image in reading.images}
     assert patients == {
         "CT_COVID/2020.02.10-p6-52%0.png": "Patient 2",
         "CT_COVID/2020.02.10-p6-52%10.png": "Patient 2",

@@ -12,16 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medhash.data.cards import SplitRule
-from medhash.data.splits import (
-    largest_remainder,
-    make_split,
-    nearest_subset,
-    read_split,
-    write_split,
-)
+from medhash.data.splits.drawing import largest_remainder, nearest_subset
+from medhash.data.splits.making import make_split, write_split
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
+from medhash.schema.datasets import SplitRule
 
 CLASS_SIZES = st.lists(st.integers(2, 40), min_size=2, max_size=6)
 

@@ -12,7 +12,8 @@ import numpy as np
 import openpyxl
 from PIL import Image
 
-from medhash.data.cards import DatasetCard, load_cards
+from medhash.data.cards import load_cards
+from medhash.schema.datasets import DatasetCard
 
 PROJECT = Path(__file__).parents[2]
 REAL_CARDS = load_cards(PROJECT / "config/datasets.yaml")

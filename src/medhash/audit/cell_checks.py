@@ -16,7 +16,7 @@ from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
 from medhash.audit.values import LAST_BITS, differences, plain
 from medhash.configuration import relevant_settings
-from medhash.data.splits import read_split
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
 from medhash.retrieval.arrays import read_arrays

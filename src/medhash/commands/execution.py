@@ -90,7 +90,7 @@ def _read_archives(configuration: Configuration, step: Step) -> None:
 
 
 def _split(configuration: Configuration, step: Step) -> None:
-    from medhash.data.splits import write_split
+    from medhash.data.splits.making import write_split
 
     dataset = step.key.rpartition("/")[0]
     card, folder = configuration.card(dataset), configuration.layout.data(dataset)

@@ -18,7 +18,7 @@ from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.confounded import check_confounders, resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
@@ -30,6 +30,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import DatasetCard
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (

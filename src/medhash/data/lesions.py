@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medhash.data.splits import read_index, read_split
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
 
 COLUMNS = ("image_id", "top", "left", "height", "width")
@@ -76,12 +77,8 @@ def marked_lesions(boxes: Path, data_folder: Path, split: Path) -> Lesions | Non
     """
     if boxes.is_file():
         return read_boxes(boxes, data_folder, split)
-    masks = data_folder / "masks.npy"
-    if masks.is_file():
-        roles = read_split(split)
-        queries = roles.loc[roles["role"] == "query", "row"].to_numpy(np.int64)
-        return lesions_of_masks(np.load(masks, mmap_mode="r"), queries)
-    return None
+    masks = PreparedDataset(data_folder).masks
+    return None if masks is None else lesions_of_masks(masks, rows_of(split, "query"))
 
 
 def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
@@ -100,10 +97,10 @@ def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
             message names the line.
     """
     table = _read_csv(path)
-    index = read_index(data_folder)
-    places = {image_id: row for row, image_id in enumerate(index["image_id"])}
+    dataset = PreparedDataset(data_folder)
+    places = {image_id: row for row, image_id in enumerate(dataset.ids)}
     roles = read_split(split).set_index("row")["role"].to_dict()
-    sizes = index[["height", "width"]].to_numpy(np.float64)
+    sizes = dataset.original_sizes[:, ::-1].astype(np.float64)
     rows, areas = [], []
     seen: dict[tuple[str, ...], int] = {}
     for line, entry in enumerate(table[list(COLUMNS)].itertuples(index=False), start=2):

@@ -17,6 +17,7 @@ from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.configuration.known_cells import known_cell
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
+from medhash.data.prepared import FILES, MASKS
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
 from medhash.flow.code_memory import remembered_fingerprint
@@ -188,12 +189,14 @@ class Steps:
     def _prepare(self, dataset: str) -> _Parts:
         configuration, folder = self._configuration, self._layout.data(dataset)
         card, size = configuration.card(dataset), self._settings(dataset).network.image_size
-        outputs = {name: folder / file for name, file in _DATA.items()}
+        outputs = {name: folder / file for name, file in FILES.items()}
         if not card.synthetic:
             settings = dependencies.preparation(card, size)
-            return _Parts({}, outputs, settings, "medhash.data.preparation")
+            outputs |= {"masks": folder / MASKS} if card.mask_classes else {}
+            reader = f"medhash.data.readers.{card.reader}"
+            return _Parts({}, outputs, settings, "medhash.data.preparation", reader)
         settings = dependencies.phantom(card, size, configuration.required_phantoms())
-        outputs |= {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
+        outputs |= {"masks": folder / MASKS, "confounders": folder / "confounders.csv"}
         return _Parts({}, outputs, settings, "medhash.data.phantoms")
 
     def _split(self, dataset: str) -> _Parts:
@@ -204,7 +207,7 @@ class Steps:
         manifest = self._layout.split(dataset, seed)
         outputs = {"manifest": manifest, "facts": manifest.with_suffix(".json")}
         settings = dependencies.split(configuration.card(dataset), seed)
-        return _Parts(inputs, outputs, settings, "medhash.data.splits")
+        return _Parts(inputs, outputs, settings, "medhash.data.splits.making")
 
     def _leakage(self, dataset: str) -> _Parts:
         inputs = self._data(dataset, "index", "description") | self._manifest(dataset)
@@ -289,7 +292,7 @@ class Steps:
         if boxes.is_file():
             return {"boxes": boxes}
         if self._configuration.card(dataset).synthetic:
-            return {"masks": self._layout.data(dataset) / "masks.npy"}
+            return {"masks": self._layout.data(dataset) / MASKS}
         return {}
 
     def _table(self, stem: str) -> _Parts:
@@ -342,7 +345,7 @@ class Steps:
         return self._configuration.settings_for(dataset)
 
     def _data(self, dataset: str, *names: str) -> Files:
-        return {name: self._layout.data(dataset) / _DATA[name] for name in names}
+        return {name: self._layout.data(dataset) / FILES[name] for name in names}
 
     def _manifest(self, dataset: str) -> Files:
         seed = self._configuration.split_seed(dataset)
@@ -446,12 +449,6 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
 
 CELL_RULES = ("train", "record", "explain", "fps", "lesions")
 _ON_THE_PAGE = (".csv", ".md", ".png")
-_DATA = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
 _CELL = {
     "checkpoint": "checkpoint.safetensors",
     "codes": "codes.npz",

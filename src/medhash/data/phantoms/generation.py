@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from medhash.data.cards import DatasetCard
 from medhash.data.phantoms import computed_tomography, magnetic_resonance, radiograph, thermal
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text, written_whole
+from medhash.schema.datasets import DatasetCard
 
 MODALITIES: dict[str, Modality] = {
     "covid_ct": computed_tomography.MODALITY,
@@ -144,10 +144,10 @@ def _check_numbers(card: DatasetCard, image_size: int, images: int, seed: int) -
 
 def _query_share(card: DatasetCard) -> float:
     """Share of query images that the card's split has; a fifth where the card is silent."""
-    query = card.split.query or card.reported_counts.get("query")
-    if query is None:
+    query = card.split.query_images or card.split.query or card.reported_counts.get("query")
+    if not isinstance(query, (int, float)):
         return 0.2
-    return float(query) if query < 1 else query / card.images
+    return float(query) if query < 1 else query / card.image_count
 
 
 def _plan(counts: dict[str, int], query_share: float, seed: int) -> Iterator[_Plan]:
@@ -253,7 +253,7 @@ def _write_description(
     confounding: Confounding | None,
 ) -> None:
     title = card.title if card.synthetic else f"Phantom of {card.title}"
-    differences = [f"{images} synthetic images in the class proportions of {card.images}"]
+    differences = [f"{images} synthetic images in the class proportions of {card.image_count}"]
     write_json(
         folder / "dataset.json",
         {
