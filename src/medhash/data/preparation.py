@@ -240,7 +240,7 @@ def _write_masks(folder: Path, card: DatasetCard, rows: list[Row], image_size: i
     for row, (image, facts) in enumerate(rows):
         try:
             array[row] = _squeezed_mask(image, facts, len(card.mask_classes), image_size)
-        except ValueError as error:
+        except (ValueError, OSError) as error:
             raise MedhashError(
                 f"the mask of image '{image.file}' cannot be used: {error}; get the archive again, "
                 "or repair the mask"

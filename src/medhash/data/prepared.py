@@ -136,9 +136,10 @@ class PreparedDataset:
             MedhashError: there is no such column.
         """
         if name not in self.index:
+            columns = list(map(str, self.index.columns))
             raise MedhashError(
-                f"{self.folder / FILES['index']}: no column '{name}'{nearest(name, self.index.columns)} "
-                f"(there are {', '.join(self.index.columns)})"
+                f"{self.folder / FILES['index']}: no column '{name}'{nearest(name, columns)} "
+                f"(there are {', '.join(columns)})"
             )
         return self.index[name].to_numpy(np.str_)
 

@@ -90,7 +90,7 @@ def read_archives(card: DatasetCard, found: FoundArchives) -> Reading:
             what the reader says of an image contradicts the card.
     """
     found.require_complete()
-    reading = readers.reader_of(card.reader).read(card, found)
+    reading = _read(card, found)
     _check(card, reading.images)
     images, notes = reading.images, list(reading.notes)
     if card.selection is not None:
@@ -132,6 +132,17 @@ def _places(card: DatasetCard, folders: Sequence[Path]) -> tuple[Path, ...]:
         return (card.path,)
     # Without a path, a folder of one's own would match any archive that lies around.
     return () if not card.sources else tuple(folders)
+
+
+def _read(card: DatasetCard, found: FoundArchives) -> Reading:
+    try:
+        return readers.reader_of(card.reader).read(card, found)
+    except (KeyError, ValueError) as error:
+        places = ", ".join(str(container.path) for container in found.containers)
+        raise MedhashError(
+            f"dataset '{card.name}': {places}: not as the reader '{card.reader}' expects it "
+            f"({error!r}); get the archives again"
+        ) from None
 
 
 def _check(card: DatasetCard, images: Sequence[ImageFile]) -> None:

@@ -23,7 +23,7 @@ from medhash.data.archives.containers import Container
 from medhash.data.archives.finding import FoundArchives, FoundPart, Match
 from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard
-from medhash.schema.validation import some_of
+from medhash.schema.validation import nearest, some_of
 
 OfficialRole = Literal["", "query", "database", "validation"]
 
@@ -152,6 +152,27 @@ def files_of(found: FoundArchives, part: str) -> dict[str, tuple[Container, str]
     return files
 
 
+def file_of(
+    files: Mapping[str, tuple[Container, str]], name: str, part: str
+) -> tuple[Container, str]:
+    """Where the file of a name lies, which a table mentions.
+
+    Args:
+        files: as :func:`files_of` gives them.
+        name: the file's.
+        part: what the files are, for the message.
+
+    Raises:
+        MedhashError: there is no such file.
+    """
+    if name not in files:
+        raise MedhashError(
+            f"{part}: there is no file '{name}'{nearest(name, files)}, which the upstream's table "
+            "lists; get the archives again"
+        )
+    return files[name]
+
+
 def read_table(
     found: FoundArchives, part: str, columns: Sequence[str]
 ) -> tuple[list[dict[str, str]], dict[str, str]]:
@@ -168,8 +189,8 @@ def read_table(
     Raises:
         MedhashError: there are several such files, it is no CSV in UTF-8, or a column is missing.
     """
-    tables = [(each.container, file) for each in found.parts if each.name == part
-              for file in each.files]  # fmt: skip
+    own = [each for each in found.parts if each.name == part]
+    tables = [(each.container, file) for each in own for file in each.files]
     if len(tables) != 1:
         raise MedhashError(
             f"dataset '{found.card.name}': there are several tables "
