@@ -29,6 +29,7 @@ from medhash.data.preparation import prepare, prepare_image
 from medhash.data.prepared import INDEX_COLUMNS
 from medhash.data.upstream import find_archives
 from medhash.errors import MedhashError
+from medhash.schema.datasets import Selection
 
 FILES = ("dataset.json", "images.npy", "index.csv", "labels.npy")
 
@@ -278,6 +279,24 @@ def test_missing_archives_are_reported_when_nothing_may_be_downloaded(tmp_path):
     with pytest.raises(MedhashError, match=r"missing archives.*\n\ncovid_ct: COVID-CT-Dataset"):
         prepare(REAL_CARDS["covid_ct"], [tmp_path], tmp_path / "out", 8)
     assert not (tmp_path / "out").exists()
+
+
+def test_images_that_are_not_selected_are_never_decoded(tmp_path):
+    """Files that are no images lie behind those that are, in the order of the archive."""
+    bad = {f"Training/no_tumor/z{number}.jpg": b"not an image" for number in range(9)}
+    members = brain_tumor_members() | bad
+    card, _ = brain_tumor_mri()
+    card = card.model_copy(update={"selection": Selection(images=2)})
+    archives = write(tmp_path / "archives", {"archive.zip": zip_bytes(members)})
+    prepare(card, [archives], tmp_path / "out", 8)
+    index, images, labels, dataset = read_back(tmp_path / "out")
+    assert len(images) == 8
+    assert labels.sum(0).tolist() == [2, 2, 2, 2]
+    assert dataset["notes"][-1].startswith("8 of 21 images selected: 2 a class")
+    assert sorted(index.image_id[labels[:, 2] == 1]) == [
+        "Testing/no_tumor/image(0).jpg",
+        "Training/no_tumor/image(0).jpg",
+    ]
 
 
 # the real archives

@@ -156,7 +156,7 @@ def test_a_bad_table_is_one_error(tree, tmp_path, case):
 
 def test_masks_that_the_card_does_not_describe_are_refused(tree, tmp_path):
     shutil.copytree(tree / "src", tmp_path / "src")
-    assert "finds masks of '002.png'" in run(tmp_path, toy_labelled(), mask_classes=[])
+    assert "gives masks of '007.png', '002.png'" in run(tmp_path, toy_labelled(), mask_classes=[])
     error = run(tmp_path, toy_labelled(), mask_classes=["background", "disc"])
     assert "the mask of image 'toy/images/002.png' cannot be used: it holds 2" in error
 

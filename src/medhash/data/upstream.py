@@ -157,9 +157,10 @@ def _check(card: DatasetCard, images: Sequence[ImageFile]) -> None:
         _check_image(card, image, where)
     wrong = [image.image_id for image in images if (image.mask is None) == bool(card.mask_classes)]
     if wrong:
-        found, said = ("no masks", "some") if card.mask_classes else ("masks", "none")
+        found = "no masks" if card.mask_classes else "masks"
         raise MedhashError(
-            f"{where}: finds {found} of {some_of(wrong)}, the card's mask_classes promise {said}"
+            f"{where}: gives {found} of {some_of(wrong)}; the card's key mask_classes says what "
+            "the masks of all images show, and is left out where there are none"
         )
 
 
