@@ -168,7 +168,7 @@ class Draw:
         for stratum, rows in enumerate(strata):
             stratum_of_row[rows] = stratum
         rows = np.flatnonzero(stratum_of_row >= 0)
-        groups = _rows_by_name(self._group_names, rows)
+        groups = _rows_by_name(self.group_names, rows)
         members: list[list[str]] = [[] for _ in strata]
         for name in sorted(groups, key=lambda name: self._rank(purpose, name)):
             members[int(np.bincount(stratum_of_row[groups[name]]).argmax())].append(name)
@@ -190,7 +190,7 @@ class Draw:
         return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
 
     @cached_property
-    def _group_names(self) -> NDArray[np.str_]:
+    def group_names(self) -> NDArray[np.str_]:
         """Each image's group, (N,): images that share a value in any of the columns have one."""
         columns = [self._names_of(column) for column in self._rule.group_by or ()]
         return columns[0] if len(columns) == 1 else _joined(columns)
