@@ -36,7 +36,7 @@ def changes():
 def records(record):
     """HashNet on both phantoms but for the CT at strength 1; CSQ nowhere."""
     return [
-        record(f"{dataset}/hashnet/{variant}/8/{seed}", value)
+        record(f"ach/{dataset}/hashnet/{variant}/8/{seed}", value)
         for dataset in DATASETS[:-1]
         for variant, values in MAPS.items()
         for seed, value in enumerate(values)

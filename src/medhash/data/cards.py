@@ -12,11 +12,10 @@ from pathlib import Path
 
 from medhash.data import readers
 from medhash.errors import MedhashError
-from medhash.schema.datasets import DatasetCard
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard
 from medhash.schema.validation import check_name, nearest, read_yaml, validate
 
 CARDS_FILE = Path("config/datasets.yaml")
-PHANTOM_PREFIX = "phantom_"
 
 
 def load_cards(path: Path = CARDS_FILE) -> dict[str, DatasetCard]:
@@ -88,8 +87,5 @@ def _validated(path: Path, name: object, entry: object) -> DatasetCard:
 def _from_project_root(card: DatasetCard, path: Path) -> DatasetCard:
     """Resolve the card's relative paths against the project that holds the card's file."""
     root = path.parent.parent
-    split = card.split
-    if split.file is not None:
-        split = split.model_copy(update={"file": root / split.file.expanduser()})
     own = None if card.path is None else root / card.path.expanduser()
-    return card.model_copy(update={"split": split, "path": own})
+    return card.model_copy(update={"split": card.split.below(root), "path": own})

@@ -10,6 +10,9 @@ from pydantic import BeforeValidator, Field, StringConstraints, field_validator,
 
 from medhash.schema.base import Count, NaturalNumber, StrictModel
 
+PHANTOM_PREFIX = "phantom_"
+"""Of the name of a synthetic stand-in."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -82,6 +85,12 @@ class SplitRule(StrictModel):
         if isinstance(self.query, Mapping):
             return sum(self.query.values())
         return self.query if isinstance(self.query, int) else None
+
+    def below(self, root: Path) -> SplitRule:
+        """The rule with its file found from a folder, the project's root."""
+        if self.file is None:
+            return self
+        return self.model_copy(update={"file": root / self.file.expanduser()})
 
     @field_validator("group_by", mode="before")
     @classmethod
@@ -207,6 +216,15 @@ class DatasetCard(StrictModel):
     def synthetic(self) -> bool:
         """Whether the images are generated (a phantom)."""
         return self.stands_for is not None
+
+    def split_by(self, rule: SplitRule) -> DatasetCard:
+        """The card with another split; the counts that it reports belong to its own.
+
+        Raises:
+            ValidationError: the split does not fit the images.
+        """
+        tree = self.model_dump() | {"split": rule.model_dump(), "reported_counts": {}}
+        return DatasetCard.model_validate(tree)
 
     @property
     def image_count(self) -> int:
