@@ -65,6 +65,7 @@ def _phantom_of(card: DatasetCard) -> DatasetCard:
         reference="procedural images with known lesions and confounders; no patient is shown",
         classes=card.classes,
         images=card.images,
+        mask_classes=card.mask_classes,
         reader=card.reader,
         split=card.split,
         stands_for=card.name,

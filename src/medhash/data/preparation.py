@@ -296,11 +296,6 @@ def _describe(
 ) -> dict[str, Any]:
     counts = Counter(name for image in reading.images for name in image.classes)
     archives = _archives(card, found, reading, rows)
-    further = {
-        key: value
-        for key, value in (("card_images", card.images), ("mask_classes", list(card.mask_classes)))
-        if value
-    }
     return {
         "dataset": card.name,
         "title": card.title,
@@ -318,7 +313,7 @@ def _describe(
         "synthetic": False,
         "licence": card.licence,
         "reference": card.reference,
-        **further,
+        **card.facts_of_kinds,
     }
 
 

@@ -232,6 +232,12 @@ class DatasetCard(StrictModel):
         return self.images or sum(self.classes.values())
 
     @property
+    def facts_of_kinds(self) -> dict[str, Any]:
+        """What ``dataset.json`` says only where classes overlap or pixels have classes."""
+        facts = {"card_images": self.images, "mask_classes": list(self.mask_classes)}
+        return {name: value for name, value in facts.items() if value}
+
+    @property
     def total_size(self) -> int | None:
         """About how many bytes to download, or None where a size is unknown."""
         sizes = [
