@@ -26,7 +26,7 @@ from upstream_archives import (
 from medhash.data import preparation
 from medhash.data.archives.finding import archive_folders
 from medhash.data.preparation import prepare, prepare_image
-from medhash.data.prepared import INDEX_COLUMNS
+from medhash.data.prepared_files import INDEX_COLUMNS
 from medhash.data.upstream import find_archives
 from medhash.errors import MedhashError
 from medhash.schema.datasets import Selection

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.data.prepared import FILES, MASKS, PreparedDataset, group_columns
+from medhash.data.prepared import PreparedDataset, group_columns
+from medhash.data.prepared_files import FILES, MASKS
 from medhash.errors import MedhashError
 
 

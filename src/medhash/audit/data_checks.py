@@ -47,7 +47,7 @@ def check_data(step: Step, evidence: Evidence) -> Iterator[Finding]:
     for problem in problems:
         yield broken("data", paths["images"].parent, problem, remedy=evidence.again(step))
     if not problems:
-        count = len(np.load(paths["labels"], mmap_mode="r"))
+        count = len(PreparedDataset(paths["labels"].parent).labels)
         text = f"index, labels, images and description agree on {count} images"
         yield verified("data", paths["images"].parent, text)
 
@@ -167,10 +167,9 @@ def check_leakage(step: Step, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
-    description = json.loads(paths["description"].read_text(encoding="utf-8"))
-    images = np.load(paths["images"], mmap_mode="r", allow_pickle=False)
-    labels = np.load(paths["labels"], allow_pickle=False)
-    index = PreparedDataset(paths["index"].parent).index
+    dataset = PreparedDataset(paths["images"].parent)
+    description, images, labels = dataset.description, dataset.images, dataset.labels
+    index = dataset.index
     size, classes = step.settings["image_size"], list(description["classes"])
     if description["dataset"] != step.key.partition("/")[0]:
         yield f"dataset.json describes {description['dataset']}"

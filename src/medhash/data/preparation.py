@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from medhash.data.archives.finding import FoundArchives
-from medhash.data.prepared import FILES, INDEX_COLUMNS, MASKS
+from medhash.data.prepared_files import FILES, INDEX_COLUMNS, MASKS
 from medhash.data.readers.reading import ImageFile, Reading
 from medhash.data.upstream import archive_checksums, find_archives, read_archives
 from medhash.errors import MedhashError

@@ -14,32 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medhash.data.prepared_files import FILES, GROUP_ENDING, INDEX_COLUMNS, MASKS
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
 
-FILES = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
-MASKS = "masks.npy"
-
-# What the index says of every image; a reader's further groups and attributes follow.
-INDEX_COLUMNS = (
-    "image_id",
-    "file",
-    "classes",
-    "sha256",
-    "pixel_sha256",
-    "perceptual_hash",
-    "width",
-    "height",
-    "mode",
-    "patient_id",
-    "official_role",
-)
-GROUP_ENDING = "_id"
 # What a phantom's masks show where its description names no classes of pixels.
 _LESIONS = ("background", "lesion")
 
@@ -92,10 +70,20 @@ class PreparedDataset:
             raise _unreadable(path, error) from None
         return facts
 
-    @property
+    @cached_property
     def ids(self) -> tuple[str, ...]:
         """The N image ids."""
         return tuple(self.index["image_id"])
+
+    @property
+    def title(self) -> str:
+        """As the dataset's card prints it."""
+        return str(self.description["title"])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether its images are phantoms."""
+        return bool(self.description["synthetic"])
 
     @property
     def classes(self) -> tuple[str, ...]:

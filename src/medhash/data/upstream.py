@@ -11,7 +11,7 @@ from pathlib import Path
 from medhash.data import readers
 from medhash.data.archives.containers import Container, UnusableArchiveError, open_containers
 from medhash.data.archives.finding import FoundArchives, content_sha256, missing_text
-from medhash.data.prepared import GROUP_ENDING, INDEX_COLUMNS
+from medhash.data.prepared_files import GROUP_ENDING, INDEX_COLUMNS
 from medhash.data.readers.reading import ImageFile, Reading
 from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard, Selection

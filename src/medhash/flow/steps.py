@@ -17,7 +17,7 @@ from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.configuration.known_cells import known_cell, known_size, known_view
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
-from medhash.data.prepared import FILES, MASKS
+from medhash.data.prepared_files import FILES, MASKS
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
 from medhash.flow.code_memory import remembered_fingerprint

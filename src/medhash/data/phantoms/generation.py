@@ -19,7 +19,7 @@ from medhash.data.phantoms import computed_tomography, magnetic_resonance, radio
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
-from medhash.data.prepared import FILES, MASKS
+from medhash.data.prepared_files import FILES, MASKS
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text, written_whole
 from medhash.schema.datasets import DatasetCard

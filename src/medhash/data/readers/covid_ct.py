@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePosixPath
 
-import openpyxl
-
 from medhash.data.archives.containers import is_image
 from medhash.data.archives.finding import FoundArchives
 from medhash.data.readers import class_folders
@@ -53,6 +51,8 @@ class Reader(class_folders.Reader):
 
 def _patients_of_covid(content: bytes) -> dict[str, str]:
     """``COVID-CT-MetaInfo.xlsx``: file name, which often lacks its suffix, and patient."""
+    import openpyxl  # slow to import, and only this table needs it
+
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     rows = book.worksheets[0].iter_rows(min_row=2, max_col=2, values_only=True)
     return {_stem(str(name)): str(patient).strip() for name, patient in rows if name and patient}

@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
-from typing import ClassVar, Literal
-
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from medhash.data.archives.containers import Container
 from medhash.data.archives.finding import FoundArchives, FoundPart, Match
 from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard
 from medhash.schema.validation import nearest, some_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
 
 OfficialRole = Literal["", "query", "database", "validation"]
 
