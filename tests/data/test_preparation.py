@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import imagehash
@@ -23,10 +24,11 @@ from upstream_archives import (
     zip_bytes,
 )
 
-from medhash.data import preparation
+from medhash.data import preparation, readers
 from medhash.data.archives.finding import archive_folders
 from medhash.data.preparation import prepare, prepare_image
 from medhash.data.prepared_files import INDEX_COLUMNS
+from medhash.data.readers import brain_tumor_mri as brain_tumor_reader
 from medhash.data.upstream import find_archives
 from medhash.errors import MedhashError
 from medhash.schema.datasets import Selection
@@ -297,6 +299,60 @@ def test_images_that_are_not_selected_are_never_decoded(tmp_path):
         "Testing/no_tumor/image(0).jpg",
         "Training/no_tumor/image(0).jpg",
     ]
+
+
+def prepare_with_mask(folder, monkeypatch, mask):
+    """The Brain Tumor archive (images of 24 x 18), were one mask of three classes that of all."""
+
+    class Masked(brain_tumor_reader.Reader):
+        def read(self, card, found):
+            reading = super().read(card, found)
+            return replace(reading, images=[replace(i, mask=mask) for i in reading.images])
+
+    monkeypatch.setattr(readers, "reader_of", lambda name: Masked())
+    card, files = brain_tumor_mri()
+    card = card.model_copy(update={"mask_classes": ("background", "disc", "cup")})
+    prepare(card, [write(folder / "archives", files)], folder / "out", 12)
+    return np.load(folder / "out" / "masks.npy")
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_masks_are_squeezed_as_their_images_are_and_keep_their_classes(
+    tmp_path, monkeypatch, scale
+):
+    """At the image's own size or another: 24 x 18 to 12 x 12 takes every second column."""
+    mask = np.zeros((18 * scale, 24 * scale), np.uint8)
+    mask[:, : 8 * scale] = 2
+    mask[: 6 * scale, 8 * scale :] = 1
+    masks = prepare_with_mask(tmp_path, monkeypatch, lambda: mask)
+    expected = np.zeros((12, 12), np.uint8)
+    expected[:, :4] = 2
+    expected[:4, 4:] = 1
+    assert masks.dtype == np.uint8
+    assert masks.shape == (12, 12, 12)
+    assert (masks == expected).all()
+
+
+def unreadable():
+    raise OSError("cut short")
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (lambda: np.zeros((24, 18), np.uint8), "its 18x24 pixels are not in the proportions"),
+        (lambda: np.full((18, 24), 3, np.uint8), "it holds 3, but the card's mask_classes end at"),
+        (lambda: np.zeros((18, 24)), "it is no array of whole numbers"),
+        (lambda: np.zeros((18, 24, 3), np.uint8), "it is no array of whole numbers"),
+        (unreadable, "cut short"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_one_error_and_leaves_nothing(
+    tmp_path, monkeypatch, mask, message
+):
+    with pytest.raises(MedhashError, match=f"the mask of image '.*image.0..jpg'.*{message}"):
+        prepare_with_mask(tmp_path, monkeypatch, mask)
+    assert not (tmp_path / "out").exists()
 
 
 # the real archives

@@ -29,7 +29,7 @@ class FoundPart:
     Attributes:
         name: what the reader calls the part.
         container: the archive that holds it.
-        root: the outer folders above the layout, empty or ending in none.
+        root: the outer folders above the layout, empty where there are none.
         files: paths in the archive, sorted.
     """
 

@@ -223,17 +223,16 @@ def with_known_classes(images: Iterable[ImageFile], known: Iterable[str]) -> lis
 
 
 def _parts(name: str, pattern: str, containers: Sequence[Container]) -> list[FoundPart]:
-    depth = len(PurePosixPath(pattern).parts)
+    wanted = PurePosixPath(pattern).parts
     parts = []
     for container in containers:
-        files = [file for file in container.names if _fits(file, pattern, depth)]
+        files = [file for file in container.names if _fits(file, wanted)]
         if files:
             parts.append(FoundPart(name, container, "", tuple(sorted(files))))
     return parts
 
 
-def _fits(file: str, pattern: str, depth: int) -> bool:
-    """Whether the last ``depth`` parts of a path fit a pattern, each by itself."""
-    parts = PurePosixPath(file).parts[-depth:]
-    wanted = PurePosixPath(pattern).parts
-    return len(parts) == depth and all(map(fnmatchcase, parts, wanted))
+def _fits(file: str, wanted: tuple[str, ...]) -> bool:
+    """Whether the last parts of a path fit patterns, each by itself."""
+    parts = PurePosixPath(file).parts[-len(wanted) :]
+    return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
