@@ -18,8 +18,9 @@ from medhash.data.prepared_files import FILES, GROUP_ENDING, INDEX_COLUMNS, MASK
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
 
+LESION = "lesion"
 # What a phantom's masks show where its description names no classes of pixels.
-_LESIONS = ("background", "lesion")
+_LESION_MASKS = ("background", LESION)
 
 
 class PreparedDataset:
@@ -95,7 +96,7 @@ class PreparedDataset:
         """What the numbers in the masks stand for; 0 is the first. Empty without masks."""
         if self.masks is None:
             return ()
-        return tuple(self.description.get("mask_classes", _LESIONS))
+        return tuple(self.description.get("mask_classes", _LESION_MASKS))
 
     @property
     def original_sizes(self) -> NDArray[np.int64]:
