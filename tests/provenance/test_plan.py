@@ -39,36 +39,36 @@ def running(steps, *wanted, forced=lambda step: False):
 
 
 def record_of(steps, cell):
-    return steps.record(cell).outputs["record"]
+    return steps.of("record", cell).outputs["record"]
 
 
 def test_what_fits_has_neither_jobs_nor_inputs(steps):
     plan = Plan(steps, Receipts(steps), [record_of(steps, TUNED)])
     assert plan.running == frozenset()
-    assert plan.inputs(steps.train(TUNED)) == []
+    assert plan.inputs(steps.of("train", TUNED)) == []
     assert not MARKERS.exists()
 
 
 def test_a_missing_file_runs_its_step_only_if_somebody_asks_for_it(steps):
-    checkpoint = steps.train(CELL).outputs["checkpoint"]
+    checkpoint = steps.of("train", CELL).outputs["checkpoint"]
     checkpoint.unlink()
     assert running(steps, record_of(steps, CELL), record_of(steps, TUNED)) == set()
     assert running(steps, checkpoint) == {f"train {CELL}"}
 
 
 def test_who_reads_times_runs_again_with_what_is_made_of_it(steps):
-    checkpoint = steps.train(CELL).outputs["checkpoint"]
+    checkpoint = steps.of("train", CELL).outputs["checkpoint"]
     checkpoint.unlink()
     wanted = [checkpoint, record_of(steps, CELL), record_of(steps, TUNED)]
     assert running(steps, *wanted) == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
-    steps.record(TUNED).receipt.unlink()
-    steps.train(TUNED).outputs["codes"].unlink()
-    steps.train(CELL).outputs["checkpoint"].unlink()
-    steps.pretrain(DATASET, "classification").outputs["weights"].unlink()
-    steps.pretrain(DATASET, "mae").outputs["weights"].unlink()
+    steps.of("record", TUNED).receipt.unlink()
+    steps.of("train", TUNED).outputs["codes"].unlink()
+    steps.of("train", CELL).outputs["checkpoint"].unlink()
+    steps.of("pretrain", DATASET, "classification").outputs["weights"].unlink()
+    steps.of("pretrain", DATASET, "mae").outputs["weights"].unlink()
     # Fine-tuning needs the source's checkpoint, whose training needs the pretrained weights, ...
     assert running(steps, record_of(steps, TUNED)) == {
         f"record {TUNED}",
@@ -80,13 +80,13 @@ def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
 
 
 def test_forced_steps_take_what_is_made_of_them_along(steps):
-    wanted = [record_of(steps, CELL), steps.leakage(DATASET).outputs["csv"]]
+    wanted = [record_of(steps, CELL), steps.of("leakage", DATASET).outputs["csv"]]
     forced = running(steps, *wanted, forced=lambda step: step.rule == "train")
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
-    leakage = steps.leakage(DATASET)
+    leakage = steps.of("leakage", DATASET)
     leakage.receipt.unlink()
     ahead = time.time() + 1e6
     for path in leakage.outputs.values():
@@ -102,12 +102,12 @@ def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
 
 
 def test_a_step_without_files_needs_no_marker(steps):
-    figure = steps.figure("ach_fig7")
+    figure = steps.of("figure", "ach_fig7")
     plan = Plan(steps, Receipts(steps), [figure.outputs["pdf"]])
     assert plan.inputs(figure) == list(figure.inputs.values())
 
 
 def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.leakage(DATASET).outputs["csv"]])
-    record = steps.record(CELL)
+    plan = Plan(steps, Receipts(steps), [steps.of("leakage", DATASET).outputs["csv"]])
+    record = steps.of("record", CELL)
     assert plan.inputs(record) == list(record.inputs.values())

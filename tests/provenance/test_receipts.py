@@ -39,7 +39,7 @@ def make(steps, step, content=b"one"):
 def chain():
     """Steps, and three of them that are made: a phantom, its split, its leakage table."""
     steps = steps_of()
-    made = [steps.prepare(DATASET), steps.split(DATASET), steps.leakage(DATASET)]
+    made = [steps.of("prepare", DATASET), steps.of("split", DATASET), steps.of("leakage", DATASET)]
     for step in made:
         make(steps, step)
     return steps, *made
@@ -128,10 +128,10 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
 
 def test_a_changed_setting_is_named(chain):
     steps = steps_of(network={"image_size": 40})
-    fit = Receipts(steps).fits(steps.leakage(DATASET))
+    fit = Receipts(steps).fits(steps.of("leakage", DATASET))
     assert fit.state == "outdated"
     assert fit.cause.rule == "phantom"
-    assert "image_size was 32, is 40" in Receipts(steps).fits(steps.prepare(DATASET)).reason
+    assert "image_size was 32, is 40" in Receipts(steps).fits(steps.of("prepare", DATASET)).reason
 
 
 def test_changed_code_is_named(chain):

@@ -109,18 +109,18 @@ def test_what_a_cell_starts_from_is_an_input_of_its_training():
     names = ("phantom_brain_tumor_mri", "hashnet", "ach", 8, 0)
     own, scratch = Cell(*names), Cell(*names, "scratch")
     tuned = Cell(*names, "phantom_covid_ct")
-    assert steps.train(own).inputs["pretrained"].name == "classification.safetensors"
-    assert "pretrained" not in steps.train(scratch).inputs
-    source = steps.making(steps.train(tuned).inputs["pretrained"])
+    assert steps.of("train", own).inputs["pretrained"].name == "classification.safetensors"
+    assert "pretrained" not in steps.of("train", scratch).inputs
+    source = steps.making(steps.of("train", tuned).inputs["pretrained"])
     assert (source.rule, source.key) == ("train", "phantom_covid_ct/hashnet/ach/8/0")
-    needed = {(step.rule, step.key) for step in steps.needed_for(steps.train(tuned).receipt)}
+    needed = {(step.rule, step.key) for step in steps.needed_for(steps.of("train", tuned).receipt)}
     assert ("pretrain", "phantom_covid_ct/mae") in needed
     assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
 
 
 def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
-    table = Steps(configuration).table("ach_table3")
+    table = Steps(configuration).of("table", "ach_table3")
     cells = configuration.tables["ach_table3"].cells()
     assert set(table.inputs.values()) == {configuration.layout.record(cell) for cell in cells}
 

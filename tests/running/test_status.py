@@ -46,17 +46,17 @@ class Tree:
 
     def prepare(self):
         steps = self.steps
-        for step in (steps.prepare(DATASET), steps.split(DATASET)):
+        for step in (steps.of("prepare", DATASET), steps.of("split", DATASET)):
             self.make(step)
         for stage in ("mae", "classification"):
-            self.make(steps.pretrain(DATASET, stage))
+            self.make(steps.of("pretrain", DATASET, stage))
 
     def train(self, cell):
-        return self.steps.train(Cell.parse(cell))
+        return self.steps.of("train", Cell.parse(cell))
 
     def finish(self, cell):
         self.make(self.train(cell))
-        self.make(self.steps.record(Cell.parse(cell)))
+        self.make(self.steps.of("record", Cell.parse(cell)))
 
     def log(self, cell, text, rule="train"):
         log = log_of("tiny", rule, cell)
@@ -201,7 +201,7 @@ def test_large_files_are_only_compared_where_their_hash_is_remembered(tree, proj
     checkpoint = tree.layout.cell(CSQ) / "checkpoint.safetensors"
     with recorded(tree.steps, tree.train(CSQ)):
         checkpoint.write_bytes(b"a" * 1_100_000)
-    tree.make(tree.steps.record(Cell.parse(CSQ)))
+    tree.make(tree.steps.of("record", Cell.parse(CSQ)))
     checkpoint.write_bytes(b"b" * 1_100_000)
     assert tree.status().cells.done == 1
     assert not Receipts(tree.steps).fits(tree.train(CSQ)).ok
@@ -213,7 +213,7 @@ def test_a_table_is_made_or_outdated(tree):
     tree.prepare()
     for cell in CELLS:
         tree.finish(cell)
-    tree.make(tree.steps.table("ach_table3"))
+    tree.make(tree.steps.of("table", "ach_table3"))
     assert tree.status().artefacts["ach_table3"].file == "made"
     tree.layout.record(CSQ).write_text('{"map": 1}')
     assert tree.status().artefacts["ach_table3"].file == "outdated"

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imagehash
 import numpy as np
@@ -29,6 +29,11 @@ from medhash.data.readers import ImageFile, Reading, read_archives
 from medhash.errors import MedhashError
 from medhash.files import write_json, written_whole
 from medhash.progress import progress, say
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 INDEX_COLUMNS = (
     "image_id",
@@ -68,6 +73,17 @@ class ImageFacts:
     width: int
     height: int
     mode: str
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Prepare the dataset of a step."""
+    prepare(
+        configuration.card(step.values[0]),
+        configuration.archive_folders,
+        step.outputs["images"].parent,
+        step.settings["image_size"],
+        download_folder=configuration.archives if configuration.download else None,
+    )
 
 
 def prepare(

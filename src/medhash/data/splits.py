@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,11 @@ from numpy.typing import NDArray
 from medhash.data.cards import SplitRule
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json, write_text
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 ROLES = ("query", "database", "none")
 COLUMNS = ["row", "image_id", "role", "train"]
@@ -100,6 +105,13 @@ def make_split(
         }
     )
     return Split(manifest, tuple(notes))
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Draw the split of a step."""
+    dataset, seed = step.values
+    card, folder = configuration.card(dataset), step.inputs["labels"].parent
+    write_split(folder, card.split, int(seed), step.outputs["manifest"], card.reported_counts)
 
 
 def write_split(

@@ -21,8 +21,7 @@ import yaml
 from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
 from medhash.files import sha256_of_value, write_json, write_text
-from medhash.flow.steps import CELL_RULES, Step, Steps
-from medhash.schema.cell import Cell
+from medhash.flow.steps import Step, Steps
 
 HEAVY = (".npy", ".npz", ".safetensors", ".html")
 PICTURES = (".pdf", ".png")
@@ -194,20 +193,8 @@ class Stages:
 
 def _stage_of(step: Step) -> str:
     """``data_covid_ct``, ``pretrain_covid_ct``, ``cells_covid_ct_csq`` or ``results``."""
-    dataset = step.key.partition("/")[0]
-    if step.rule in ("prepare", "phantom", "split"):
-        return _name("data", dataset)
-    if step.rule == "pretrain":
-        return _name("pretrain", dataset)
-    if step.rule in CELL_RULES:
-        cell = Cell.parse(step.key)
-        return _name("cells", dataset, cell.method)
-    return "results"
-
-
-def _name(*parts: str) -> str:
-    """DVC's names know letters, digits, ``_`` and ``-``."""
-    text = "_".join(parts)
+    # DVC's names know letters, digits, `_` and `-`.
+    text = "_".join(step.kind.group(*step.values))
     return "".join(c if c.isalnum() or c in "_-" else "-" for c in text)
 
 

@@ -227,12 +227,10 @@ def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str,
 
 def _told_by(step: Step) -> dict[str, Any]:
     """What the step's own facts say of device and archives."""
-    paths = [
-        step.outputs[name] for name in ("facts", "speed", "description") if name in step.outputs
-    ]
-    facts = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    path = step.outputs.get(step.kind.facts)
+    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
     told = {"device": facts.get("device")}
-    return told | ({"archives": facts["archives"]} if step.rule == "prepare" else {})
+    return told | ({"archives": facts["archives"]} if facts.get("archives") else {})
 
 
 def _sha256(receipt: Receipt, side: str, name: str) -> str | None:

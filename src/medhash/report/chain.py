@@ -109,7 +109,7 @@ def dataset_anchor(dataset: str) -> str:
 
 
 def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
-    train = told.steps.train(cell)
+    train = told.steps.of("train", cell)
     receipt = told.receipt(train)
     named = [(_RESULT[step.rule], step) for step in measured]
     results = [_file(told, name, step.outputs[name]) for name, step in named]
@@ -164,7 +164,7 @@ def commit_of(receipt: Receipt) -> str:
 
 
 def _dataset(told: Told, name: str) -> DatasetFacts:
-    prepare, split = told.steps.prepare(name), told.steps.split(name)
+    prepare, split = told.steps.of("prepare", name), told.steps.of("split", name)
     files = [_file(told, key, path) for key, path in prepare.outputs.items()]
     files.append(_file(told, "split", split.outputs["manifest"]))
     card, description = told.configuration.card(name), prepare.outputs["description"]

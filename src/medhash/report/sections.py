@@ -14,7 +14,6 @@ from markupsafe import Markup
 from medhash.analysis.artefacts import context_of
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
-from medhash.flow.steps import CELL_RULES
 from medhash.papers.paper import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
@@ -94,7 +93,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
         MedhashError: the picture is no PNG.
     """
     stem = spec.file_stem
-    step = told.steps.figure(stem)
+    step = told.steps.of("figure", stem)
     path, anchor = step.outputs["png"], f"f-{stem}"
     caption = context_of(told.configuration, spec).heading(spec)
     if not path.is_file():
@@ -102,7 +101,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
         return FigureSection(stem, anchor, caption, missing=missing)
     content = path.read_bytes()
     width, height = _size(path, content)
-    makers = [maker for maker in told.steps.makers(step) if maker.rule in CELL_RULES]
+    makers = [maker for maker in told.steps.makers(step) if maker.cell]
     return FigureSection(
         stem,
         anchor,
@@ -120,7 +119,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
 
 def leakage_section(told: Told, dataset: str) -> LeakageSection:
     """What queries of a dataset can find without having learnt anything."""
-    path = told.steps.leakage(dataset).outputs["md"]
+    path = told.steps.of("leakage", dataset).outputs["md"]
     title = told.configuration.card(dataset).title
     if not path.is_file():
         return LeakageSection(title, missing=f"{path.as_posix()}: not made yet")
@@ -132,7 +131,7 @@ def claims_section(told: Told) -> ClaimsSection:
     """The verdicts as the files say."""
     if not claimed_by(told.configuration):
         return ClaimsSection({}, {}, missing="no paper of this run has a file of claims")
-    outputs = told.steps.claims().outputs
+    outputs = told.steps.of("claims").outputs
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")

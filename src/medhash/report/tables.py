@@ -107,7 +107,7 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
         MedhashError: its CSV cannot be read.
     """
     stem, anchor = spec.file_stem, f"t-{spec.file_stem}"
-    outputs = told.steps.table(stem).outputs
+    outputs = told.steps.of("table", stem).outputs
     path = outputs["csv"]
     if not path.is_file():
         return TableSection(stem, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
