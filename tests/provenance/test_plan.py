@@ -24,7 +24,11 @@ def steps(tmp_path, monkeypatch):
     (tmp_path / "config").symlink_to(PROJECT / "config")
     monkeypatch.chdir(tmp_path)
     made = Steps(load(overrides={"scale": "demo"}))
-    last = [made.record(CELL).receipt, made.record(TUNED).receipt, made.leakage(DATASET).receipt]
+    last = [
+        made.of("record", CELL).receipt,
+        made.of("record", TUNED).receipt,
+        made.of("leakage", DATASET).receipt,
+    ]
     for step in made.needed_for(*last):
         with recorded(made, step):
             for name, path in step.outputs.items():

@@ -78,7 +78,7 @@ def test_what_was_made_fits(chain):
 
 
 def test_nothing_made_is_absent():
-    assert fits(steps_of().split(DATASET)).state == "absent"
+    assert fits(steps_of().of("split", DATASET)).state == "absent"
 
 
 def test_files_that_are_elsewhere_and_times_do_not_matter(chain):

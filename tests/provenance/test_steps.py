@@ -1,6 +1,5 @@
 """Which steps a changed setting touches: exactly those that depend on it."""
 
-import re
 from functools import cache
 from pathlib import Path
 
@@ -26,19 +25,19 @@ def demo(**settings):
 
 def versions(**settings):
     """Step -> version, of the demo with some settings changed."""
-    of = demo(**settings)
+    of = demo(**settings).of
     dataset = "phantom_covid_ct"
     steps = {
-        "phantom": of.prepare(dataset),
-        "split": of.split(dataset),
-        "leakage": of.leakage(dataset),
-        "mae": of.pretrain(dataset, "mae"),
-        "classification": of.pretrain(dataset, "classification"),
-        "record": of.record(CELLS[0]),
-        "table": of.table("ach_table3"),
-        "figure": of.figure("ach_fig7"),
+        "phantom": of("prepare", dataset),
+        "split": of("split", dataset),
+        "leakage": of("leakage", dataset),
+        "mae": of("pretrain", dataset, "mae"),
+        "classification": of("pretrain", dataset, "classification"),
+        "record": of("record", CELLS[0]),
+        "table": of("table", "ach_table3"),
+        "figure": of("figure", "ach_fig7"),
     }
-    steps |= {f"{cell.method}/{cell.variant}": of.train(cell) for cell in CELLS}
+    steps |= {f"{cell.method}/{cell.variant}": of("train", cell) for cell in CELLS}
     return {name: step.version for name, step in steps.items()}
 
 
@@ -126,77 +125,46 @@ def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
 
 
 @pytest.mark.parametrize(
-    ("rule", "key"),
+    ("rule", "key", "message"),
     [
-        ("split", "phantom_covid_ct/5"),
-        ("prepare", "phantom_covid_ct"),
-        ("pretrain", "phantom_covid_ct/middle"),
-        ("table", "ach_fig7"),
-        ("bake", "phantom_covid_ct"),
+        ("split", "phantom_covid_ct/5", "no step 'split phantom_covid_ct/5'"),
+        ("prepare", "phantom_covid_ct", "no step 'prepare phantom_covid_ct'"),
+        ("pretrain", "phantom_covid_ct/middle", "unknown stage 'middle'"),
+        ("table", "ach_fig7", "unknown table 'ach_fig7'"),
+        ("train", "phantom_covid_ct/csq", "no step 'train phantom_covid_ct/csq'"),
+        ("bake", "phantom_covid_ct", "no step 'bake phantom_covid_ct'"),
     ],
 )
-def test_a_step_that_there_is_not_is_refused(rule, key):
-    with pytest.raises(MedhashError, match=f"no step '{rule} {key}'"):
+def test_a_step_that_there_is_not_is_refused(rule, key, message):
+    with pytest.raises(MedhashError, match=message):
         demo().find(rule, key)
 
 
-def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypatch):
-    cell = Cell("phantom_covid_ct", "adsh", "none", 8, 0)
-
-    def step(**lesions):
-        overrides = {"scale": "demo", "lesions": lesions}
-        return Steps(load(PROJECT / "config/config.yaml", overrides)).lesions(cell)
-
-    monkeypatch.chdir(tmp_path)
-    masks = Path("results/demo/data/phantom_covid_ct/masks.npy")
-    assert step().inputs["masks"] == masks
-    found = step(source="found")
-    finder = Path("results/demo/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
-    assert found.inputs["finder_checkpoint"] == finder
-    assert "masks" not in found.inputs
-    either = step(source="given-or-found")
-    assert {"masks", "finder_codes"} <= either.inputs.keys()
-    boxes = tmp_path / "config/lesions/phantom_covid_ct.csv"
-    boxes.parent.mkdir(parents=True)
-    boxes.write_text("image_id,top,left,height,width\n")
-    drawn = step()
-    assert drawn.inputs["boxes"] == Path("config/lesions/phantom_covid_ct.csv")
-    assert "masks" not in drawn.inputs
-    assert "finder_codes" not in step(source="given-or-found").inputs
-    boxes.unlink()
-    versions = {each.version for each in (step(), step(seed=1), found, either, drawn)}
-    assert len(versions) == 5
-
-
-def claims_step(**overrides):
-    return Steps(load(PROJECT / "config/config.yaml", {"scale": "small"} | overrides)).claims()
-
-
-def test_claims_read_the_files_of_this_run_and_depend_on_what_they_print():
-    step = claims_step()
-    assert Path("results/small/cells/covid_ct/dsh/ach/8/0/record.json") in step.inputs.values()
-    assert Path("results/small/cells/covid_ct/dsh/ach/16/0/record.json") not in step.inputs.values()
-    assert claims_step(bits=[8]).version != step.version
-    assert claims_step(settings={"evaluation": {"protocol": "stable"}}).version != step.version
-    assert claims_step(settings={"hashing": {"epochs": 11}}).version == step.version
-
-
-def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
-    step = claims_step(scale="demo")
-    assert step.inputs == {}
-    other = {"evaluation": {"protocol": "stable"}}
-    assert claims_step(scale="demo", settings=other, bits=[16]).version == step.version
-
-
 @pytest.mark.parametrize(
-    ("key", "message"),
+    ("arguments", "message"),
     [
-        ("phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
-        ("phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
-        ("phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
+        (("train", "phantom_covid_ct/csq"), "expected dataset/method/variant/bits/seed"),
+        (("train", "phantom_covid_ct/csk/none/8/0"), "unknown method 'csk'.*csq"),
+        (("split", "phantom_covid"), "phantom_covid_ct"),
+        (("prepare", "a/b"), "expected dataset, for example"),
     ],
 )
-def test_a_cell_of_unknown_names_is_refused_with_the_nearest(key, message):
-    with pytest.raises(MedhashError, match=re.escape(message)):
-        demo().find("train", key)
-    assert demo().making(Path(f"results/demo/cells/{key}/codes.npz")) is None
+def test_what_is_typed_is_looked_up(arguments, message):
+    with pytest.raises(MedhashError, match=message):
+        demo().of(*arguments)
+
+
+def test_a_step_is_typed_as_it_is_found():
+    steps = demo()
+    for step in steps.all():
+        name, *given = step.arguments.replace(" --stage ", "/").split()
+        assert steps.of(name, *given) is step
+
+
+def test_a_step_can_write_elsewhere(tmp_path):
+    step = demo().of("train", CELLS[0])
+    there = step.into(tmp_path)
+    assert there.inputs == step.inputs
+    assert there.version == step.version
+    assert there.outputs == {name: tmp_path / path for name, path in step.outputs.items()}
+    assert there.state.is_relative_to(tmp_path)

@@ -70,7 +70,14 @@ def write_facts(layout, **changes):
 
 
 def write(layout, settings=SETTINGS):
-    return write_record(layout, CELL, settings, scale="small", method_title="CSQ")
+    path = layout.record(CELL)
+    files = {
+        "codes": layout.codes(CELL),
+        "facts": layout.training(CELL),
+        "description": layout.data(CELL.dataset) / "dataset.json",
+    }
+    write_record(path, CELL, settings, files, scale="small", method_title="CSQ")
+    return path
 
 
 def with_settings(**changes):

@@ -10,20 +10,20 @@ import time
 from dataclasses import asdict
 
 import pytest
+from medhash.running.devices import device_here
+from medhash.running.leases import Leases, lease_path
+from medhash.running.timings import StepTimer, timing_path
+from medhash.running.work import log_of, resume_file
 from tiny_project import CELLS, DATASET, environment, medhash
 
 from medhash.configuration.loading import load
 from medhash.flow.receipts import Receipts, recorded
 from medhash.flow.steps import Steps
-from medhash.running.devices import device_here
 from medhash.running.durations import duration_text
 from medhash.running.failures import error_in
-from medhash.running.leases import Leases, lease_path
 from medhash.running.slurm_jobs import SlurmJob, count_states, slurm_jobs
 from medhash.running.status import Counts, read_status
 from medhash.running.status_text import status_text
-from medhash.running.timings import StepTimer, timing_path
-from medhash.running.work import log_of, resume_file
 from medhash.schema.cell import Cell
 
 CSQ, CSQ_DBW, HASHNET, HASHNET_DBW = CELLS

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from medhash.configuration.loading import Configuration
-from medhash.configuration.paths import Layout
 from medhash.flow.kind import Files
 from medhash.schema.cell import SCRATCH, Cell
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.configuration.paths import Layout
 
 _DATA = {
     "images": "images.npy",

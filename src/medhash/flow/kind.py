@@ -2,7 +2,8 @@
 
 Snakemake's rules, the commands, ``medhash restore``, ``status``, the audit and DVC's stages ask
 these descriptions. Each is a file in :mod:`medhash.flow.kinds`; how its steps run stands in the
-module that does the work, as ``run(configuration, step, job)``.
+module that does the work, as ``run(configuration, step, job)``. ``medhash --help`` asks them, too:
+they import what is heavy where they use it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from medhash.configuration.known_cells import known_cell
 from medhash.errors import MedhashError
 from medhash.schema.cell import Cell
 
@@ -249,6 +249,8 @@ class CellKind(StepKind):
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
         """The cell must be one that the configuration can have."""
+        from medhash.configuration.known_cells import known_cell
+
         return (str(known_cell(configuration, given[0])),)
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:

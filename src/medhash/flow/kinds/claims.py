@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.flow.files import named
 from medhash.flow.kind import Files, Parts, Resources, StepKind, Values, with_suffixes
 
@@ -26,6 +25,8 @@ class Kind(StepKind):
 
     def asked(self, configuration: Configuration) -> list[Values]:
         """Where a paper of the run has a file of claims."""
+        from medhash.configuration.claimed import claimed_by
+
         return [()] if claimed_by(configuration) else []
 
     def outputs(self, layout: Layout, *values: str) -> Files:
@@ -34,6 +35,8 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The records and measurements that decide claims, as far as this run has them."""
+        from medhash.configuration.claimed import claim_inputs, claimed_by
+
         configuration = steps.configuration
         inputs = named(configuration.layout, claim_inputs(configuration))
         settings = {each.printed.paper: each.dependencies for each in claimed_by(configuration)}

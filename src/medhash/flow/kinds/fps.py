@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import relevant_settings
 from medhash.flow.files import DATA, cell_files, dataset_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -32,6 +31,8 @@ class Kind(CellKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The trained cell and its images."""
+        from medhash.configuration import relevant_settings
+
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes", "facts")
         inputs |= dataset_files(configuration, cell.dataset, *DATA)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import relevant_settings
 from medhash.flow.files import DATA, cell_files, dataset_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -34,6 +33,8 @@ class Kind(CellKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The trained cell, and the marks or the cell that finds them."""
+        from medhash.configuration import relevant_settings
+
         configuration, cell = steps.configuration, self.cell(*values)
         chosen, layout = configuration.lesions, configuration.layout
         inputs = cell_files(layout, cell, "checkpoint", "codes")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import dependencies
 from medhash.flow.kind import DATASET, Files, Parts, Resources, Wildcard
 from medhash.flow.kinds import prepare
 
@@ -31,6 +30,8 @@ class Kind(prepare.Kind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The card, and how phantoms are made."""
+        from medhash.configuration import dependencies
+
         configuration, (dataset,) = steps.configuration, values
         size = configuration.settings_for(dataset).network.image_size
         phantoms = configuration.required_phantoms()

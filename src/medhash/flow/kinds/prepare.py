@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import dependencies
 from medhash.flow.files import DATA, data_files
 from medhash.flow.kind import DATASET, Files, Parts, Resources, StepKind, Values, Wildcard
 
@@ -40,6 +39,8 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The card, and the size of images."""
+        from medhash.configuration import dependencies
+
         configuration, (dataset,) = steps.configuration, values
         size = configuration.settings_for(dataset).network.image_size
         settings = dependencies.preparation(configuration.card(dataset), size)

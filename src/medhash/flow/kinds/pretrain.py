@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medhash.configuration import relevant_settings
 from medhash.flow.files import dataset_files
 from medhash.flow.kind import DATASET, Files, Parts, Resources, StepKind, Values, Wildcard
 
@@ -51,6 +50,8 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The training images, and the stage before."""
+        from medhash.configuration import relevant_settings
+
         configuration, (dataset, stage) = steps.configuration, values
         inputs = dataset_files(configuration, dataset, "images", "labels")
         if stage != _STAGES[0]:

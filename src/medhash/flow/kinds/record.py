@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import relevant_settings
 from medhash.flow.files import cell_files, data_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -31,6 +30,8 @@ class Kind(CellKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The codes, and how they are scored."""
+        from medhash.configuration import relevant_settings
+
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "codes", "facts")
         inputs |= data_files(configuration.layout.data(cell.dataset), "description")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration.report import FIDELITY, report_settings
 from medhash.flow.files import named
 from medhash.flow.kind import Files, Parts, Resources, StepKind, Values
 
@@ -38,6 +37,8 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What it shows; of what tables and figures read, it says the hashes."""
+        from medhash.configuration.report import FIDELITY, report_settings
+
         configuration, shown = steps.configuration, steps.asked(before=self)
         files = [p for step in shown for p in step.outputs.values() if p.suffix in _ON_THE_PAGE]
         files += [p for step in shown for p in step.inputs.values() if p.suffix == ".json"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import dependencies
 from medhash.flow.files import data_files
 from medhash.flow.kind import DATASET, SEED, Files, Parts, Resources, StepKind, Values
 
@@ -39,6 +38,8 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The images' ids and labels, and the rule."""
+        from medhash.configuration import dependencies
+
         configuration, (dataset, seed) = steps.configuration, values
         folder = configuration.layout.data(dataset)
         inputs = data_files(folder, "labels", "index", "description")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.configuration import dependencies
 from medhash.flow.files import named
 from medhash.flow.kind import Files, Parts, Resources, StepKind, Values, Wildcard, with_suffixes
-from medhash.papers.reported import find_reported
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -46,6 +44,9 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The cells' numbers; it prints the reported ones beside them."""
+        from medhash.configuration import dependencies
+        from medhash.papers.reported import find_reported
+
         configuration = steps.configuration
         spec = configuration.tables[values[0]]
         settings = artefact_settings(configuration, values[0])
@@ -56,6 +57,8 @@ class Kind(StepKind):
 
 def artefact_settings(configuration: Configuration, stem: str) -> dict[str, object]:
     """What a table or figure depends on beside its files."""
+    from medhash.configuration import dependencies
+
     spec = configuration.artefacts[stem]
     protocol = configuration.settings[spec.paper].evaluation.protocol
     return dependencies.artefact(spec, configuration.papers[spec.paper], protocol)

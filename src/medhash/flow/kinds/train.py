@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medhash.configuration import relevant_settings
 from medhash.flow.files import TRAINED, cell_files, dataset_files, pretrained_weights
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -35,6 +34,8 @@ class Kind(CellKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """Its images and where it starts; of other methods' files it knows nothing."""
+        from medhash.configuration import relevant_settings
+
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = dataset_files(configuration, cell.dataset, "images", "labels")
         pretrained = pretrained_weights(configuration, cell)
