@@ -16,8 +16,21 @@ pytestmark = pytest.mark.xdist_group("interruption")
 
 CSQ = CELLS[0]
 FILES = ("checkpoint.safetensors", "codes.npz", "train.csv")
-SNAKEMAKE = (sys.executable, "-m", "snakemake", "--config", "scale=tiny", "--cores", "2")
 TABLE = "results/tiny/tables/ach_table3.csv"
+
+
+def snakemake(folder, *before):
+    """A run of Snakemake, perhaps under another command."""
+    command = [*before, sys.executable, "-m", "snakemake", "--profile", "default"]
+    return subprocess.run(
+        [*command, "--config", "scale=tiny", "--cores", "2", "--", TABLE],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def files_of(folder, cells=CELLS):
@@ -49,13 +62,8 @@ def undisturbed(prepared, tmp_path_factory):
     """All cells, trained without an interruption."""
     folder = tmp_path_factory.mktemp("undisturbed") / "project"
     shutil.copytree(prepared, folder, symlinks=True)
-    subprocess.run(
-        [*SNAKEMAKE, "--quiet", "--", TABLE],
-        cwd=folder,
-        env=environment(),
-        check=True,
-        capture_output=True,
-    )
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
     return folder
 
 
@@ -123,19 +131,6 @@ def test_a_cell_that_is_being_trained_is_refused(project):
     first.communicate()
 
 
-def limited(seconds, folder, *options):
-    """Snakemake as a short allocation runs it."""
-    return subprocess.run(
-        ["timeout", "--signal=INT", f"{seconds}s", *SNAKEMAKE, *options, "--", TABLE],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
 @pytest.mark.parametrize("warm", [True, False], ids=["forked", "own-process"])
 def test_a_short_allocation_loses_at_most_an_epoch_a_job(project, undisturbed, warm, monkeypatch):
     if not warm:
@@ -143,7 +138,7 @@ def test_a_short_allocation_loses_at_most_an_epoch_a_job(project, undisturbed, w
     seen = []
     for _ in range(40):
         began = time.monotonic()
-        result = limited(12, project)
+        result = snakemake(project, "timeout", "--signal=INT", "12s")
         said = result.stdout + result.stderr
         # Whatever was begun has ended with the run.
         assert time.monotonic() - began < 60, said
