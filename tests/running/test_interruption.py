@@ -54,7 +54,7 @@ def project_with(folder, epochs):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    return project_with(tmp_path_factory.mktemp("prepared") / "project", 400)
+    return project_with(tmp_path_factory.mktemp("prepared") / "project", 150)
 
 
 @pytest.fixture(scope="module")
@@ -100,8 +100,8 @@ def test_a_training_finishes_its_epoch_and_goes_on_from_there(project, undisturb
     assert process.returncode == 128 + number, errors
     done = epochs_done(project)
     assert f"{number.name}: stopping after this epoch; once more to stop at once" in errors
-    assert f"train {CSQ}: stopped after epoch {done} of 400; the next start goes on" in errors
-    assert 0 < done < 400
+    assert f"train {CSQ}: stopped after epoch {done} of 150; the next start goes on" in errors
+    assert 0 < done < 150
     assert not list((project / "results").rglob("*.part*"))
     assert not (project / f"results/tiny/receipts/train/{CSQ}.json").exists()
     result = medhash("train", CSQ, "--scale", "tiny", "--device", "cpu")
@@ -109,7 +109,7 @@ def test_a_training_finishes_its_epoch_and_goes_on_from_there(project, undisturb
     assert not state_of(project).exists()
     assert files_of(project, [CSQ]) == files_of(undisturbed, [CSQ])
     lines = (project / f"results/tiny/cells/{CSQ}/train.csv").read_text().splitlines()
-    assert len(lines) == 1 + 400
+    assert len(lines) == 1 + 150
 
 
 def test_a_killed_process_leaves_a_cell_that_goes_on(project, undisturbed):
@@ -138,12 +138,12 @@ def test_a_short_allocation_loses_at_most_an_epoch_a_job(project, undisturbed, w
     seen = []
     for _ in range(40):
         began = time.monotonic()
-        result = snakemake(project, "timeout", "--signal=INT", "12s")
+        result = snakemake(project, "timeout", "--signal=INT", "20s")
         said = result.stdout + result.stderr
         # Whatever was begun has ended with the run.
         assert time.monotonic() - began < 60, said
         logs = "".join(path.read_text() for path in (project / "logs/tiny/train").rglob("*.log"))
-        seen += re.findall(r"stopped after epoch (\d+) of 400", logs)
+        seen += re.findall(r"stopped after epoch (\d+) of 150", logs)
         if result.returncode == 0:
             break
     else:
