@@ -14,8 +14,8 @@ from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATASET = "phantom_covid_ct"
-CELL = Cell(DATASET, "csq", "none", 8, 0)
-TUNED = Cell("phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
+CELL = Cell("ach", DATASET, "csq", "none", 8, 0)
+TUNED = Cell("ach", "phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def steps(tmp_path, monkeypatch):
     last = [
         made.of("record", CELL).receipt,
         made.of("record", TUNED).receipt,
-        made.of("leakage", DATASET).receipt,
+        made.of("leakage", "ach", DATASET).receipt,
     ]
     for step in made.needed_for(*last):
         with recorded(made, step):
@@ -71,26 +71,26 @@ def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
     steps.of("record", TUNED).receipt.unlink()
     steps.of("train", TUNED).outputs["codes"].unlink()
     steps.of("train", CELL).outputs["checkpoint"].unlink()
-    steps.of("pretrain", DATASET, "classification").outputs["weights"].unlink()
-    steps.of("pretrain", DATASET, "mae").outputs["weights"].unlink()
+    steps.of("pretrain", "ach", DATASET, "classification").outputs["weights"].unlink()
+    steps.of("pretrain", "ach", DATASET, "mae").outputs["weights"].unlink()
     # Fine-tuning needs the source's checkpoint, whose training needs the pretrained weights, ...
     assert running(steps, record_of(steps, TUNED)) == {
         f"record {TUNED}",
         f"train {TUNED}",
         f"train {CELL}",
-        f"pretrain {DATASET}/classification",
-        f"pretrain {DATASET}/mae",
+        f"pretrain ach/{DATASET}/classification",
+        f"pretrain ach/{DATASET}/mae",
     }
 
 
 def test_forced_steps_take_what_is_made_of_them_along(steps):
-    wanted = [record_of(steps, CELL), steps.of("leakage", DATASET).outputs["csv"]]
+    wanted = [record_of(steps, CELL), steps.of("leakage", "ach", DATASET).outputs["csv"]]
     forced = running(steps, *wanted, forced=lambda step: step.rule == "train")
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
-    leakage = steps.of("leakage", DATASET)
+    leakage = steps.of("leakage", "ach", DATASET)
     leakage.receipt.unlink()
     ahead = time.time() + 1e6
     for path in leakage.outputs.values():
@@ -106,12 +106,12 @@ def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
 
 
 def test_a_step_without_files_needs_no_marker(steps):
-    figure = steps.of("figure", "ach_fig7")
+    figure = steps.of("figure", "ach/fig7")
     plan = Plan(steps, Receipts(steps), [figure.outputs["pdf"]])
     assert plan.inputs(figure) == list(figure.inputs.values())
 
 
 def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.of("leakage", DATASET).outputs["csv"]])
+    plan = Plan(steps, Receipts(steps), [steps.of("leakage", "ach", DATASET).outputs["csv"]])
     record = steps.of("record", CELL)
     assert plan.inputs(record) == list(record.inputs.values())

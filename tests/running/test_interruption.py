@@ -16,7 +16,7 @@ pytestmark = pytest.mark.xdist_group("interruption")
 
 CSQ = CELLS[0]
 FILES = ("checkpoint.safetensors", "codes.npz", "train.csv")
-TABLE = "results/tiny/tables/ach_table3.csv"
+TABLE = "results/tiny/ach/tables/table3.csv"
 
 
 def snakemake(folder, *before):
@@ -35,8 +35,8 @@ def snakemake(folder, *before):
 
 def files_of(folder, cells=CELLS):
     """The bytes that must not depend on how often a run was interrupted."""
-    root = folder / "results/tiny/cells"
-    return {f"{cell}/{name}": (root / cell / name).read_bytes() for cell in cells for name in FILES}
+    folders = {cell: state_of(folder, cell).parent for cell in cells}
+    return {f"{cell}/{n}": (folders[cell] / n).read_bytes() for cell in cells for n in FILES}
 
 
 def project_with(folder, epochs):
@@ -76,7 +76,8 @@ def project(prepared, tmp_path, monkeypatch):
 
 
 def state_of(folder, cell=CSQ):
-    return folder / f"results/tiny/cells/{cell}/.resume.safetensors"
+    paper, _, coordinates = cell.partition("/")
+    return folder / "results/tiny" / paper / "cells" / coordinates / ".resume.safetensors"
 
 
 def epochs_done(folder, cell=CSQ):
@@ -108,7 +109,7 @@ def test_a_training_finishes_its_epoch_and_goes_on_from_there(project, undisturb
     assert result.exit_code == 0, result.output
     assert not state_of(project).exists()
     assert files_of(project, [CSQ]) == files_of(undisturbed, [CSQ])
-    lines = (project / f"results/tiny/cells/{CSQ}/train.csv").read_text().splitlines()
+    lines = state_of(project).with_name("train.csv").read_text().splitlines()
     assert len(lines) == 1 + 150
 
 

@@ -109,8 +109,8 @@ def make_split(
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Draw the split of a step."""
-    dataset, seed = step.values
-    card, folder = configuration.card(dataset), step.inputs["labels"].parent
+    paper, dataset, seed = step.values
+    card, folder = configuration.card_for(paper, dataset), step.inputs["index"].parent
     write_split(folder, card.split, int(seed), step.outputs["manifest"], card.reported_counts)
 
 

@@ -38,11 +38,10 @@ def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:
     return {name: layout.cell(cell) / _CELL[name] for name in names}
 
 
-def dataset_files(configuration: Configuration, dataset: str, *names: str) -> Files:
-    """Files of a prepared dataset, and its split."""
-    seed = configuration.split_seed(dataset)
-    files = data_files(configuration.layout.data(dataset), *names)
-    return files | {"split": configuration.layout.split(dataset, seed)}
+def view_files(configuration: Configuration, paper: str, dataset: str, *names: str) -> Files:
+    """Files of a dataset as a paper sees it, prepared at the paper's size, and its split."""
+    files = data_files(configuration.data_for(paper, dataset), *names)
+    return files | {"split": configuration.split_for(paper, dataset)}
 
 
 def named(layout: Layout, paths: Iterable[Path]) -> Files:
@@ -62,4 +61,4 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
         return cell_files(layout, cell.source, "checkpoint")["checkpoint"]
     if cell.origin == SCRATCH:
         return None
-    return layout.pretrained(cell.dataset, "classification")
+    return layout.pretrained(cell.paper, cell.dataset, "classification")

@@ -56,7 +56,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Which of the rule's steps: ``covid_ct/mae``, ``covid_ct/hashnet/ach/8/0``."""
+        """Which of the rule's steps: ``ach/covid_ct/mae``, ``ach/covid_ct/hashnet/ach/8/0``."""
         return self.kind.key(*self.values)
 
     @property
@@ -110,7 +110,7 @@ class Steps:
         self._makers_of: dict[Step, list[Step]] = {}
 
     def of(self, command: str, *coordinates: object) -> Step:
-        """The step that a command runs: ``of("train", cell)``, ``of("pretrain", "x", "mae")``.
+        """The step that a command runs: ``of("train", cell)``, ``of("split", paper, dataset)``.
 
         Raises:
             MedhashError: the configuration has none of these coordinates.

@@ -16,8 +16,7 @@ class Kind(prepare.Kind):
     """Generate a phantom."""
 
     command = "prepare"
-    wildcards = (Wildcard(DATASET.name, "phantom_[^/]+", help=DATASET.help),)
-    example = "phantom_covid_ct"
+    wildcards = (Wildcard(DATASET.name, "phantom_[^/]+"), prepare.SIZE)
     runs_in = "medhash.data.confounded"
     resources = Resources(memory_mb=2000, minutes=60, local=True)
     cores = 1
@@ -32,8 +31,7 @@ class Kind(prepare.Kind):
         """The card, and how phantoms are made."""
         from medhash.configuration import dependencies
 
-        configuration, (dataset,) = steps.configuration, values
-        size = configuration.settings_for(dataset).network.image_size
+        configuration, (dataset, size) = steps.configuration, values
         phantoms = configuration.required_phantoms()
-        settings = dependencies.phantom(configuration.card(dataset), size, phantoms)
+        settings = dependencies.phantom(configuration.card(dataset), int(size), phantoms)
         return Parts({}, settings, (self.runs_in,))

@@ -13,25 +13,30 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Steps
 
 
+SIZE = Wildcard("size", "[0-9]+")
+
+
 class Kind(StepKind):
     """Read a dataset's archives (download them if need be), or generate a phantom.
 
-    Writes results/<scale>/data/<dataset>/.
+    Writes results/<scale>/data/<dataset>/<size>/.
     """
 
     order = 10
-    wildcards = (Wildcard(DATASET.name, "(?!phantom_)[^/]+", help=DATASET.help),)
-    example = "covid_ct"
+    wildcards = (Wildcard(DATASET.name, "(?!phantom_)[^/]+"), SIZE)
+    form = "DATASET[/SIZE]"
+    help = "Such as covid_ct/64; the size may be left out where the run has only one."
     runs_in = "medhash.data.preparation"
     resources = Resources(memory_mb=4000, minutes=120, local=True)
     cores = 4
     made_again = "deep"
     facts = "description"
 
-    def complete(self, configuration: Configuration, *given: str) -> Values:
-        """The dataset must have a card."""
-        configuration.card(*given)
-        return given
+    def filled(self, configuration: Configuration, given: str) -> str:
+        """With the size, where the run has one."""
+        from medhash.configuration.known_cells import known_size
+
+        return "/".join(map(str, known_size(configuration, given)))
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Images, labels, index and description."""
@@ -41,11 +46,10 @@ class Kind(StepKind):
         """The card, and the size of images."""
         from medhash.configuration import dependencies
 
-        configuration, (dataset,) = steps.configuration, values
-        size = configuration.settings_for(dataset).network.image_size
-        settings = dependencies.preparation(configuration.card(dataset), size)
+        dataset, size = values
+        settings = dependencies.preparation(steps.configuration.card(dataset), int(size))
         return Parts({}, settings, (self.runs_in,))
 
     def group(self, *values: str) -> Values:
         """One stage a dataset."""
-        return ("data", values[0])
+        return ("data", *values)
