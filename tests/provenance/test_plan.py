@@ -115,3 +115,40 @@ def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
     plan = Plan(steps, Receipts(steps), [steps.of("leakage", "ach", DATASET).outputs["csv"]])
     record = steps.of("record", CELL)
     assert plan.inputs(record) == list(record.inputs.values())
+
+
+def test_what_gathers_asks_for_nothing_to_be_made(steps):
+    """A page is made of what is there: in a fresh clone, too, nothing begins to train."""
+    page = steps.of("report").outputs["page"]
+    plan = Plan(steps, Receipts(steps), [page])
+    assert set(map(str, plan.running)) == {"report all"}
+    assert plan.inputs(steps.of("report")) == []
+
+
+def test_what_gathers_waits_for_what_is_made_anyway(steps):
+    leakage, report = steps.of("leakage", "ach", DATASET), steps.of("report")
+    leakage.receipt.unlink()
+    plan = Plan(steps, Receipts(steps), [report.outputs["page"], leakage.outputs["csv"]])
+    assert set(map(str, plan.running)) == {"report all", str(leakage)}
+    assert set(plan.inputs(report)) == {leakage.outputs["csv"], leakage.outputs["md"]}
+
+
+def test_what_gathers_is_outdated_by_what_came_or_changed(steps):
+    report, leakage = steps.of("report"), steps.of("leakage", "ach", DATASET)
+    page = report.outputs["page"]
+    with recorded(steps, report):
+        page.write_text("page")
+    assert running(steps, page) == set()
+    text = leakage.outputs["md"].read_text()
+    leakage.outputs["md"].write_text("other")
+    assert running(steps, page) == {"report all"}
+    leakage.outputs["md"].write_text(text)
+    assert running(steps, page) == set()
+    table = steps.of("table", "ach/table3").outputs["csv"]
+    table.parent.mkdir(parents=True)
+    table.write_text("new")
+    assert running(steps, page) == {"report all"}
+    table.unlink()
+    # What is elsewhere, in a clone without pictures, is still what the page shows.
+    leakage.outputs["md"].unlink()
+    assert running(steps, page) == set()

@@ -101,6 +101,7 @@ class StepKind:
         timed: the names of outputs that tell how long something took: never the same bytes twice.
         made_again: whether an audit makes the files again to compare them: always, in a deep
             audit, or never, because it would take too long.
+        gathers: whether it reads those of its inputs that are there, and asks for none to be made.
         trains: whether it runs in epochs: it can be stopped after each and goes on from there.
         facts: the output that says device and archives, if there is one.
         target: Snakemake's name for all the files of the rule that a run asks for.
@@ -118,6 +119,7 @@ class StepKind:
     cores: ClassVar[int] = 1
     timed: ClassVar[Values] = ()
     made_again: ClassVar[Literal["always", "deep", "never"]] = "never"
+    gathers: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     facts: ClassVar[str] = ""
     target: ClassVar[str] = ""
