@@ -22,7 +22,6 @@ class Kind(CellKind):
     order = 60
     runs_in = "medhash.records.scoring"
     resources = Resources(memory_mb=2000, minutes=10, local=True)
-    made_again = "always"
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """The record."""
