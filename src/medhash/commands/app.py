@@ -13,7 +13,6 @@ from medhash.commands import (
     evaluation,
     papers,
     query,
-    report,
     restore,
     runs,
     status,
@@ -30,8 +29,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+steps.add_commands(app)
 for group in (
-    steps,
     evaluation,
     query,
     runs,
@@ -41,7 +40,6 @@ for group in (
     restore,
     papers,
     claims,
-    report,
     versioning,
 ):
     app.add_typer(group.app)

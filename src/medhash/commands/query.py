@@ -75,7 +75,7 @@ def query(
     --class, or because the dataset has an image of the same pixels.
     """
     _check_options(image, image_id, out)
-    from medhash.commands.steps import known_cell
+    from medhash.configuration.known_cells import known_cell
     from medhash.query.answer import TIES, answer_data, answer_query
     from medhash.query.sheet import write_sheet
     from medhash.query.text import answer_text
@@ -154,10 +154,12 @@ def _asked(
 def _code_of(
     configuration: Configuration, cell: Cell, pixels: NDArray[np.uint8], device: str
 ) -> NDArray[np.uint8]:
-    from medhash.commands.steps import cell_inputs
+    from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
+    from medhash.training.cells import CellInputs
 
-    inputs, folder = cell_inputs(configuration, cell), configuration.layout.cell(cell)
+    inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
+    folder = configuration.layout.cell(cell)
     return encode_image(
         cell, configuration.settings_of(cell), inputs, folder, pixels, device=device
     )
