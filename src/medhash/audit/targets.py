@@ -13,9 +13,8 @@ from medhash.audit.evidence import Evidence
 from medhash.audit.findings import PrintedNumber
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
-from medhash.flow.steps import CELL_RULES, Step
+from medhash.flow.steps import Step
 from medhash.papers.paper import ArtefactSpec
-from medhash.schema.cell import Cell
 from medhash.schema.validation import check_name
 
 RESULTS = "results"
@@ -99,9 +98,9 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
     configuration, steps = evidence.configuration, evidence.steps
     path = _inside(target)
     if target in configuration.tables:
-        return steps.table(target), target
+        return steps.of("table", target), target
     if target in configuration.figures:
-        return steps.figure(target), target
+        return steps.of("figure", target), target
     step = steps.making(path)
     if step is not None:
         return step, path.as_posix()
@@ -110,7 +109,7 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
     if path.is_file() and not path.is_relative_to(evidence.layout.root):
         return _copied(evidence, path)
     if not path.exists() and target.count("/") == 5:
-        return steps.record(Cell.parse(target)), target
+        return steps.of("record", target), target
     keys = list(configuration.artefacts)
     check_name(target, keys, "table or figure", f"medhash audit {target}")
     raise MedhashError(
@@ -185,7 +184,7 @@ def _made_from(
     files = []
     for path in step.inputs.values():
         maker = evidence.steps.making(path)
-        if maker is not None and maker.rule in CELL_RULES and maker.key in wanted:
+        if maker is not None and maker.cell and maker.key in wanted:
             files.append((maker.key, path))
     return files
 

@@ -14,7 +14,6 @@ from medhash.commands import (
     evaluation,
     papers,
     query,
-    report,
     restore,
     runs,
     status,
@@ -31,8 +30,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+steps.add_commands(app)
 for group in (
-    steps,
     evaluation,
     query,
     runs,
@@ -43,7 +42,6 @@ for group in (
     restore,
     papers,
     claims,
-    report,
     versioning,
 ):
     app.add_typer(group.app)

@@ -92,11 +92,15 @@ def audit(
 
 def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
-    from medhash.commands.steps import cell_inputs
+    from medhash.flow.steps import Steps
     from medhash.trained.again import encode_again
+    from medhash.training.cells import CellInputs
+
+    steps = Steps(configuration)
 
     def encode(cell: Cell) -> Codes:
-        folder, inputs = configuration.layout.cell(cell), cell_inputs(configuration, cell)
+        folder = configuration.layout.cell(cell)
+        inputs = CellInputs.of(steps.of("train", cell).inputs)
         return encode_again(cell, configuration.settings_of(cell), inputs, folder)
 
     return encode

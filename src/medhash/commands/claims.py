@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from medhash.commands import steps
 from medhash.commands.options import PAPERS, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
@@ -28,26 +29,15 @@ def claims(
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """
-    from medhash.flow.borrowing import borrow
-    from medhash.flow.receipts import recorded
-    from medhash.flow.steps import Steps
     from medhash.verdicts.claims import decide_claims
     from medhash.verdicts.run import load_runs
-    from medhash.verdicts.texts import csv_text, json_text, summary_text, write_claims
+    from medhash.verdicts.texts import csv_text, json_text
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
     configuration = configuration_of(scale, assignments, run)
-    steps = Steps(configuration)
-    borrow(configuration, steps, steps.claims().inputs.values())
-    runs = load_runs(configuration)
-    decisions = decide_claims(runs)
-    if as_csv:
-        typer.echo(csv_text(decisions), nl=False)
-    elif as_json:
-        typer.echo(json_text(decisions))
-    else:
-        typer.echo(summary_text(decisions))
-        with recorded(steps, steps.claims()):
-            paths = write_claims(decisions, runs, configuration.layout.root)
-        typer.echo("\n".join(map(str, paths)))
+    if not as_csv and not as_json:
+        steps.run(configuration, "claims")
+        return
+    decisions = decide_claims(load_runs(configuration))
+    typer.echo(csv_text(decisions) if as_csv else json_text(decisions), nl=as_json)

@@ -37,20 +37,6 @@ Assignments = Annotated[
         "--set 'methods=\\[csq]' --set settings.hashing.epochs=3",
     ),
 ]
-PreparedName = Annotated[
-    str,
-    typer.Argument(
-        metavar="DATASET[/SIZE]",
-        help="Such as covid_ct/64; the size may be left out where the run has only one.",
-    ),
-]
-DatasetName = Annotated[
-    str,
-    typer.Argument(
-        metavar="[PAPER/]DATASET",
-        help="Such as ach/covid_ct; the paper may be left out where the run has only one.",
-    ),
-]
 CellName = Annotated[
     str,
     typer.Argument(

@@ -37,7 +37,6 @@ def status(
     and why, the jobs that Slurm knows, the time used, and an estimate of what is left.
     """
     from medhash.flow.steps import Steps
-    from medhash.running.devices import device_here
     from medhash.running.durations import parse_duration
     from medhash.running.slurm_jobs import slurm_jobs
     from medhash.running.status import project_folder, read_status
@@ -46,10 +45,10 @@ def status(
     if watch and as_json:
         raise MedhashError("--watch and --json exclude each other")
     configuration = configuration_of(scale, assignments, run)
-    steps, device = Steps(configuration), device_here()
+    steps = Steps(configuration)
 
     def look() -> Status:
-        return read_status(configuration, steps, device, slurm_jobs(project_folder()))
+        return read_status(configuration, steps, slurm_jobs(project_folder()))
 
     if as_json:
         typer.echo(json.dumps(look().as_json(), indent=1, sort_keys=True, ensure_ascii=False))

@@ -26,8 +26,9 @@ from medhash.configuration.scales import (
     ScaleFile,
 )
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.confounded import check_confounders, parse_name, resolve_card
+from medhash.data.prepared_files import FILES
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import (
@@ -38,6 +39,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import DatasetCard, SplitRule
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -185,7 +187,7 @@ class Configuration:
                 files += [layout.lesions(cell) for cell in cells]
                 files += [layout.lesion_patches(cell) for cell in cells]
             folders = dict.fromkeys(map(self.data_of, cells))
-            names = ("images.npy", "labels.npy", "dataset.json")
+            names = [FILES[name] for name in ("images", "labels", "description")]
             files += [folder / name for folder in folders for name in names]
         return files
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 from medhash.configuration.loading import Configuration
 from medhash.configuration.runs import remember
 from medhash.errors import MedhashError
 from medhash.files import written_whole
-from medhash.flow.receipts import Receipts, read, recorded, sha256_of_output
+from medhash.flow.receipts import Receipts, read, sha256_of_output
 from medhash.flow.steps import Step, Steps
 
 
@@ -45,20 +44,6 @@ def borrow(configuration: Configuration, steps: Steps, targets: Iterable[Path]) 
         if twin and judged.fits(twin).ok and _reads_the_same(steps, own, step, twin):
             _link(step, twin)
             own.forget(step)
-
-
-@contextmanager
-def working_on(configuration: Configuration, steps: Steps, step: Step) -> Iterator[None]:
-    """Run a step's work inside of this: what it reads is borrowed, its receipt is written.
-
-    Args:
-        configuration: of the run.
-        steps: of the configuration.
-        step: the one that runs.
-    """
-    borrow(configuration, steps, step.inputs.values())
-    with recorded(steps, step):
-        yield
 
 
 def home_of(configuration: Configuration, step: Step, path: Path) -> Path:

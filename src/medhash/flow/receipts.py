@@ -70,7 +70,8 @@ class Receipts:
 
         They are if the receipt's version is the step's, every output that is here has the
         receipt's hash, and every input has the hash that its own step's receipt says, which must
-        fit in its turn. Outputs that are elsewhere do not spoil a fit.
+        fit in its turn. Outputs that are elsewhere do not spoil a fit. Of a step that gathers what
+        is there, the inputs that are here count.
         """
         if step not in self._fits:
             for maker in self._steps.makers(step):
@@ -123,6 +124,10 @@ class Receipts:
             return Fit("outdated", f"{step}: was made with {gone[0]}, which it does not read now")
         for name, path in step.inputs.items():
             maker = self._steps.making(path)
+            if step.kind.gathers:
+                if self._hashes.of(path) not in (None, _sha256(receipt, "inputs", name)):
+                    return Fit("outdated", f"{step}: was made with another {path}, or without it")
+                continue
             if maker is not None and not self._fits[maker].ok:
                 cause = self._fits[maker].cause or maker
                 return Fit("outdated", f"{step}: needs {cause}, which is to be made", cause)
@@ -232,12 +237,10 @@ def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str,
 
 def _told_by(step: Step) -> dict[str, Any]:
     """What the step's own facts say of device and archives."""
-    paths = [
-        step.outputs[name] for name in ("facts", "speed", "description") if name in step.outputs
-    ]
-    facts = json.loads(paths[0].read_text(encoding="utf-8")) if paths else {}
+    path = step.outputs.get(step.kind.facts)
+    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
     told = {"device": facts.get("device")}
-    return told | ({"archives": facts["archives"]} if step.rule == "prepare" else {})
+    return told | ({"archives": facts["archives"]} if facts.get("archives") else {})
 
 
 def _sha256(receipt: Receipt, side: str, name: str) -> str | None:
