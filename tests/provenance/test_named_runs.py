@@ -87,7 +87,7 @@ def test_a_table_of_less_is_made_beside_the_scales_and_trains_nothing(tree):
     configuration = configuration_of_run("less")
     steps = Steps(configuration)
     receipts = Receipts(steps)
-    needed = steps.needed_for(steps.table("mini/table1").receipt)
+    needed = steps.needed_for(steps.find("table", "mini/table1").receipt)
     assert len(needed) == 7
     for step in needed:
         assert receipts.fits(step).ok
