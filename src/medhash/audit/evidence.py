@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -50,13 +49,13 @@ class Evidence:
     def sha256(self, path: Path) -> str | None:
         """SHA-256 of a file, None if it is not here."""
         if path not in self._hashes:
-            self._hashes[path] = FileHashes(memory=None).of(path)
+            self._hashes[path] = FileHashes(remembers=False).of(path)
         return self._hashes[path]
 
     def hash_all(self, paths: Iterable[Path]) -> None:
         """Hash many files at once; the lock of the interpreter is free meanwhile."""
         new = [path for path in dict.fromkeys(paths) if path not in self._hashes]
-        with ThreadPoolExecutor(_usable_cores()) as pool:
+        with ThreadPoolExecutor() as pool:
             list(pool.map(self.sha256, new))
 
     def receipt(self, step: Step) -> Receipt | None:
@@ -149,9 +148,3 @@ def modules_now(*modules: str) -> dict[str, str]:
     """Module -> hash of its code, of all that some modules reach."""
     now: dict[str, str] = fingerprint(*modules)["modules"]
     return now
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
