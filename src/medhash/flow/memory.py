@@ -25,7 +25,7 @@ class Memory:
     """
 
     def __init__(self, kind: str) -> None:
-        self._folder = MEMORY / kind
+        self._kind = kind
 
     def recall(self, name: Any, state: Any) -> Any:
         """What was remembered of something while it was in a state; None if nothing.
@@ -46,4 +46,4 @@ class Memory:
             write_text(self._file(name), json.dumps(content) + "\n")
 
     def _file(self, name: Any) -> Path:
-        return self._folder / f"{sha256_of_value(name)[:32]}.json"
+        return MEMORY / self._kind / f"{sha256_of_value(name)[:32]}.json"
