@@ -13,8 +13,8 @@ def inputs_of(kind):
         step = steps.find(kind.rule, kind.key(*values_of(kind, wildcards)))
         # The process of a single job, on a cluster's node, makes what it is told to make.
         if not workflow.is_main_process:
-            return [ancient(str(path)) for path in step.inputs.values()]
-        return the_plan().inputs(step)
+            return [ancient(str(steps.declared(p))) for p in step.inputs.values()]
+        return [steps.declared(path) for path in the_plan().inputs(step)]
 
     return inputs
 

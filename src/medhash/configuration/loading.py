@@ -20,8 +20,9 @@ from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.confounded import check_confounders, parse_name, resolve_card
+from medhash.data.prepared_files import FILES
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import (
@@ -32,6 +33,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import DatasetCard, SplitRule
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -157,7 +159,7 @@ class Configuration:
                 files += [layout.lesions(cell) for cell in cells]
                 files += [layout.lesion_patches(cell) for cell in cells]
             folders = dict.fromkeys(map(self.data_of, cells))
-            names = ("images.npy", "labels.npy", "dataset.json")
+            names = [FILES[name] for name in ("images", "labels", "description")]
             files += [folder / name for folder in folders for name in names]
         return files
 

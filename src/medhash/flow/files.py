@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import FILES
 from medhash.flow.kind import Files
 from medhash.schema.cell import SCRATCH, Cell
 
@@ -13,24 +14,18 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
 
-_DATA = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
 _CELL = {
     "checkpoint": "checkpoint.safetensors",
     "codes": "codes.npz",
     "losses": "train.csv",
     "facts": "training.json",
 }
-DATA, TRAINED = tuple(_DATA), tuple(_CELL)
+DATA, TRAINED = tuple(FILES), tuple(_CELL)
 
 
 def data_files(folder: Path, *names: str) -> Files:
     """Files of a prepared dataset."""
-    return {name: folder / _DATA[name] for name in names}
+    return {name: folder / FILES[name] for name in names}
 
 
 def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:

@@ -77,11 +77,13 @@ class Parts:
         inputs: name -> file that it reads.
         settings: those that it depends on.
         modules: the modules that its code starts from.
+        further: the names of files that it writes and others of its kind do not.
     """
 
     inputs: Files
     settings: dict[str, Any]
     modules: Values
+    further: Values = ()
 
 
 class StepKind:
@@ -132,6 +134,10 @@ class StepKind:
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Name -> file that a step writes; the values may be wildcards in braces."""
         raise NotImplementedError
+
+    def further(self, layout: Layout, *values: str) -> Files:
+        """Name -> file that only some steps write, those whose parts say so."""
+        return {}
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What a step reads and depends on."""
@@ -225,7 +231,7 @@ class StepKind:
         known = self._cached_patterns
         if layout.root not in known:
             names = tuple(map(str, self.wildcards))
-            files = [*self.outputs(layout, *names).values()]
+            files = [*(self.outputs(layout, *names) | self.further(layout, *names)).values()]
             files.append(layout.receipt(self.rule, self.key(*names)))
             texts = [file.as_posix() for file in files]
             known[layout.root] = [(text.partition("{")[0], self._pattern(text)) for text in texts]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import MASKS
 from medhash.flow.kind import DATASET, Files, Parts, Resources, Wildcard
 from medhash.flow.kinds import prepare
 
@@ -24,7 +25,7 @@ class Kind(prepare.Kind):
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Masks of lesions and the table of confounders beside what each dataset has."""
         folder = layout.data(*values)
-        own = {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
+        own = {"masks": folder / MASKS, "confounders": folder / "confounders.csv"}
         return super().outputs(layout, *values) | own
 
     def parts(self, steps: Steps, *values: str) -> Parts:

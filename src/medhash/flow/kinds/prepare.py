@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import MASKS
 from medhash.flow.files import DATA, data_files
 from medhash.flow.kind import DATASET, Files, Parts, Resources, StepKind, Values, Wildcard
 
@@ -42,13 +43,19 @@ class Kind(StepKind):
         """Images, labels, index and description."""
         return data_files(layout.data(*values), *DATA)
 
+    def further(self, layout: Layout, *values: str) -> Files:
+        """Masks, of a dataset whose card names classes of pixels."""
+        return {"masks": layout.data(*values) / MASKS}
+
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The card, and the size of images."""
         from medhash.configuration import dependencies
 
         dataset, size = values
-        settings = dependencies.preparation(steps.configuration.card(dataset), int(size))
-        return Parts({}, settings, (self.runs_in,))
+        card = steps.configuration.card(dataset)
+        settings = dependencies.preparation(card, int(size))
+        modules = self.runs_in, f"medhash.data.readers.{card.reader}"
+        return Parts({}, settings, modules, ("masks",) if card.mask_classes else ())
 
     def group(self, *values: str) -> Values:
         """One stage a dataset."""

@@ -21,7 +21,7 @@ class Kind(ViewKind):
 
     order = 20
     wildcards = (PAPER, DATASET, SEED)
-    runs_in = "medhash.data.splits"
+    runs_in = "medhash.data.splits.making"
     resources = Resources(memory_mb=2000, minutes=10, local=True)
     made_again = "always"
     facts = "facts"
