@@ -141,7 +141,9 @@ def test_no_rule_spells_out_what_the_configuration_lists():
     text = "\n".join(path.read_text() for path in rules)
     names = [*methods.names(), *load_cards(PROJECT / "config/datasets.yaml"), "dbw", "lcr", "lfr"]
     assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
-    assert not re.search(r"\b(8|12|16|24|32)\b", re.sub(r"(mem_mb=|runtime=|threads:).*", "", text))
+    assert not re.search(
+        r"\b(8|12|16|24|32)\b", re.sub(r"(threads:|workflow.cores or).*", "", text)
+    )
 
 
 @pytest.mark.parametrize(

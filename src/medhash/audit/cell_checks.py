@@ -14,7 +14,7 @@ from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import LAST_BITS, differences, plain
+from medhash.audit.values import LAST_BITS, differences
 from medhash.configuration import relevant_settings
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
@@ -26,6 +26,7 @@ from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
 from medhash.schema.cell import Cell
+from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
 
 _LAST_BITS_FLIPPED = 0.01

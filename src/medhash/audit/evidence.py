@@ -51,7 +51,7 @@ class Evidence:
     def sha256(self, path: Path) -> str | None:
         """SHA-256 of a file, None if it is not here."""
         if path not in self._hashes:
-            self._hashes[path] = FileHashes(memory=None).of(path)
+            self._hashes[path] = FileHashes(remembers=False).of(path)
         return self._hashes[path]
 
     def hash_all(self, paths: Iterable[Path]) -> None:

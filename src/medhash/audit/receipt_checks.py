@@ -8,11 +8,12 @@ from typing import Any
 
 from medhash.audit.evidence import NO_SUCH_FILE, Evidence, modules_now
 from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import differences, plain
+from medhash.audit.values import differences
 from medhash.files import sha256_of_value
 from medhash.flow.borrowing import home_of
 from medhash.flow.receipts import SCHEMA, Receipt, seal_of
 from medhash.flow.steps import Step
+from medhash.schema.differences import plain
 
 _RESTORE = "get the receipt back as it was written, or make the step again: "
 

@@ -22,9 +22,9 @@ from medhash.flow import environment
 from medhash.flow.code_memory import remembered_fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.steps import Step, Steps
+from medhash.schema.differences import differences, plain
 
 SCHEMA = 1
-_LONGEST_VALUE = 60
 
 Receipt = dict[str, Any]
 
@@ -201,7 +201,7 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
         "rule": step.rule,
         "key": step.key,
         "version": step.version,
-        "settings": json.loads(json.dumps(step.settings)),
+        "settings": plain(step.settings),
         "code": remembered_fingerprint(*step.modules),
         "inputs": inputs,
         "outputs": outputs,
@@ -262,26 +262,10 @@ def _other(found: str, wanted: str) -> str:
 
 def _version_change(step: Step, receipt: Receipt) -> str:
     """Which settings and modules are others than when the receipt was written."""
-    settings = json.loads(json.dumps(step.settings))
-    changes = [
-        f"{key} was {old}, is {new}" for key, old, new in differences(receipt["settings"], settings)
-    ]
+    found = differences(receipt["settings"], plain(step.settings))
+    changes = [f"{each.key} was {each.expected}, is {each.found}" for each in found]
     before = receipt["code"]["modules"]
     now = remembered_fingerprint(*step.modules)["modules"]
     modules = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     changes += [f"changed code in {', '.join(modules)}"] if modules else []
     return "; ".join(changes) or f"version was {receipt['version']}, is {step.version}"
-
-
-def differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Keys below which two trees differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted({*old, *new}):
-            yield from differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
-    elif old != new:
-        yield key, _short(old), _short(new)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

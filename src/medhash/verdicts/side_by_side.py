@@ -17,7 +17,7 @@ from tabulate import tabulate
 from medhash.analysis.numbers.places import COORDINATES, column_title
 from medhash.configuration.loading import Configuration
 from medhash.errors import MedhashError
-from medhash.flow.receipts import differences
+from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
@@ -51,7 +51,8 @@ class ValuePair:
 
 def choices_that_differ(first: Configuration, second: Configuration) -> list[tuple[str, str, str]]:
     """Key and both values of all that two runs choose differently, settings of papers included."""
-    return list(differences(_choices(first), _choices(second)))
+    found = differences(_choices(first), _choices(second))
+    return [(each.key, each.expected, each.found) for each in found]
 
 
 def value_pairs(
