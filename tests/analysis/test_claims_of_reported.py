@@ -8,10 +8,10 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from medhash.analysis.tables.speed import REPORTED_ROW
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.numbers.summaries import row_title
-from medhash.analysis.tables.speed import REPORTED_ROW
 from medhash.papers.claims import load_claims, load_printed
 from medhash.papers.reported import load_reported
 from medhash.verdicts.cases import SignedRanks

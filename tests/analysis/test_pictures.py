@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from explained_cells import CELLS, write_cells
-
 from medhash.analysis.figures.pictures import make_picture
+
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.papers.paper import FigureSpec, Paper

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from explained_cells import CELLS, write_cells
+from medhash.analysis.figures.pictures import make_picture
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.explained import load_explained
-from medhash.analysis.figures.pictures import make_picture
 from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout

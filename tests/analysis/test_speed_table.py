@@ -3,10 +3,10 @@
 import json
 
 import pytest
+from medhash.analysis.tables.speed import load_measurements
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.make import make_speed_table
-from medhash.analysis.tables.speed import load_measurements
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
 

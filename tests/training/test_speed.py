@@ -8,9 +8,9 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
+from medhash.analysis.tables.speed import load_measurements
 from PIL import Image
 
-from medhash.analysis.tables.speed import load_measurements
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes

@@ -24,7 +24,7 @@ from medhash.commands.options import (
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.flow.steps import Step, Steps
-    from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
+    from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
     from medhash.schema.cell import Cell
     from medhash.training.cells import CellInputs
 

@@ -19,16 +19,11 @@ from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import DatasetCard, load_cards
-from medhash.data.confounded import check_confounders, resolve_card
+from medhash.data.confounded import resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
+from medhash.papers.paper import Paper
+from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
@@ -108,13 +103,6 @@ class Configuration:
     def card(self, dataset: str) -> DatasetCard:
         """A dataset's card, also of a confounded phantom; a MedhashError if there is none."""
         return resolve_card(self.cards, dataset)
-
-    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
-        """The files of cells that a table or figure is made from."""
-        kind = spec.kind if isinstance(spec, TableSpec) else ""
-        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
-        file = files.get(kind, self.layout.record)
-        return [file(cell) for cell in spec.cells()]
 
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
@@ -248,15 +236,13 @@ def check_method_settings(configuration: Configuration) -> None:
 
 
 def check_experiments(configuration: Configuration) -> None:
-    """Check that the phantoms have the confounders that tables and figures name.
+    """Check what tables and figures name beside their grids.
 
     Raises:
-        MedhashError: one has not; the message lists those that there are.
+        MedhashError: a phantom has not the confounder that one names; lists those that there are.
     """
     for spec in configuration.artefacts.values():
-        if spec.confounders:
-            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
-            check_confounders(spec.confounders, where)
+        spec.check(f"config/papers/{spec.paper}.yaml: {spec.name}")
 
 
 def _load_scale(
@@ -299,7 +285,7 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
-            for origin in getattr(spec, "origins", ()):
+            for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")

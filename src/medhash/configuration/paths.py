@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from medhash.schema.cell import Cell
-
-if TYPE_CHECKING:
-    from medhash.papers.paper import FigureSpec
 
 PretrainingStage = Literal["mae", "classification"]
 
@@ -62,21 +59,6 @@ class Layout:
     def record(self, cell: Cell | str) -> Path:
         """A cell's numbers and their provenance (JSON)."""
         return self.cell(cell) / "record.json"
-
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        cells = figure.cells()
-        files = [self.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [self.explanation(cell) for cell in cells]
-            files += [self.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [self.lesions(cell) for cell in cells]
-                files += [self.lesion_patches(cell) for cell in cells]
-            datasets = dict.fromkeys(cell.dataset for cell in cells)
-            names = ("images.npy", "labels.npy", "dataset.json")
-            files += [self.data(dataset) / name for dataset in datasets for name in names]
-        return files
 
     def speed(self, cell: Cell | str) -> Path:
         """How fast a cell answers a query on one machine (JSON)."""

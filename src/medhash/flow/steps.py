@@ -20,8 +20,8 @@ from medhash.configuration.report import FIDELITY, report_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
 from medhash.flow.code_memory import remembered_fingerprint
-from medhash.papers.paper import ArtefactSpec
 from medhash.papers.reported import find_reported
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell
 
 _DIGITS = 16
@@ -297,15 +297,15 @@ class Steps:
         outputs = _with_suffixes(self._layout.table(spec.paper, spec.name), "csv", "md", "tex")
         settings = self._artefact(spec)
         settings |= dependencies.reported(spec, find_reported(spec.paper))
-        inputs = self._named(self._configuration.inputs_of(spec))
-        return _Parts(inputs, outputs, settings, "medhash.analysis.tables.make")
+        inputs = self._named(spec.inputs(self._layout))
+        return _Parts(inputs, outputs, settings, spec.module, "medhash.analysis.tables.make")
 
     def _figure(self, stem: str) -> _Parts:
         spec = self._configuration.figures[stem]
         outputs = _with_suffixes(self._layout.figure(spec.paper, spec.name), "pdf", "png", "csv")
-        inputs = self._named(self._layout.figure_inputs(spec))
-        module = "pictures" if spec.is_picture else "make"
-        return _Parts(inputs, outputs, self._artefact(spec), f"medhash.analysis.figures.{module}")
+        inputs = self._named(spec.inputs(self._layout))
+        modules = spec.module, "medhash.analysis.figures.make"
+        return _Parts(inputs, outputs, self._artefact(spec), *modules)
 
     def _claims(self) -> _Parts:
         configuration, root = self._configuration, self._layout.root
