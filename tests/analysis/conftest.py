@@ -14,7 +14,9 @@ import pytest
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.make import make_table
-from medhash.papers.paper import FigureSpec, Paper, TableSpec
+from medhash.papers.kinds import FIGURES, TABLES
+from medhash.papers.paper import Paper
+from medhash.papers.specs import FigureSpec, TableSpec
 from medhash.papers.reported import load_reported
 from medhash.records.record import Record
 
@@ -30,7 +32,7 @@ def _record_values(
     protocol: str = "tie-aware",
     selection: str = "last-epoch",
 ) -> dict[str, Any]:
-    place, method, variant, bits, seed = cell.split("/")
+    paper, place, method, variant, bits, seed = cell.split("/")
     dataset, _, origin = place.partition("@")
     values = [ap] * 4 if isinstance(ap, float) else list(ap)
     mean = float(np.mean(values))
@@ -39,6 +41,7 @@ def _record_values(
         "schema": 1,
         "scale": scale,
         "cell": {
+            "paper": paper,
             "dataset": dataset,
             "method": method,
             "variant": variant,
@@ -75,7 +78,7 @@ def _record_values(
 
 @pytest.fixture
 def record_values() -> Callable[..., dict[str, Any]]:
-    """Content of a record.json: ``record_values("covid_ct/csq/none/8/0", 0.7, ...)``."""
+    """Content of a record.json: ``record_values("ach/covid_ct/csq/none/8/0", 0.7, ...)``."""
     return _record_values
 
 
@@ -145,7 +148,7 @@ def table_spec() -> Callable[..., TableSpec]:
             "variants": ["none", "dbw", "lcr", "ach"],
             "bits": [8],
         }
-        return TableSpec(**(values | changes))
+        return TABLES.read(values | changes)
 
     return make
 
@@ -165,7 +168,7 @@ def figure_spec() -> Callable[..., FigureSpec]:
             "variants": ["none", "ach"],
             "bits": [8],
         }
-        return FigureSpec(**(values | changes))
+        return FIGURES.read(values | changes)
 
     return make
 
@@ -211,6 +214,6 @@ class Made:
 @pytest.fixture
 def make(tmp_path, context):
     def run(spec, records, within=context, folder="out"):
-        return Made(make_table(spec, records, within, tmp_path / folder / spec.file_stem))
+        return Made(make_table(spec, records, within, tmp_path / folder / spec.label))
 
     return run

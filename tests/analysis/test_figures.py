@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.figures.curves import curve_points
+from medhash.analysis.figures.curves import curve_points, draw_curves
 from medhash.analysis.figures.drawing import house_style
-from medhash.analysis.figures.make import draw, make_figure
+from medhash.analysis.figures.make import make_figure
 from medhash.analysis.numbers.context import Context, select
 from medhash.errors import MedhashError
 from medhash.schema.variants import VARIANTS
@@ -42,7 +42,7 @@ def all_records(record):
         seeds = options.get("seeds", (0,))
         cells = product(datasets, methods, variants, options.get("bits", (8,)), seeds)
         return [
-            record("/".join(map(str, cell)), 0.3 + 0.01 * number)
+            record("/".join(map(str, ("ach", *cell))), 0.3 + 0.01 * number)
             for number, cell in enumerate(cells)
         ]
 
@@ -123,7 +123,7 @@ def test_panels_and_curves_that_did_not_run_say_so(figure_spec, all_records, dra
 
 
 def test_seeds_are_averaged_with_a_band(figure_spec, record, draw_figure):
-    records = [record(f"covid_ct/csq/none/8/{s}", ap) for s, ap in enumerate((0.4, 0.6))]
+    records = [record(f"ach/covid_ct/csq/none/8/{s}", ap) for s, ap in enumerate((0.4, 0.6))]
     spec = figure_spec(datasets=["covid_ct"], methods=["csq"], variants=["none"], seeds=[0, 1])
     _, (axes,) = draw_figure(spec, records)
     assert curves(axes)[0].get_ydata() == pytest.approx([0.5, 0.45, 0.25])
@@ -135,7 +135,7 @@ def test_seeds_are_averaged_with_a_band(figure_spec, record, draw_figure):
 
 def test_phantoms_and_run_are_in_the_title(figure_spec, record, context):
     spec = figure_spec(datasets=["phantom_covid_ct"])
-    chosen = select(spec, [record("phantom_covid_ct/csq/none/8/0", 0.4)], context)
+    chosen = select(spec, [record("ach/phantom_covid_ct/csq/none/8/0", 0.4)], context)
     assert context.heading(spec) == "Synthetic phantoms, not real images. Precision at K."
     assert context.details(spec, chosen).startswith(
         "Phantom of COVID-CT-Dataset; scale small; seed 0; last epoch;"
@@ -144,7 +144,7 @@ def test_phantoms_and_run_are_in_the_title(figure_spec, record, context):
 
 @pytest.mark.parametrize("kind", ["retrieved", "salient_maps", "tsne", "lesions"])
 def test_the_caption_of_a_picture_names_no_protocol_of_ties(figure_spec, record, context, kind):
-    records = [record("covid_ct/csq/none/8/0", 0.4)]
+    records = [record("ach/covid_ct/csq/none/8/0", 0.4)]
     assert context.details(figure_spec(kind=kind), records) == (
         "COVID-19 Radiograph (not run), COVID-CT-Dataset; scale small; seed 0; last epoch."
     )
@@ -155,7 +155,7 @@ def test_the_caption_of_a_picture_names_no_protocol_of_ties(figure_spec, record,
 def test_the_drawn_points_stand_beside_the_pictures(figure_spec, all_records, context, tmp_path):
     records = all_records(datasets=["covid_ct"])
     spec = figure_spec(available=["covid_ct"])
-    paths = make_figure(spec, records, context, tmp_path / "figures" / "ach_fig7")
+    paths = make_figure(spec, records, context, tmp_path / "figures" / "ach_fig7", None)
     assert [path.name for path in paths] == ["ach_fig7.pdf", "ach_fig7.png", "ach_fig7.csv"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(
         path.name for path in paths
@@ -176,7 +176,7 @@ def test_a_foreign_record_leaves_no_file(figure_spec, record, context, tmp_path)
     with pytest.raises(MedhashError, match="scales never mix"):
         make_figure(
             figure_spec(),
-            [record("covid_ct/csq/none/8/0", 0.4, scale="demo")],
+            [record("ach/covid_ct/csq/none/8/0", 0.4, scale="demo")],
             context,
             tmp_path / "ach_fig7",
         )
@@ -189,17 +189,18 @@ from pathlib import Path
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.figures.make import make_figure
 from medhash.records.record import Record
-from medhash.papers.paper import FigureSpec, Paper
+from medhash.papers.kinds import FIGURES
+from medhash.papers.paper import Paper
 given = json.load(open("given.json"))
 records = [Record.model_validate(values) for values in given["records"]]
 context = Context(Paper(**given["paper"]), "small", "tie-aware")
-make_figure(FigureSpec(**given["spec"]), records, context, Path(sys.argv[1]))
+make_figure(FIGURES.read(given["spec"]), records, context, Path(sys.argv[1]), None)
 """
 
 
 def test_two_processes_write_the_same_bytes(figure_spec, paper, record_values, tmp_path):
     cells = product(("covid_radiograph", "covid_ct"), ("hashnet", "csq"), ("none", "ach"))
-    records = [record_values(f"{d}/{m}/{v}/8/0", 0.4) for d, m, v in cells]
+    records = [record_values(f"ach/{d}/{m}/{v}/8/0", 0.4) for d, m, v in cells]
     given = {
         "records": records,
         "paper": paper.model_dump(mode="json"),

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from medhash.analysis.numbers.context import Context
-from medhash.analysis.tables.make import make_lesion_table
+from medhash.analysis.tables.make import make_table
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
-from medhash.records.lesions import load_lesion_searches
+from medhash.records.lesions import load_lesion_search
 
 REPORTED = {
     "paper": "ach",
@@ -28,7 +28,8 @@ REPORTED = {
 
 
 def cell_of(dataset, variant):
-    return {"dataset": dataset, "method": "adsh", "variant": variant, "bits": 8, "seed": 0}
+    names = {"paper": "ach", "dataset": dataset, "method": "adsh", "variant": variant}
+    return {**names, "bits": 8, "seed": 0}
 
 
 def latency(milliseconds):
@@ -101,7 +102,7 @@ def make(tmp_path, table_spec, paper):
         )
         reported = ReportedPaper.model_validate(REPORTED)
         context = Context(paper, "small", "tie-aware", reported=reported)
-        files = make_lesion_table(spec, load_lesion_searches(paths), context, tmp_path / "table")
+        files = make_table(spec, map(load_lesion_search, paths), context, tmp_path / "table")
         return [file.read_text() for file in files]
 
     return make
@@ -195,7 +196,10 @@ def test_a_cell_that_was_not_searched_is_not_run(make):
     [
         ({"scale": "demo"}, "its scale is 'demo', but 'small' is asked for; scales never mix"),
         ({"protocol": "stable"}, "scored with protocol 'stable', but 'tie-aware' is asked for"),
-        ({"areas_sha256": "b" * 64}, "covid_ct/adsh/ach/8/0: they are not those of its baseline"),
+        (
+            {"areas_sha256": "b" * 64},
+            "ach/covid_ct/adsh/ach/8/0: they are not those of its baseline",
+        ),
         ({"covered": 2}, r"1\.json: not a whole measurement: covered"),
         ({"source": "guessed"}, r"1\.json: not a whole measurement: source"),
     ],

@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from medhash.analysis.tables.speed import load_measurements
+from medhash.records.speed import load_measurement
 
 from medhash.analysis.numbers.context import Context
-from medhash.analysis.tables.make import make_speed_table
+from medhash.analysis.tables.make import make_table
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
 
@@ -16,6 +16,7 @@ def measurement(dataset, bits, milliseconds, scale="small", load=1.0):
         "schema": 1,
         "scale": scale,
         "cell": {
+            "paper": "ach",
             "dataset": dataset,
             "method": "adsh",
             "variant": "ach",
@@ -76,7 +77,7 @@ def make(tmp_path, table_spec, paper):
         )
         context = Context(paper, "small", "tie-aware", reported=reported)
         stem = tmp_path / "table"
-        files = make_speed_table(spec, load_measurements(paths), context, stem)
+        files = make_table(spec, map(load_measurement, paths), context, stem)
         return [file.read_text() for file in files]
 
     return make

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from medhash.analysis.tables.speed import load_measurements
+from medhash.records.speed import load_measurement
 from PIL import Image
 
 from medhash.data.preparation import prepare_image
@@ -19,7 +19,7 @@ from medhash.trained import speed
 from medhash.training.cells import train_cell
 from medhash.training.devices import choose_device
 
-CELL = Cell("toy", "adsh", "ach", 12, 0)
+CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
 
 
 @pytest.fixture
@@ -68,7 +68,7 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     path = speed.measure_speed(
         CELL, settings, data, files.split, cell_folder, scale="small", device="cpu"
     )
-    (measurement,) = load_measurements([path])
+    measurement = load_measurement(path)
     assert measurement.cell == CELL
     assert measurement.single.queries == 15
     assert 0 < measurement.single.median_seconds <= measurement.single.p95_seconds < 5

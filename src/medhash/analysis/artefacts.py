@@ -28,15 +28,15 @@ def make_artefact(
         MedhashError: see :func:`~medhash.analysis.tables.make.make_table`,
             :func:`~medhash.analysis.figures.make.make_figure`.
     """
-    layout, context = configuration.layout, context_of(configuration, spec)
-    facts = read_source(spec.source, spec.cells(), layout)
+    context = context_of(configuration, spec)
+    facts = read_source(spec.source, spec.cells(), configuration.layout)
     if isinstance(spec, TableSpec):
         from medhash.analysis.tables.make import make_table
 
         return make_table(spec, facts, context, output_stem)
     from medhash.analysis.figures.make import make_figure
 
-    return make_figure(spec, facts, context, output_stem, layout)
+    return make_figure(spec, facts, context, output_stem, configuration)
 
 
 def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:

@@ -37,8 +37,8 @@ class Restriction:
     def paper(self, paper: Paper) -> Paper:
         """The paper with its tables and figures as this run makes them."""
         own = {name: self.cards[name].title for name in self._own(paper)}
-        tables = {name: self._spec(table, paper, name) for name, table in paper.tables.items()}
-        figures = {name: self._spec(figure, paper, name) for name, figure in paper.figures.items()}
+        tables = {name: self._spec(table, paper) for name, table in paper.tables.items()}
+        figures = {name: self._spec(figure, paper) for name, figure in paper.figures.items()}
         update = {"datasets": paper.datasets | own, "tables": tables, "figures": figures}
         return paper.model_copy(update=update)
 
@@ -71,8 +71,7 @@ class Restriction:
         """Whether a dataset is part of the run."""
         return self._is_run(dataset)
 
-    def _spec(self, spec: Spec, paper: Paper, name: str) -> Spec:
-        spec = spec.model_copy(update={"paper": paper.paper, "name": name})
+    def _spec(self, spec: Spec, paper: Paper) -> Spec:
         own = self._own_grid(spec)
         datasets = (*map(self.stand_in, spec.datasets), *self._own(paper))
         chosen: dict[str, tuple[Any, ...]] = {
@@ -94,7 +93,7 @@ class Restriction:
         return spec.model_copy(update=update | ({"available": ()} if nothing_left else {}))
 
     def _own_grid(self, spec: ArtefactSpec) -> ArtefactGrid:
-        return self.scale.artefacts.get(spec.file_stem, ArtefactGrid())
+        return self.scale.artefacts.get(spec.key, ArtefactGrid())
 
     def _chosen(
         self,

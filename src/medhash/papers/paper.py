@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import Field, SerializeAsAny
+from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
+from medhash.data.cards import SplitRule
 from medhash.data.confounded import parse_name
 from medhash.papers.ablations import (
     Ablation,
@@ -19,7 +20,7 @@ from medhash.papers.ablations import (
     merged,
 )
 from medhash.papers.kinds import FIGURES, TABLES
-from medhash.papers.specs import PHANTOM_PREFIX, FigureSpec, FileName, Name, TableSpec
+from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, FigureSpec, FileName, Name, TableSpec
 from medhash.schema.base import StrictModel
 from medhash.schema.settings import NetworkSettings, Settings
 from medhash.schema.variants import split_variant
@@ -41,6 +42,8 @@ class Paper(StrictModel):
         methods: method -> its title as printed.
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.schema.settings.Settings` tree.
+        splits: dataset -> how this paper splits it, where that is not the card's split; a phantom
+            is split as the dataset that it stands for.
         ablations: name -> what it changes; sizes in patches of the paper's own images.
         tables: name -> table.
         figures: name -> figure.
@@ -52,6 +55,7 @@ class Paper(StrictModel):
     methods: dict[Name, MethodTitle]
     variants: dict[Name, str]
     settings: dict[str, Any] = Field(default_factory=dict)
+    splits: dict[Name, SplitRule] = Field(default_factory=dict)
     ablations: dict[AblationName, Ablation] = Field(default_factory=dict)
     tables: dict[FileName, Annotated[SerializeAsAny[TableSpec], TABLES]] = Field(
         default_factory=dict
@@ -59,6 +63,24 @@ class Paper(StrictModel):
     figures: dict[FileName, Annotated[SerializeAsAny[FigureSpec], FIGURES]] = Field(
         default_factory=dict
     )
+
+    @field_validator("paper")
+    @classmethod
+    def _is_no_other_folder(cls, name: str) -> str:
+        if name in _OTHER_FOLDERS:
+            raise ValueError(f"'{name}' is a folder of every run; give the paper another name")
+        return name
+
+    @field_validator("tables", "figures")
+    @classmethod
+    def _know_their_names(
+        cls, specs: dict[str, ArtefactSpec], info: ValidationInfo
+    ) -> dict[str, ArtefactSpec]:
+        paper = info.data.get("paper", "")
+        return {
+            name: spec.model_copy(update={"paper": paper, "name": name})
+            for name, spec in specs.items()
+        }
 
     def settings_of(self, variant: str, settings: Settings) -> Settings:
         """A variant's settings: those of the run, or what its ablation makes of them."""
@@ -94,3 +116,7 @@ class Paper(StrictModel):
     def _grid(self) -> int:
         """Patches along one side of the paper's own images."""
         return NetworkSettings.model_validate(self.settings.get("network", {})).grid
+
+
+_OTHER_FOLDERS = ("data", "receipts", "running")
+"""What lies beside the papers' folders in the folder of a run."""

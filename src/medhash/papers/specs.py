@@ -59,6 +59,17 @@ class Choice(Protocol):
         """The values that the scale keeps on an axis of a table or figure, None for all."""
 
 
+class Files(Protocol):
+    """Where the files of a run lie; see :mod:`medhash.configuration.loading`."""
+
+    @property
+    def layout(self) -> Layout:
+        """The folders of the run."""
+
+    def data_of(self, cell: Cell) -> Path:
+        """The folder of the dataset that a cell is trained and scored on."""
+
+
 class ArtefactSpec(StrictModel):
     """A table or figure of a paper: a title and a grid of cells.
 
@@ -100,8 +111,13 @@ class ArtefactSpec(StrictModel):
         return without_repeats(values) if isinstance(values, tuple) else values
 
     @property
-    def file_stem(self) -> str:
-        """``ach_table3``: the file's name below ``tables/`` or ``figures/``."""
+    def key(self) -> str:
+        """``ach/table3``: its name on command lines and as the key of its step."""
+        return f"{self.paper}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        """``ach_table3``: its name where a slash cannot stand, in LaTeX and HTML."""
         return f"{self.paper}_{self.name}"
 
     @property
@@ -159,7 +175,7 @@ class ArtefactSpec(StrictModel):
         self, dataset: str, method: str, variant: str, bits: int, seed: int, origin: str = ""
     ) -> Cell:
         """A cell of its paper."""
-        return Cell(dataset, method, variant, bits, seed, origin)
+        return Cell(self.paper, dataset, method, variant, bits, seed, origin)
 
     def cells(self, seeds: tuple[int, ...] | None = None) -> list[Cell]:
         """The cells that it is made of, in the order in which it prints them.
@@ -181,9 +197,9 @@ class ArtefactSpec(StrictModel):
         file: Callable[[Cell], Path] = getattr(layout, self.source)
         return [file(cell) for cell in self.cells()]
 
-    def inputs(self, layout: Layout) -> list[Path]:
+    def inputs(self, files: Files) -> list[Path]:
         """All files that it is made from, there or not."""
-        return self.numbers(layout)
+        return self.numbers(files.layout)
 
     def row_title(self, paper: Paper, method: str, variant: str, origin: str = "") -> str:
         """A row's name as printed: ``HashNet+ACH``."""
@@ -256,14 +272,14 @@ class FigureSpec(ArtefactSpec):
     axes: ClassVar[tuple[str, str] | None] = None
 
     def drawn(
-        self, facts: Sequence[Any], context: Context, layout: Layout
+        self, facts: Sequence[Any], context: Context, files: Files
     ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
         """Make the figure.
 
         Args:
             facts: the files of its cells that are there, read and checked, in their order.
             context: names, scale and protocol.
-            layout: where further files lie.
+            files: where further files lie.
 
         Returns:
             What is drawn, as numbers, and what draws it.

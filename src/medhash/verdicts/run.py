@@ -41,7 +41,9 @@ class ClaimRun:
 
     def numbers(self, claim: Claim) -> RunNumbers:
         """The numbers of a claim's cells."""
-        return RunNumbers(self.claimed.seeds(claim.artefact), self.facts)
+        return RunNumbers(
+            self.claimed.printed.paper, self.claimed.seeds(claim.artefact), self.facts
+        )
 
 
 def load_runs(configuration: Configuration) -> list[ClaimRun]:

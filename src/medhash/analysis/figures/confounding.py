@@ -17,7 +17,7 @@ from medhash.analysis.numbers.confounding import (
     panels_of,
 )
 from medhash.analysis.numbers.context import NOT_RUN, Context
-from medhash.papers.specs import FigureSpec
+from medhash.papers.specs import FigureSpec, Files
 from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-    from medhash.configuration.paths import Layout
 
 PANEL_SIZE = (1.75, 1.9)
 """Width and height of one panel in inches."""
@@ -43,7 +41,7 @@ class Spec(ConfounderSpec, FigureSpec):
     kind: Literal["confounding"]
 
     def drawn(
-        self, facts: Sequence[Any], context: Context, layout: Layout
+        self, facts: Sequence[Any], context: Context, files: Files
     ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
         """The points of the table of the same kind, and what draws them."""
         points = confounding_points(self, facts, context)

@@ -19,7 +19,7 @@ from medhash.analysis.numbers.context import (
     is_synthetic,
     seeds_of,
 )
-from medhash.papers.specs import FigureSpec
+from medhash.papers.specs import FigureSpec, Files
 from medhash.records.record import Record
 from medhash.schema.variants import parts_of
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
-
-    from medhash.configuration.paths import Layout
 
 PANEL_SIZE = (3.9, 3.0)
 """Width and height of one panel in inches."""
@@ -73,12 +71,12 @@ class CurveSpec(FigureSpec):
         """The points of one curve, from the records of its seeds."""
         raise NotImplementedError
 
-    def label(self, axes: Axes, points: pd.DataFrame) -> None:
+    def label_axes(self, axes: Axes, points: pd.DataFrame) -> None:
         """Label and scale the axes of a panel with these points."""
         raise NotImplementedError
 
     def drawn(
-        self, facts: Sequence[Any], context: Context, layout: Layout
+        self, facts: Sequence[Any], context: Context, files: Files
     ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
         """The points of all curves, and what draws them."""
         points = curve_points(self, facts, context)
@@ -218,7 +216,7 @@ def _draw_panel(axes: Axes, points: pd.DataFrame, spec: CurveSpec, styles: _Styl
     if ran.empty:
         say_not_run(axes, missing["note"].iloc[0])
         return
-    spec.label(axes, ran)
+    spec.label_axes(axes, ran)
     for (method, variant), curve in ran.groupby(["method", "variant"], sort=False):
         _draw_curve(axes, curve, spec.axes[0], styles.of(str(method), str(variant)))
     if not missing.empty:

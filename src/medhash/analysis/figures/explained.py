@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from medhash.analysis.figures.drawing import say_not_run
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
-from medhash.papers.specs import FigureSpec
+from medhash.papers.specs import FigureSpec, Files
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Count
 from medhash.schema.cell import Cell
@@ -75,16 +75,16 @@ def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
     return list(dict.fromkeys(turns))[:count]
 
 
-def load_explained(layout: Layout, cell: Cell) -> Explained | None:
-    """A cell's explanation, or None if it was not made.
+def load_explained(layout: Layout, cell: Cell, data: Path) -> Explained | None:
+    """A cell's explanation with the images of its dataset's folder; None if it was not made.
 
     Raises:
         MedhashError: the file is damaged.
     """
-    path, folder = layout.explanation(cell), layout.data(cell.dataset)
+    path = layout.explanation(cell)
     if not path.is_file():
         return None
-    return Explained(read_arrays(path, _ARRAYS), *load_images(folder))
+    return Explained(read_arrays(path, _ARRAYS), *load_images(data))
 
 
 def load_images(
@@ -111,24 +111,26 @@ class PictureSpec(FigureSpec):
 
     examples: Count = 3
 
-    def inputs(self, layout: Layout) -> list[Path]:
+    def inputs(self, files: Files) -> list[Path]:
         """Records, what the cells look at, their codes and their images."""
-        cells = self.cells()
-        files = [*map(layout.record, cells), *map(layout.explanation, cells)]
-        files += map(layout.codes, cells)
-        datasets = dict.fromkeys(cell.dataset for cell in cells)
+        cells, layout = self.cells(), files.layout
+        paths = [*map(layout.record, cells), *map(layout.explanation, cells)]
+        paths += map(layout.codes, cells)
         names = ("images.npy", "labels.npy", "dataset.json")
-        return files + [layout.data(dataset) / name for dataset in datasets for name in names]
+        folders = dict.fromkeys(map(files.data_of, cells))
+        return paths + [folder / name for folder in folders for name in names]
 
     def drawn(
-        self, facts: Sequence[Any], context: Context, layout: Layout
+        self, facts: Sequence[Any], context: Context, files: Files
     ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
         """From the explanations of its cells; one without is shown as not run."""
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])
         cells = [self.cell(*coordinates) for coordinates in axes]
-        explained = {cell: load_explained(layout, cell) for cell in cells}
+        explained = {
+            cell: load_explained(files.layout, cell, files.data_of(cell)) for cell in cells
+        }
         titles = (context.heading(self), context.details(self, facts))
-        return self.pictured(explained, context, titles, layout)
+        return self.pictured(explained, context, titles, files.layout)
 
     def pictured(
         self,

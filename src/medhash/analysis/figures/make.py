@@ -8,12 +8,11 @@ from typing import Any
 
 from medhash.analysis.figures.drawing import write_figure
 from medhash.analysis.numbers.context import Context, select
-from medhash.configuration.paths import Layout
-from medhash.papers.specs import FigureSpec
+from medhash.papers.specs import FigureSpec, Files
 
 
 def make_figure(
-    spec: FigureSpec, facts: Sequence[Any], context: Context, output_stem: Path, layout: Layout
+    spec: FigureSpec, facts: Sequence[Any], context: Context, output_stem: Path, files: Files
 ) -> list[Path]:
     """Write ``<output_stem>.pdf``, ``.png`` and ``.csv``.
 
@@ -21,8 +20,8 @@ def make_figure(
         spec: the grid; a panel without any record says that it did not run.
         facts: at least those records of its cells that exist; others are ignored.
         context: names, scale and protocol.
-        output_stem: path without suffix, such as ``results/small/figures/ach_fig7``.
-        layout: where images, codes and explanations of the cells lie.
+        output_stem: path without suffix, such as ``results/small/ach/figures/fig7``.
+        files: where images, codes and explanations of the cells lie.
 
     Returns:
         The three paths.
@@ -31,5 +30,5 @@ def make_figure(
         MedhashError: a record of another scale or protocol, or a damaged file. Nothing is
             written then.
     """
-    points, draw = spec.drawn(select(spec, facts, context), context, layout)
+    points, draw = spec.drawn(select(spec, facts, context), context, files)
     return write_figure(draw, points, output_stem)

@@ -28,7 +28,7 @@ class Spec(CurveSpec):
             for k in cutoffs
         ]
 
-    def label(self, axes: Axes, points: pd.DataFrame) -> None:
+    def label_axes(self, axes: Axes, points: pd.DataFrame) -> None:
         """The axis is logarithmic where the cutoffs span more than one order of magnitude."""
         from matplotlib.ticker import NullLocator, StrMethodFormatter
 

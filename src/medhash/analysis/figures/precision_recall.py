@@ -33,7 +33,7 @@ class Spec(CurveSpec):
                 points.append({"radius": radius, "recall": recall, **mean_precision(precisions)})
         return points
 
-    def label(self, axes: Axes, points: pd.DataFrame) -> None:
+    def label_axes(self, axes: Axes, points: pd.DataFrame) -> None:
         """Recall runs from 0 to 1."""
         axes.set_xlabel("recall")
         axes.set_ylabel("precision")

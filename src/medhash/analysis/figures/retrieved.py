@@ -16,6 +16,7 @@ from medhash.analysis.figures.explained import Explained, PictureSpec, in_turn, 
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
+from medhash.papers.specs import Files
 from medhash.records.lesions import SOURCES, LesionPatches, load_lesion_patches
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.search import nearest
@@ -67,11 +68,11 @@ class Spec(PictureSpec):
     kind: Literal["retrieved"]
     queries: Literal["images", "lesions"] = "images"
 
-    def inputs(self, layout: Layout) -> list[Path]:
+    def inputs(self, files: Files) -> list[Path]:
         """Those of any picture, and the patches."""
-        cells = self.cells() if self.queries == "lesions" else []
+        cells, layout = self.cells() if self.queries == "lesions" else [], files.layout
         patches = [*map(layout.lesions, cells), *map(layout.lesion_patches, cells)]
-        return super().inputs(layout) + patches
+        return super().inputs(files) + patches
 
     def pictured(
         self,

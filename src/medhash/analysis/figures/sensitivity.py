@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import NOT_RUN, Context, Place, is_synthetic
 from medhash.analysis.numbers.summaries import summarise
-from medhash.papers.specs import Choice, FigureSpec, Name
+from medhash.papers.specs import Choice, FigureSpec, Files, Name
 from medhash.records.record import Record
 from medhash.schema.base import StrictModel
 from medhash.schema.variants import BASELINE, split_variant
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-    from medhash.configuration.paths import Layout
 
 COLUMNS = (
     *("panel", "label", "dataset", "method", "variant", "bits", "status", "map", "deviation"),
@@ -100,7 +98,7 @@ class Spec(FigureSpec):
         return self.model_copy(update={"panels": panels})
 
     def drawn(
-        self, facts: Sequence[Any], context: Context, layout: Layout
+        self, facts: Sequence[Any], context: Context, files: Files
     ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
         """All points, panel by panel, and what draws them."""
         points = sensitivity_points(self, facts, context)

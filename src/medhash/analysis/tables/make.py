@@ -27,7 +27,7 @@ def make_table(
         spec: the grid; places without a file are printed as not run.
         facts: at least those files of its cells that exist, read; others are ignored.
         context: names, scale and protocol.
-        output_stem: path without suffix, such as ``results/small/tables/ach_table3``.
+        output_stem: path without suffix, such as ``results/small/ach/tables/table3``.
 
     Returns:
         The three paths.
@@ -40,7 +40,7 @@ def make_table(
     texts = {
         ".csv": _csv(rows),
         ".md": markdown(printed),
-        ".tex": latex(printed, spec.file_stem),
+        ".tex": latex(printed, spec.label),
     }
     paths = [output_stem.with_name(output_stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):

@@ -99,7 +99,7 @@ class Spec(TableSpec):
         places = [place for row in rows.values() for place in row]
         counts = [_count(tests, [row[n] for row in rows.values()]) for n in range(len(columns))]
         printed = [
-            PrintedRow(self.label(context, method), tuple(_printed(tests, place) for place in row))
+            PrintedRow(self.row_label(context, method), tuple(_printed(tests, place) for place in row))
             for method, row in rows.items()
         ]
         summary = PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_text(each)) for each in counts))
@@ -116,13 +116,13 @@ class Spec(TableSpec):
         ]
         return csv, table
 
-    def label(self, context: Context, method: str) -> str:
+    def row_label(self, context: Context, method: str) -> str:
         """``HashNet+ACH vs. HashNet``."""
         return " vs. ".join(context.paper.method_title(method, each) for each in self.compare)
 
     def _csv_row(self, tests: _Tests, place: Place, context: Context) -> dict[str, str]:
         row = self._csv_frame(GridColumn(place.dataset, place.bits), context) | {
-            "row": self.label(context, place.method),
+            "row": self.row_label(context, place.method),
             "method": place.method,
             "printed": _printed(tests, place).text,
         }
