@@ -16,8 +16,8 @@ from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.make import make_table
 from medhash.papers.kinds import FIGURES, TABLES
 from medhash.papers.paper import Paper
-from medhash.papers.specs import FigureSpec, TableSpec
 from medhash.papers.reported import load_reported
+from medhash.papers.specs import FigureSpec, TableSpec
 from medhash.records.record import Record
 
 

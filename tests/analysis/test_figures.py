@@ -28,7 +28,7 @@ def draw_figure(context):
         chosen = select(spec, records, within)
         with house_style():
             points = curve_points(spec, chosen, within)
-            figure = draw(spec, points, within, (within.heading(spec), "details " * 60))
+            figure = draw_curves(spec, points, within, (within.heading(spec), "details " * 60))
             figure.savefig(os.devnull, format="png")
         return figure, figure.axes
 
@@ -179,6 +179,7 @@ def test_a_foreign_record_leaves_no_file(figure_spec, record, context, tmp_path)
             [record("ach/covid_ct/csq/none/8/0", 0.4, scale="demo")],
             context,
             tmp_path / "ach_fig7",
+            None,
         )
     assert list(tmp_path.iterdir()) == []
 

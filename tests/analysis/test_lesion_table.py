@@ -102,7 +102,12 @@ def make(tmp_path, table_spec, paper):
         )
         reported = ReportedPaper.model_validate(REPORTED)
         context = Context(paper, "small", "tie-aware", reported=reported)
-        files = make_table(spec, map(load_lesion_search, paths), context, tmp_path / "table")
+        files = make_table(
+            spec,
+            [load_lesion_search(path) for path in paths if path.is_file()],
+            context,
+            tmp_path / "table",
+        )
         return [file.read_text() for file in files]
 
     return make

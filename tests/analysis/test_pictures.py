@@ -38,12 +38,10 @@ def test_a_picture_is_the_same_bytes_twice(kind, layout, tmp_path):
 
     stem = tmp_path / "figures" / kind
     first = [
-        p.read_bytes()
-        for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
+        p.read_bytes() for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
     ]
     again = [
-        p.read_bytes()
-        for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
+        p.read_bytes() for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
     ]
     assert first == again
     points = pd.read_csv(stem.with_suffix(".csv"))

@@ -9,8 +9,8 @@ from explained_cells import CELLS, files_of, write_cells
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.explained import load_explained
-from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.analysis.figures.make import make_figure
+from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
@@ -96,9 +96,7 @@ def drawn(layout, reasons=None):
 
 def test_results_are_the_sort_of_the_patches_own_codes(layout, tmp_path):
     stem = tmp_path / "fig9"
-    first = [
-        path.read_bytes() for path in make_figure(SPEC, [], CONTEXT, stem, files_of(layout))
-    ]
+    first = [path.read_bytes() for path in make_figure(SPEC, [], CONTEXT, stem, files_of(layout))]
     assert first == [
         path.read_bytes() for path in make_figure(SPEC, [], CONTEXT, stem, files_of(layout))
     ]

@@ -124,7 +124,9 @@ def test_regenerated_tables_find_their_reported_number_by_their_own_names(ach, m
     column = ReportedColumn("COVID-CT-Dataset", "24")
     assert reported_value(ach, "table3", "HashNet+ACH", column) == Decimal("82.44")
     assert reported_value(ach, "table3", "HashNet+XYZ", column) is None
-    assert reported_value(ach, "table3", "HashNet", ReportedColumn("COVID-CT-Dataset", "48")) is None
+    assert (
+        reported_value(ach, "table3", "HashNet", ReportedColumn("COVID-CT-Dataset", "48")) is None
+    )
     assert reported_value(ach, "table99", "HashNet", column) is None
     phantom = ReportedColumn(paper.dataset_title("phantom_covid_ct"), "24")
     assert reported_value(ach, "table3", "HashNet", phantom) is None

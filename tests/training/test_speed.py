@@ -8,11 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from medhash.records.speed import load_measurement
 from PIL import Image
 
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
+from medhash.records.speed import load_measurement
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.trained import speed

@@ -12,7 +12,7 @@ import pkgutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, Field, GetCoreSchemaHandler, GetJsonSchemaHandler, TypeAdapter
 from pydantic_core import CoreSchema, core_schema
@@ -65,7 +65,8 @@ class OfKind:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> dict[str, Any]:
-        named = [_named(model, kind) for model, kind in zip(self.models, self.names, strict=True)]
+        prefix = self.package.rpartition(".")[2]
+        named = [_named(prefix, *each) for each in zip(self.names, self.models, strict=True)]
         union: Any = Annotated[Union[tuple(named)], Field(discriminator="kind")]  # noqa: UP007
         return handler(TypeAdapter(union).core_schema)
 
@@ -74,14 +75,7 @@ TABLES = OfKind("medhash.analysis.tables")
 FIGURES = OfKind("medhash.analysis.figures")
 
 
-def _named(model: type[BaseModel], kind: str) -> type[BaseModel]:
-    """The model under the name of its kind, which an editor's schema shows."""
-    return type(
-        f"{model.__base__.__name__}_{kind}" if model.__base__ else kind,
-        (model,),
-        {
-            "__annotations__": {"kind": Literal[kind]},
-            "__module__": model.__module__,
-            "__doc__": model.__doc__,
-        },
-    )
+def _named(prefix: str, kind: str, model: type[BaseModel]) -> type[BaseModel]:
+    """The model under a name of its own, ``tables_map``, as an editor's schema needs it."""
+    told = {"__module__": model.__module__, "__doc__": model.__doc__}
+    return type(f"{prefix}_{kind}", (model,), told)

@@ -262,6 +262,19 @@ class TableSpec(ArtefactSpec):
         raise NotImplementedError
 
 
+class PairedSpec(TableSpec):
+    """A table that compares pairs of variants, named by another key than ``variants``."""
+
+    variants: tuple[Name, ...] = ()
+
+    @field_validator("variants")
+    @classmethod
+    def _has_pairs_instead(cls, values: tuple[str, ...]) -> tuple[str, ...]:
+        if values:
+            raise ValueError("does not belong here; this kind takes pairs of variants")
+        return values
+
+
 class FigureSpec(ArtefactSpec):
     """A figure of a paper.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.errors import MedhashError
 from medhash.records.part import Part, read_part
 from medhash.schema.cell import Cell
 
@@ -136,7 +135,7 @@ class Record(Part):
     what: ClassVar[str] = "record"
     remedy: ClassVar[str] = "evaluate the cell again"
 
-    schema_version: Literal[1] = Field(1, alias="schema")
+    schema_version: Literal[1] = Field(alias="schema")
     scale: str
     cell: Cell
     synthetic: Annotated[bool, Field(strict=True)]
@@ -186,24 +185,6 @@ def load_record(path: Path) -> Record:
             message names the file and the key.
     """
     return read_part(path, Record, "record", "write it")
-
-
-def load_records(paths: Iterable[Path]) -> list[Record]:
-    """Read and check records, sorted by their cells.
-
-    Raises:
-        MedhashError: as :func:`load_record`, or two files hold the same cell.
-    """
-    found: dict[Cell, tuple[Path, Record]] = {}
-    for path in paths:
-        record = load_record(path)
-        if record.cell in found:
-            raise MedhashError(
-                f"{path} and {found[record.cell][0]} both hold cell {record.cell}; "
-                "give each cell's record once."
-            )
-        found[record.cell] = (path, record)
-    return sorted((record for _, record in found.values()), key=lambda record: record.cell)
 
 
 def per_query_ap(records: Sequence[Record]) -> pd.Series:

@@ -59,6 +59,7 @@ def write_record(
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
     record = Record(
+        schema=1,
         scale=scale,
         cell=cell,
         synthetic=dataset["synthetic"],

@@ -19,7 +19,7 @@ from medhash.analysis.numbers.statistics import (
 from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, lengths_row
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Name, TableSpec
+from medhash.papers.specs import Choice, Name, PairedSpec
 
 TEST_COLUMNS = (
     "p_value",
@@ -39,7 +39,7 @@ TEST_COLUMNS = (
 _Tests = Mapping[tuple[Place, str], PairedTest]
 
 
-class Spec(TableSpec):
+class Spec(PairedSpec):
     """mAP of pairs of variants, with wins, ties and losses.
 
     A block is a method; a pair's opponent stands above its variant. The summary row counts wins,
@@ -51,7 +51,6 @@ class Spec(TableSpec):
     """
 
     kind: Literal["reasoning"]
-    variants: tuple[Name, ...] = Field((), max_length=0)
     pairs: tuple[tuple[Name, Name], ...] = Field(min_length=1)
 
     @property

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from pydantic import Field
-
 from medhash.analysis.numbers.context import (
     NOT_RUN,
     Context,
@@ -20,7 +18,7 @@ from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, 
 from medhash.analysis.numbers.summaries import percent, shared_notes, summarise
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Name, TableSpec
+from medhash.papers.specs import Choice, Name, PairedSpec
 
 CSV_COLUMNS = (
     "row",
@@ -57,7 +55,7 @@ CSV_COLUMNS = (
 _Tests = Mapping[Place, PairedTest]
 
 
-class Spec(TableSpec):
+class Spec(PairedSpec):
     """p-values of a variant against its baseline on per-query AP.
 
     A test runs over the queries; with several seeds a query's AP is its mean over the seeds that
@@ -68,7 +66,6 @@ class Spec(TableSpec):
     """
 
     kind: Literal["wilcoxon"]
-    variants: tuple[Name, ...] = Field((), max_length=0)
     compare: tuple[Name, Name]
 
     @property
@@ -99,7 +96,9 @@ class Spec(TableSpec):
         places = [place for row in rows.values() for place in row]
         counts = [_count(tests, [row[n] for row in rows.values()]) for n in range(len(columns))]
         printed = [
-            PrintedRow(self.row_label(context, method), tuple(_printed(tests, place) for place in row))
+            PrintedRow(
+                self.row_label(context, method), tuple(_printed(tests, place) for place in row)
+            )
             for method, row in rows.items()
         ]
         summary = PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_text(each)) for each in counts))
