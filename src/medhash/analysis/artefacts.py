@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.context import Context, select
+from medhash.analysis.tables.rendering import PrintedTable
 from medhash.configuration.loading import Configuration
 from medhash.papers.reported import find_reported
 from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
@@ -29,7 +31,7 @@ def make_artefact(
             :func:`~medhash.analysis.figures.make.make_figure`.
     """
     context = context_of(configuration, spec)
-    facts = read_source(spec.source, spec.cells(), configuration.layout)
+    facts = facts_of(configuration, spec)
     if isinstance(spec, TableSpec):
         from medhash.analysis.tables.make import make_table
 
@@ -37,6 +39,23 @@ def make_artefact(
     from medhash.analysis.figures.make import make_figure
 
     return make_figure(spec, facts, context, output_stem, configuration)
+
+
+def table_of(
+    configuration: Configuration, spec: TableSpec
+) -> tuple[list[dict[str, str]], PrintedTable]:
+    """A table from the files of cells that are there: the rows of its CSV, and as printed.
+
+    Raises:
+        MedhashError: see :func:`~medhash.analysis.tables.make.make_table`.
+    """
+    context = context_of(configuration, spec)
+    return spec.made(select(spec, facts_of(configuration, spec), context), context)
+
+
+def facts_of(configuration: Configuration, spec: ArtefactSpec) -> list[Any]:
+    """The files of its cells that hold the numbers, as far as they are there, read."""
+    return read_source(spec.source, spec.cells(), configuration.layout)
 
 
 def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:

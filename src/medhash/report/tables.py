@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from medhash.analysis.artefacts import context_of
+from medhash.analysis.artefacts import context_of, table_of
 from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.places import COORDINATES, column_title
-from medhash.errors import MedhashError
 from medhash.papers.specs import TableSpec
-from medhash.report.markup import plain
 from medhash.report.numbers import RAN, Line, Number, audit_command, numbers_of
 from medhash.report.receipts import Told
 
@@ -21,9 +17,6 @@ REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
 
 # What describes a line of the CSV and is said elsewhere on the page.
 _DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
-_TITLE = re.compile(r"\A\*\*(.*?)\*\*$", re.MULTILINE)
-_LABEL = re.compile(r"^\| (?!Method)([^|]*?)\((\d+/\d+)\) +\|", re.MULTILINE)
-_NOTE = re.compile(r"^- (.*)$", re.MULTILINE)
 _LEADING_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
@@ -101,28 +94,28 @@ class TableSection:
 
 
 def table_section(told: Told, spec: TableSpec) -> TableSection:
-    """A table as its files say; a file that is not there is said to be missing.
+    """A table as the files of its cells give it; where it is not made yet, that is said.
 
     Raises:
-        MedhashError: its CSV cannot be read.
+        MedhashError: a file of a cell is not whole, or of another scale.
     """
     key, anchor = spec.key, f"t-{spec.label}"
     outputs = told.steps.table(key).outputs
     path = outputs["csv"]
     if not path.is_file():
         return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path)
+    lines, printed = table_of(told.configuration, spec)
     numbers = numbers_of(spec, path, lines)
     context = context_of(told.configuration, spec)
-    make = _by_columns if lines and "printed" in lines[0] else _line_by_line
-    printed = _printed(outputs["md"])
+    make = _by_columns if "printed" in lines[0] else _line_by_line
+    wins = {row.label: row.behind for block in printed.blocks for row in block}
     return TableSection(
         key,
         anchor,
         spec.title,
-        printed.caption or context.heading(spec),
-        printed.notes,
-        _with_wins(make(spec, context, lines, numbers), printed) if numbers else None,
+        printed.title,
+        printed.all_notes,
+        _with_wins(make(spec, context, lines, numbers), wins) if numbers else None,
         tuple(numbers.values()),
         _not_run(lines),
         tuple(file.as_posix() for file in outputs.values()),
@@ -131,54 +124,14 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
     )
 
 
-def read_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV.
-
-    Raises:
-        MedhashError: it cannot be read.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-    except (OSError, ValueError, csv.Error) as error:
-        raise MedhashError(f"{path}: cannot be read as CSV ({error}); make it again") from error
-
-
-@dataclass(frozen=True)
-class _Printed:
-    """What the printed form of a table adds to its CSV.
-
-    Attributes:
-        caption: its title.
-        notes: below it and below its comparison with reported numbers.
-        wins: row -> ``7/8``, the columns in which it is better, where that is printed.
-    """
-
-    caption: str = ""
-    notes: tuple[str, ...] = ()
-    wins: Mapping[str, str] = field(default_factory=dict)
-
-
-def _printed(path: Path) -> _Printed:
-    if not path.is_file():
-        return _Printed()
-    text = path.read_text(encoding="utf-8")
-    own, *_ = text.split("\n\n**")
-    title = _TITLE.search(own)
-    return _Printed(
-        plain(title[1]) if title else "",
-        tuple(map(plain, _NOTE.findall(text))),
-        {plain(label): wins for label, wins in _LABEL.findall(own)},
-    )
-
-
-def _with_wins(grid: Grid, printed: _Printed) -> Grid:
-    rows = tuple((_with_proportion(row[0], printed.wins), *row[1:]) for row in grid.rows)
+def _with_wins(grid: Grid, wins: Mapping[str, str]) -> Grid:
+    """The columns in which a row is better, ``(7/8)``, behind its title."""
+    rows = tuple((_title(row[0].text, wins), *row[1:]) for row in grid.rows)
     return replace(grid, rows=rows)
 
 
-def _with_proportion(title: GridCell, wins: Mapping[str, str]) -> GridCell:
-    return GridCell(f"{title.text} ({wins[title.text]})") if title.text in wins else title
+def _title(label: str, wins: Mapping[str, str]) -> GridCell:
+    return GridCell(f"{label} {wins.get(label, '')}".rstrip())
 
 
 def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:

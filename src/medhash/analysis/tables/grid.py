@@ -285,7 +285,7 @@ class Grid:
 
     def _printed_row(self, row: GridRow) -> PrintedRow:
         cells = tuple(self.printed_cell(row, number) for number in range(len(self.columns)))
-        return PrintedRow(row.label + self._proportion(row), cells)
+        return PrintedRow(row.label, cells, self._proportion(row))
 
     def _proportion(self, row: GridRow) -> str:
         """``(7/8)``: in how many of the columns that ran the row is better."""
