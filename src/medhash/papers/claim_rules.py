@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
-from medhash.papers.derivations import PrintedNumber
+from medhash.papers.derivations import NumberText
 from medhash.papers.specs import FileName, Name
 from medhash.schema.base import Count, StrictModel
 from medhash.schema.measures import MEASURES
@@ -122,7 +122,7 @@ class Tolerant(ClaimRule):
             as equal.
     """
 
-    tolerance: PrintedNumber
+    tolerance: NumberText
 
     @property
     def tolerance_text(self) -> str:
@@ -204,7 +204,7 @@ class Bound(OfRowsOrGains):
 
     rule: Literal["bound"]
     relation: Literal["=", ">", ">=", "<", "<="]
-    value: PrintedNumber
+    value: NumberText
     holds: Holds = "all"
 
 
@@ -218,7 +218,7 @@ class Number(OfRowsOrGains):
 
     rule: Literal["number"]
     of: Literal["mean", "least", "greatest"] = "mean"
-    printed: PrintedNumber
+    printed: NumberText
 
 
 class Significant(ClaimRule):
@@ -233,7 +233,7 @@ class Significant(ClaimRule):
 
     rule: Literal["significant"]
     pairs: tuple[RowPair, ...] = Field(min_length=1)
-    level: PrintedNumber
+    level: NumberText
     direction: Literal["better", "any"] = "better"
     holds: Holds = "all"
 
@@ -263,7 +263,7 @@ class Spread(ClaimRule):
     """
 
     rule: Literal["spread"]
-    at_most: PrintedNumber
+    at_most: NumberText
     holds: Holds = "all"
 
     @property

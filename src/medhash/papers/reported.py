@@ -17,10 +17,10 @@ from typing import Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from medhash.errors import MedhashError
-from medhash.papers.derivations import Derivation, PrintedNumber
+from medhash.papers.derivations import Derivation, NumberText
 from medhash.papers.specs import FileName
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.measures import Measured
+from medhash.schema.measures import MeasureAt
 from medhash.schema.validation import check_name, read_yaml, validate
 
 REPORTED_FOLDER = Path("config/papers/reported")
@@ -55,7 +55,7 @@ class ReportedColumn(NamedTuple):
     def label(self) -> str:
         """What stands below the heading: ``8 bits``, ``top-10``, ``NDCG@100``."""
         if self.axis == "measure":
-            return Measured.parse(self.at).title
+            return MeasureAt.parse(self.at).title
         return f"{self.at} bits" if self.axis == "bits" else f"top-{self.at}"
 
     @property
@@ -124,7 +124,7 @@ class ReportedTable(StrictModel):
     def _is_readable(self) -> Self:
         for column in self.column_list:
             if self.axis == "measure":
-                Measured.parse(column.at)
+                MeasureAt.parse(column.at)
             elif not (column.at.isascii() and column.at.isdigit()):
                 raise ValueError(f"'{column.at}' is no whole number; columns are by {self.axis}")
         if len(self.by_method) != len(self.rows):
@@ -169,9 +169,9 @@ class ReportedLesions(StrictModel):
     regenerated_by: FileName
     baseline: str
     treatment: str
-    precision: dict[str, PrintedNumber]
-    gain: dict[str, PrintedNumber]
-    saved_time: dict[str, PrintedNumber]
+    precision: dict[str, NumberText]
+    gain: dict[str, NumberText]
+    saved_time: dict[str, NumberText]
 
 
 class ReportedPaper(StrictModel):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,7 @@ from pydantic import Field
 
 from medhash.configuration.paths import Layout
 from medhash.records.measured import Measured, Single
-from medhash.records.part import Part, read_part
+from medhash.records.part import Part, Score, read_part
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.cell import Cell
 
@@ -23,22 +23,20 @@ SOURCES = {
 }
 """Source of patches -> what a table or figure says of it."""
 
-Share = Annotated[float, Field(ge=0, le=1 + 1e-9, allow_inf_nan=False)]
-
 
 class Precision(Part):
     """P@10 of lesion patches and of the whole images that they lie in, as fractions."""
 
-    patches: Share
-    images: Share
+    patches: Score
+    images: Score
 
 
 class ClassPrecision(Part):
     """The same over the patches of one class; none where the class has no patch."""
 
     count: int
-    patches: Share | None = None
-    images: Share | None = None
+    patches: Score | None = None
+    images: Score | None = None
 
 
 class Runtime(Part):
@@ -74,10 +72,10 @@ class LesionSearch(Measured):
     patches: int
     source: Literal["boxes", "masks", "found"]
     areas_sha256: str
-    covered: Share
+    covered: Score
     precision_at_10: Precision
     by_class: dict[str, ClassPrecision]
-    relevant_share: Share
+    relevant_share: Score
     runtime: Runtime
 
 

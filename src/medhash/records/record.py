@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.records.part import Part, read_part
+from medhash.records.part import Part, Score, read_part
+from medhash.schema.base import NaturalNumber
 from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
     import pandas as pd
 
-# Sums of floating-point numbers may pass 1 by their last bits.
+# A mean and what it is the mean of are both rounded.
 _ROUNDING = 1e-9
-Fraction = Annotated[float, Field(ge=0.0, le=1.0 + _ROUNDING, allow_inf_nan=False)]
-Count = Annotated[int, Field(strict=True, ge=0)]
-
 Real = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
@@ -30,9 +28,9 @@ class PrecisionRecallCurve(Part):
     ``precision`` is ``None`` at a radius at which no query retrieves anything.
     """
 
-    radius: tuple[Count, ...]
-    precision: tuple[Fraction | None, ...]
-    recall: tuple[Fraction, ...]
+    radius: tuple[NaturalNumber, ...]
+    precision: tuple[Score | None, ...]
+    recall: tuple[Score, ...]
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
@@ -64,12 +62,12 @@ class Scores(Part):
     All are fractions but ACG and weighted mAP, which count shared labels and may exceed 1.
     """
 
-    map: Fraction
+    map: Score
     map_weighted: Real | None = None
-    map_at: dict[int, Fraction] = Field(default_factory=dict)
-    precision_at: dict[int, Fraction] = Field(default_factory=dict)
-    recall_at: dict[int, Fraction] = Field(default_factory=dict)
-    ndcg_at: dict[int, Fraction] = Field(default_factory=dict)
+    map_at: dict[int, Score] = Field(default_factory=dict)
+    precision_at: dict[int, Score] = Field(default_factory=dict)
+    recall_at: dict[int, Score] = Field(default_factory=dict)
+    ndcg_at: dict[int, Score] = Field(default_factory=dict)
     acg_at: dict[int, Real] = Field(default_factory=dict)
 
 
@@ -82,17 +80,17 @@ class Metrics(Scores):
 
     protocol: Literal["tie-aware", "stable"]
     pr_curve: PrecisionRecallCurve | None = None
-    tie_range: tuple[Fraction, Fraction] | None = None
-    queries: Count
-    queries_without_relevant: Count
-    database: Count
+    tie_range: tuple[Score, Score] | None = None
+    queries: NaturalNumber
+    queries_without_relevant: NaturalNumber
+    database: NaturalNumber
     bits: Annotated[int, Field(strict=True, ge=1)]
 
 
 class StableMetrics(Part):
     """The papers' own protocol: a stable sort, ties in database order."""
 
-    map: Fraction
+    map: Score
 
 
 class TrainingFacts(Part):
@@ -106,7 +104,7 @@ class GradedScores(Part):
     """Metrics of each query that tell degrees of relevance apart, in the order of the queries."""
 
     map_weighted: tuple[Real, ...]
-    ndcg_at: dict[int, tuple[Fraction, ...]]
+    ndcg_at: dict[int, tuple[Score, ...]]
     acg_at: dict[int, tuple[Real, ...]]
 
 
@@ -144,9 +142,9 @@ class Record(Part):
     metrics: Metrics
     stable: StableMetrics
     chance: dict[Literal["random", "majority"], Scores] = Field(default_factory=dict)
-    per_query_ap: tuple[Fraction, ...]
+    per_query_ap: tuple[Score, ...]
     per_query: GradedScores | None = None
-    query_rows: tuple[Count, ...]
+    query_rows: tuple[NaturalNumber, ...]
     training: TrainingFacts
 
     @property

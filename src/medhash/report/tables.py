@@ -10,7 +10,7 @@ from medhash.analysis.artefacts import context_of, table_of
 from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.places import COORDINATES, column_title
 from medhash.papers.specs import TableSpec
-from medhash.report.numbers import RAN, Line, Number, audit_command, numbers_of
+from medhash.report.numbers import RAN, Line, TableNumber, audit_command, numbers_of
 from medhash.report.receipts import Told
 
 REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
@@ -21,7 +21,7 @@ _LEADING_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
-class GridCell:
+class PageCell:
     """A cell of a table on the page.
 
     Attributes:
@@ -44,7 +44,7 @@ class GridCell:
 
 
 @dataclass(frozen=True)
-class Grid:
+class PageTable:
     """Columns and rows of a table.
 
     Attributes:
@@ -57,7 +57,7 @@ class Grid:
     groups: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
     titles: int
-    rows: tuple[tuple[GridCell, ...], ...]
+    rows: tuple[tuple[PageCell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -84,8 +84,8 @@ class TableSection:
     title: str
     caption: str = ""
     notes: tuple[str, ...] = ()
-    grid: Grid | None = None
-    numbers: tuple[Number, ...] = ()
+    grid: PageTable | None = None
+    numbers: tuple[TableNumber, ...] = ()
     not_run: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
     missing: str = ""
@@ -124,14 +124,14 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
     )
 
 
-def _with_wins(grid: Grid, wins: Mapping[str, str]) -> Grid:
+def _with_wins(grid: PageTable, wins: Mapping[str, str]) -> PageTable:
     """The columns in which a row is better, ``(7/8)``, behind its title."""
     rows = tuple((_title(row[0].text, wins), *row[1:]) for row in grid.rows)
     return replace(grid, rows=rows)
 
 
-def _title(label: str, wins: Mapping[str, str]) -> GridCell:
-    return GridCell(f"{label} {wins.get(label, '')}".rstrip())
+def _title(label: str, wins: Mapping[str, str]) -> PageCell:
+    return PageCell(f"{label} {wins.get(label, '')}".rstrip())
 
 
 def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
@@ -146,8 +146,8 @@ def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
 
 
 def _by_columns(
-    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
-) -> Grid:
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, TableNumber]
+) -> PageTable:
     """The table as printed, and where a column has reported numbers, these beside it."""
     at = {(line["row"], column_title(line)): line for line in lines}
     titles = dict.fromkeys(column_title(line) for line in lines)
@@ -159,13 +159,13 @@ def _by_columns(
         if (row, column) in numbers
     }
     kinds = {column: _kinds(at, reported, column) for column in columns}
-    return Grid(
+    return PageTable(
         (("", 1), *((column, len(kinds[column])) for column in columns)),
         ("Method", *(kind for column in columns for kind in kinds[column])),
         1,
         tuple(
             (
-                GridCell(row),
+                PageCell(row),
                 *(
                     _grid_cell(
                         kind,
@@ -193,16 +193,16 @@ def _kinds(at: Mapping[tuple, Line], reported: Mapping[tuple, str], column: str)
 _DIFFERENCE = "regenerated_minus_reported_points"
 
 
-def _grid_cell(kind: str, line: Line | None, number: Number | None, reported: str) -> GridCell:
+def _grid_cell(kind: str, line: Line | None, number: TableNumber | None, reported: str) -> PageCell:
     if line is None:
-        return GridCell("–", kind)
+        return PageCell("–", kind)
     if kind == REPORTED:
-        return GridCell(reported or "–", kind)
+        return PageCell(reported or "–", kind)
     if number is None:
-        return GridCell("not run" if kind == REGENERATED else "–", kind)
+        return PageCell("not run" if kind == REGENERATED else "–", kind)
     if kind == DIFFERENCE:
-        return GridCell(_signed(line.get(_DIFFERENCE, "")) or "–", kind)
-    return GridCell(number.text, kind, number.anchor, line.get("mark", ""))
+        return PageCell(_signed(line.get(_DIFFERENCE, "")) or "–", kind)
+    return PageCell(number.text, kind, number.anchor, line.get("mark", ""))
 
 
 def _reported(spec: TableSpec, context: Context, line: Line) -> str:
@@ -221,31 +221,31 @@ def _signed(difference: str) -> str:
 
 
 def _line_by_line(
-    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
-) -> Grid:
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, TableNumber]
+) -> PageTable:
     """A table of several quantities a place: the lines of its CSV that ran."""
     ran = [line for line in lines if line.get("status") == RAN]
     names = [name for name in ran[0] if name not in _DESCRIBING and _differs(name, ran)]
     names.sort(key=lambda name: not name.startswith(REPORTED))
     rows = tuple(
         (
-            GridCell(line["row"]),
-            GridCell(column_title(line)),
+            PageCell(line["row"]),
+            PageCell(column_title(line)),
             *(_value(name, line, numbers) for name in names),
         )
         for line in ran
     )
     columns = ("Row", "Column", *(name.replace("_", " ") for name in names))
-    return Grid((), columns, 2, rows)
+    return PageTable((), columns, 2, rows)
 
 
-def _value(name: str, line: Line, numbers: Mapping[tuple, Number]) -> GridCell:
+def _value(name: str, line: Line, numbers: Mapping[tuple, TableNumber]) -> PageCell:
     if not line[name]:
-        return GridCell("–")
+        return PageCell("–")
     if name.startswith(REPORTED):
-        return GridCell(line[name], REPORTED)
+        return PageCell(line[name], REPORTED)
     anchor = numbers[line["row"], column_title(line)].anchor
-    return GridCell(line[name], REGENERATED, anchor)
+    return PageCell(line[name], REGENERATED, anchor)
 
 
 def _differs(name: str, lines: Sequence[Line]) -> bool:

@@ -111,7 +111,7 @@ MEASURES: dict[str, Measure] = {
 }
 
 
-class Measured(NamedTuple):
+class MeasureAt(NamedTuple):
     """A measure, at one K where it has several: ``map``, ``ndcg_at@100``.
 
     Attributes:
@@ -131,7 +131,7 @@ class Measured(NamedTuple):
         return self.name if self.cutoff is None else f"{self.name}@{self.cutoff}"
 
     @classmethod
-    def parse(cls, text: str) -> Measured:
+    def parse(cls, text: str) -> MeasureAt:
         """Read ``ndcg_at@100``.
 
         Raises:

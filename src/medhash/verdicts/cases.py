@@ -12,7 +12,7 @@ from medhash.verdicts.grid import ClaimGrid
 
 _DECIMALS = 4
 
-Outcome = Literal["W", "T", "L"]
+CaseOutcome = Literal["W", "T", "L"]
 """The claim holds for a case, both sides are equal, it does not hold."""
 
 
@@ -56,12 +56,12 @@ class Case:
     text: str
     needs: tuple[Need, ...]
     complete: bool
-    outcome: Outcome | None = None
+    outcome: CaseOutcome | None = None
     amount: Decimal | None = None
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """What the numbers say of a claim.
 
     Attributes:
@@ -85,7 +85,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RowDifference:
     """A number beside another one of the same column.
 
     Attributes:
@@ -113,7 +113,7 @@ class Difference:
         pair: RowPair,
         column: GridColumn,
         cutoff: int | None,
-    ) -> Difference:
+    ) -> RowDifference:
         """The difference of a pair of rows in a column, at one K where there are several."""
         first, second = (
             Need(grid.claim.measure, grid.place(row, method, column), cutoff) for row in pair
@@ -161,7 +161,7 @@ def items_of(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[I
         for row in claim.rows
     ]
     gains = [
-        _gain_item(Difference.of(grid, numbers, method, pair, column, cutoff))
+        _gain_item(RowDifference.of(grid, numbers, method, pair, column, cutoff))
         for method, column, cutoff in places
         for pair in claim.gains
     ]
@@ -193,6 +193,6 @@ def _value_item(
     return Item(f"{name}: {'not run' if value is None else value}", (need,), value)
 
 
-def _gain_item(difference: Difference) -> Item:
+def _gain_item(difference: RowDifference) -> Item:
     text = f"{difference.title} at {difference.column}: {difference.numbers}"
     return Item(text, difference.needs, difference.points)

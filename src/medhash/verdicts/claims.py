@@ -17,7 +17,7 @@ from medhash.papers.claim_rules import Claim
 from medhash.records.lesions import SOURCES
 from medhash.schema.cell import Cell
 from medhash.schema.measures import MEASURES
-from medhash.verdicts.cases import Finding
+from medhash.verdicts.cases import ClaimFinding
 from medhash.verdicts.rules import decide
 from medhash.verdicts.run import ClaimRun
 
@@ -134,7 +134,7 @@ def _described(run: ClaimRun, name: str, claim: Claim, verdict: Verdict, **found
     )
 
 
-def _evidence(finding: Finding) -> str:
+def _evidence(finding: ClaimFinding) -> str:
     """The summary and where the claim does not hold; a number needs no list."""
     exceptions = [case.text for case in finding.cases if case.outcome in ("T", "L")]
     listed = [f"not in {text}" for text in exceptions[:_LISTED]]
@@ -143,14 +143,18 @@ def _evidence(finding: Finding) -> str:
     return "; ".join([finding.summary, *listed])
 
 
-def _partial(finding: Finding) -> str:
+def _partial(finding: ClaimFinding) -> str:
     if not finding.summary:
         return ""
     return "; ".join(filter(None, [finding.summary, finding.outlook]))
 
 
 def _missing(
-    run: ClaimRun, claim: Claim, finding: Finding, every: Sequence[Cell], missing: Sequence[Cell]
+    run: ClaimRun,
+    claim: Claim,
+    finding: ClaimFinding,
+    every: Sequence[Cell],
+    missing: Sequence[Cell],
 ) -> str:
     """What is not there, by dataset and reason."""
     groups: dict[tuple[str, str], list[Cell]] = {}

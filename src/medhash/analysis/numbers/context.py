@@ -12,7 +12,7 @@ from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedColumn, reported_text
 from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell
-from medhash.schema.measures import Measured
+from medhash.schema.measures import MeasureAt
 
 if TYPE_CHECKING:
     from medhash.papers.paper import Paper
@@ -71,7 +71,7 @@ class GridColumn(NamedTuple):
     dataset: str
     bits: int
     origin: str = ""
-    measured: Measured = Measured("map")
+    measured: MeasureAt = MeasureAt("map")
     heading: str = ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medhash.analysis.numbers.context import Place
-from medhash.analysis.numbers.statistics import Comparison, compare, holm
+from medhash.analysis.numbers.statistics import SignedRankTest, compare, holm
 from medhash.analysis.numbers.summaries import Summary, summarise
 from medhash.errors import MedhashError
 from medhash.records.record import Record, per_query_ap
@@ -25,7 +25,7 @@ class PairedTest:
         records: those of both.
     """
 
-    comparison: Comparison
+    comparison: SignedRankTest
     p_holm: float
     queries: int
     summary: Summary

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from medhash.errors import MedhashError
 
-Outcome = Literal["win", "tie", "loss"]
+TestOutcome = Literal["win", "tie", "loss"]
 
 SIGNIFICANCE_LEVEL = 0.05
 """The level of ACH section V-B: a difference counts at p <= 0.05."""
@@ -34,16 +34,16 @@ class WinTieLoss(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SignedRankTest:
     """One candidate against one baseline on the same queries."""
 
     p_value: float
     effect_size: float
     mean_difference: float
-    outcome: Outcome
+    outcome: TestOutcome
 
 
-def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> Comparison:
+def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> SignedRankTest:
     """Test a candidate against a baseline and say whether it wins, ties or loses.
 
     A win is ``p <= alpha`` with a positive effect size, a loss the same with a negative one,
@@ -60,8 +60,8 @@ def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> Co
     """
     p_value, effect = wilcoxon_two_sided(a, b), effect_size(a, b)
     significant = p_value <= alpha and effect != 0
-    outcome: Outcome = "tie" if not significant else "win" if effect > 0 else "loss"
-    return Comparison(p_value, effect, float(np.mean(_differences(a, b))), outcome)
+    outcome: TestOutcome = "tie" if not significant else "win" if effect > 0 else "loss"
+    return SignedRankTest(p_value, effect, float(np.mean(_differences(a, b))), outcome)
 
 
 def wilcoxon_two_sided(a: ArrayLike, b: ArrayLike) -> float:
@@ -119,7 +119,7 @@ def win_tie_loss(
     return count_outcomes(compare(a, b, alpha).outcome for a, b in pairs)
 
 
-def count_outcomes(outcomes: Iterable[Outcome]) -> WinTieLoss:
+def count_outcomes(outcomes: Iterable[TestOutcome]) -> WinTieLoss:
     """Count the outcomes of comparisons that were already made."""
     listed = list(outcomes)
     return WinTieLoss(listed.count("win"), listed.count("tie"), listed.count("loss"))

@@ -13,9 +13,9 @@ import numpy as np
 from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, Place
 from medhash.analysis.numbers.statistics import mean_and_deviation
 from medhash.papers.specs import ArtefactSpec
-from medhash.schema.measures import MEASURES, Measured
+from medhash.schema.measures import MEASURES, MeasureAt
 
-MAP = Measured("map")
+MAP = MeasureAt("map")
 
 _LISTED = 6
 
@@ -31,7 +31,7 @@ class Summary:
         deviation: sample standard deviation, ``None`` for one seed.
     """
 
-    measured: Measured
+    measured: MeasureAt
     facts: tuple[Any, ...]
     mean: float
     deviation: float | None
@@ -76,7 +76,7 @@ class Summary:
         return measure.chance(self.facts[0], answer, self.measured.cutoff)
 
 
-def summarise(facts: Iterable[Any], measured: Measured = MAP) -> dict[Place, Summary]:
+def summarise(facts: Iterable[Any], measured: MeasureAt = MAP) -> dict[Place, Summary]:
     """Sum up the files of cells by place; cells without the number are left out."""
     groups: dict[Place, list[tuple[Any, float]]] = {}
     for each in sorted(facts, key=lambda facts: facts.cell.seed):

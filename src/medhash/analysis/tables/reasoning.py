@@ -12,7 +12,7 @@ from medhash.analysis.numbers.context import NOT_RUN, Context, Place
 from medhash.analysis.numbers.paired_tests import PairedTest, paired_tests
 from medhash.analysis.numbers.statistics import (
     SIGNIFICANCE_LEVEL,
-    Outcome,
+    TestOutcome,
     WinTieLoss,
     count_outcomes,
 )
@@ -121,7 +121,7 @@ def _by_printed_map(grid: Grid, number: int) -> WinTieLoss:
     """Wins, ties and losses of a column's variants against their opponents, as printed."""
     standings = [grid.standings.get((row, number)) for block in grid.blocks for row in block]
     differences = [s.difference for s in standings if s and s.difference is not None]
-    outcomes: list[Outcome] = [
+    outcomes: list[TestOutcome] = [
         "win" if difference > 0 else "loss" if difference < 0 else "tie"
         for difference in differences
     ]

@@ -19,7 +19,7 @@ from medhash.analysis.tables.grid import Grid, GridRow
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Name, TableSpec
 from medhash.schema.base import Count, NaturalNumber
-from medhash.schema.measures import MEASURES, Measured, Source
+from medhash.schema.measures import MEASURES, MeasureAt, Source
 
 RowAxis = Literal["dataset", "method", "variant", "bits"]
 
@@ -83,14 +83,14 @@ class Spec(TableSpec):
         return self.shown[0].measure.source
 
     @property
-    def shown(self) -> tuple[Measured, ...]:
+    def shown(self) -> tuple[MeasureAt, ...]:
         """The measures, each at its K."""
         texts = []
         for name in self.measures:
             several = self.cutoffs and name in MEASURES and MEASURES[name].at_cutoff
             texts += [f"{name}@{k}" for k in self.cutoffs] if several else [name]
         return tuple(
-            Measured.parse(text)._replace(unit=self.unit, decimals=self.decimals) for text in texts
+            MeasureAt.parse(text)._replace(unit=self.unit, decimals=self.decimals) for text in texts
         )
 
     def lengths_of(self, method: str) -> tuple[int, ...]:
