@@ -206,10 +206,10 @@ def _chance_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Con
         random, majority = (own[0].chance(a) if own else None for a in ("random", "majority"))
         if random is not None and majority is not None:
             texts.append(
-                f"{context.paper.dataset_title(dataset)}: {printed_percent(random)} in random "
-                f"order, {printed_percent(majority)} with the most frequent class first"
+                f"on {context.paper.dataset_title(dataset)} an mAP of {printed_percent(random)} in "
+                f"random order, {printed_percent(majority)} with the most frequent class first"
             )
-    return [f"By chance: {'; '.join(texts)}."] if texts else []
+    return [f"An answer that looks at no image has {'; '.join(texts)}."] if texts else []
 
 
 def _listed(names: Sequence[str]) -> str:
