@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from medhash.analysis.numbers.context import NOT_RUN, Context, columns_of
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.specs import TableSpec
+from medhash.papers.specs import Made, TableSpec
 
 
 class Spec(TableSpec):
@@ -23,9 +23,7 @@ class Spec(TableSpec):
     kind: Literal["toy"]
     at_least: float = 0.5
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row a method, one column a dataset and code length."""
         shares = {
             (each.cell.dataset, each.cell.method, each.cell.bits): sum(

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -32,6 +32,13 @@ PHANTOM_PREFIX = "phantom_"
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+
+
+Made: TypeAlias = "tuple[list[dict[str, str]], PrintedTable]"
+"""The rows of a table's CSV, all with the same columns, and the printed table."""
+
+Drawn: TypeAlias = "tuple[pd.DataFrame, Callable[[], Figure]]"
+"""What is drawn on a figure, as numbers, and what draws it."""
 
 
 class Choice(Protocol):
@@ -247,17 +254,12 @@ class TableSpec(ArtefactSpec):
             return paper.method_title(method) + self.titles[variant]
         return paper.method_title(method, variant)
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """Make the table.
 
         Args:
             facts: the files of its cells that are there, read and checked, in their order.
             context: names, scale, protocol and reported numbers.
-
-        Returns:
-            The rows of its CSV, all with the same columns, and the printed table.
         """
         raise NotImplementedError
 
@@ -284,18 +286,13 @@ class FigureSpec(ArtefactSpec):
 
     axes: ClassVar[tuple[str, str] | None] = None
 
-    def drawn(
-        self, facts: Sequence[Any], context: Context, files: Files
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
         """Make the figure.
 
         Args:
             facts: the files of its cells that are there, read and checked, in their order.
             context: names, scale and protocol.
             files: where further files lie.
-
-        Returns:
-            What is drawn, as numbers, and what draws it.
         """
         raise NotImplementedError
 

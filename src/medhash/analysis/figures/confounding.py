@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ from medhash.analysis.numbers.confounding import (
     panels_of,
 )
 from medhash.analysis.numbers.context import NOT_RUN, Context
-from medhash.papers.specs import FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec, Files
 from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
@@ -40,9 +40,7 @@ class Spec(ConfounderSpec, FigureSpec):
 
     kind: Literal["confounding"]
 
-    def drawn(
-        self, facts: Sequence[Any], context: Context, files: Files
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
         """The points of the table of the same kind, and what draws them."""
         points = confounding_points(self, facts, context)
         titles = (context.heading(self), details(self, facts, context))

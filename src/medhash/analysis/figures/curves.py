@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import cycle
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -19,7 +19,7 @@ from medhash.analysis.numbers.context import (
     is_synthetic,
     seeds_of,
 )
-from medhash.papers.specs import FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec, Files
 from medhash.records.record import Record
 from medhash.schema.variants import parts_of
 
@@ -41,20 +41,9 @@ POINT_COLUMNS = ("k", "radius", "recall", "precision", "precision_deviation")
 """Numeric columns of :func:`curve_points`; those that a kind of figure lacks are empty."""
 
 CSV_COLUMNS = (
-    "row",
-    "column",
-    "dataset",
-    "method",
-    "variant",
-    "bits",
-    "status",
+    *("row", "column", "dataset", "method", "variant", "bits", "status"),
     *POINT_COLUMNS,
-    "n_seeds",
-    "seeds",
-    "scale",
-    "protocol",
-    "synthetic",
-    "note",
+    *("n_seeds", "seeds", "scale", "protocol", "synthetic", "note"),
 )
 
 
@@ -75,9 +64,7 @@ class CurveSpec(FigureSpec):
         """Label and scale the axes of a panel with these points."""
         raise NotImplementedError
 
-    def drawn(
-        self, facts: Sequence[Any], context: Context, files: Files
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
         """The points of all curves, and what draws them."""
         points = curve_points(self, facts, context)
         titles = (context.heading(self), context.details(self, facts))

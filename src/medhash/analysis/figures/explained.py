@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -14,15 +14,13 @@ from numpy.typing import NDArray
 from medhash.analysis.figures.drawing import say_not_run
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
-from medhash.papers.specs import FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec, Files
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Count
 from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 MAPS = {"patch_embedding": "patch embedding", "cam": "CAM", "grad_cam": "Grad-CAM"}
 """Array of the explanation -> its name in a figure."""
@@ -98,6 +96,10 @@ def load_images(
     return images, np.load(folder / "labels.npy"), tuple(classes)
 
 
+Explanations = Mapping[Cell, Explained | None]
+"""Cell -> its explanation, None where there is none."""
+
+
 class PictureSpec(FigureSpec):
     """A figure that shows images or features of single cells, those of the first seed.
 
@@ -120,9 +122,7 @@ class PictureSpec(FigureSpec):
         folders = dict.fromkeys(map(files.data_of, cells))
         return paths + [folder / name for folder in folders for name in names]
 
-    def drawn(
-        self, facts: Sequence[Any], context: Context, files: Files
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
         """From the explanations of its cells; one without is shown as not run."""
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])
         cells = [self.cell(*coordinates) for coordinates in axes]
@@ -133,12 +133,8 @@ class PictureSpec(FigureSpec):
         return self.pictured(explained, context, titles, files.layout)
 
     def pictured(
-        self,
-        explained: Mapping[Cell, Explained | None],
-        context: Context,
-        titles: Sequence[str],
-        layout: Layout,
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
+    ) -> Drawn:
         """What is drawn, as numbers, and what draws it.
 
         Args:
@@ -162,7 +158,7 @@ def columns(figure: Any, count: int) -> Iterator[Any]:
 
 
 def by_dataset(
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
 ) -> dict[str, dict[Cell, Explained | None]]:
     """Dataset -> its cells."""
     groups: dict[str, dict[Cell, Explained | None]] = {}

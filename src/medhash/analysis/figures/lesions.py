@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medhash.analysis.figures.drawing import titled_figure
 from medhash.analysis.figures.explained import (
     Explained,
+    Explanations,
     PictureSpec,
     by_dataset,
     columns,
@@ -20,7 +21,7 @@ from medhash.analysis.figures.explained import (
 )
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
-from medhash.schema.cell import Cell
+from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,20 +37,14 @@ class Spec(PictureSpec):
     kind: Literal["lesions"]
 
     def pictured(
-        self,
-        explained: Mapping[Cell, Explained | None],
-        context: Context,
-        titles: Sequence[str],
-        layout: Layout,
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
+    ) -> Drawn:
         """What is drawn, as numbers, and what draws it."""
         points = mask_weights(self, explained, context)
         return points, lambda: draw_lesions(self, explained, context, titles)
 
 
-def mask_weights(
-    spec: Spec, explained: Mapping[Cell, Explained | None], context: Context
-) -> pd.DataFrame:
+def mask_weights(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
     """Window, key point and mask weights of the images; one row a mask. Sizes in patches."""
     import pandas as pd
 
@@ -72,7 +67,7 @@ def mask_weights(
 
 def draw_lesions(
     spec: Spec,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     context: Context,
     titles: Sequence[str],
 ) -> Figure:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from medhash.analysis.figures.contact_sheet import RESULTS, draw_query, draw_result, row_panels
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import Explained, PictureSpec, in_turn, refuse
+from medhash.analysis.figures.explained import Explained, Explanations, PictureSpec, in_turn, refuse
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.papers.specs import Files
+from medhash.papers.specs import Drawn, Files
 from medhash.records.lesions import SOURCES, LesionPatches, load_lesion_patches
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.search import nearest
@@ -75,12 +75,8 @@ class Spec(PictureSpec):
         return super().inputs(files) + patches
 
     def pictured(
-        self,
-        explained: Mapping[Cell, Explained | None],
-        context: Context,
-        titles: Sequence[str],
-        layout: Layout,
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
+    ) -> Drawn:
         """The first results, and what draws them."""
         codes = {cell: Codes.load(layout.codes(cell)) for cell, found in explained.items() if found}
         searched = codes if self.queries == "lesions" else ()
@@ -98,7 +94,7 @@ class Spec(PictureSpec):
 
 def choose_queries(
     spec: Spec,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     codes: Mapping[Cell, Codes],
     patches: Mapping[Cell, LesionPatches | None],
 ) -> dict[Cell, list[Query]]:
@@ -155,7 +151,7 @@ def draw_retrieved(
     spec: Spec,
     queries: Mapping[Cell, Sequence[Query]],
     points: pd.DataFrame,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     reasons: Mapping[str, str],
     context: Context,
     titles: Sequence[str],
@@ -251,7 +247,7 @@ def _draw_cell(
     lines: Sequence[Any],
     queries: Mapping[Cell, Sequence[Query]],
     points: pd.DataFrame,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     context: Context,
 ) -> None:
     """One row of panels a query: the query, then its results."""

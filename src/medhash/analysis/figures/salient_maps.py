@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,6 +13,7 @@ from medhash.analysis.figures.drawing import titled_figure
 from medhash.analysis.figures.explained import (
     MAPS,
     Explained,
+    Explanations,
     PictureSpec,
     by_dataset,
     columns,
@@ -22,7 +23,7 @@ from medhash.analysis.figures.explained import (
 )
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
-from medhash.schema.cell import Cell
+from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,20 +37,14 @@ class Spec(PictureSpec):
     kind: Literal["salient_maps"]
 
     def pictured(
-        self,
-        explained: Mapping[Cell, Explained | None],
-        context: Context,
-        titles: Sequence[str],
-        layout: Layout,
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
+    ) -> Drawn:
         """What is drawn, as numbers, and what draws it."""
         points = salient_maps(self, explained, context)
         return points, lambda: draw_salient_maps(self, explained, context, titles)
 
 
-def salient_maps(
-    spec: Spec, explained: Mapping[Cell, Explained | None], context: Context
-) -> pd.DataFrame:
+def salient_maps(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
     """The images and the range of each of their maps; one row a map."""
     import pandas as pd
 
@@ -65,7 +60,7 @@ def salient_maps(
 
 def draw_salient_maps(
     spec: Spec,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     context: Context,
     titles: Sequence[str],
 ) -> Figure:

@@ -11,7 +11,7 @@ from pydantic import Field, field_validator
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import NOT_RUN, Context, Place, is_synthetic
 from medhash.analysis.numbers.summaries import summarise
-from medhash.papers.specs import Choice, FigureSpec, Files, Name
+from medhash.papers.specs import Choice, Drawn, FigureSpec, Files, Name
 from medhash.records.record import Record
 from medhash.schema.base import StrictModel
 from medhash.schema.variants import BASELINE, split_variant
@@ -97,9 +97,7 @@ class Spec(FigureSpec):
         panels = tuple(panel.renamed(merge) for panel in self.panels)
         return self.model_copy(update={"panels": panels})
 
-    def drawn(
-        self, facts: Sequence[Any], context: Context, files: Files
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
         """All points, panel by panel, and what draws them."""
         points = sensitivity_points(self, facts, context)
         titles = (context.heading(self), context.details(self, facts))

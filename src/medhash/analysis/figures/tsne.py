@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from medhash.analysis.figures.drawing import titled_figure
 from medhash.analysis.figures.explained import (
-    Explained,
+    Explanations,
     PictureSpec,
     names_of,
     refuse,
 )
 from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.configuration.paths import Layout
-from medhash.schema.cell import Cell
+from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,20 +30,14 @@ class Spec(PictureSpec):
     kind: Literal["tsne"]
 
     def pictured(
-        self,
-        explained: Mapping[Cell, Explained | None],
-        context: Context,
-        titles: Sequence[str],
-        layout: Layout,
-    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
+    ) -> Drawn:
         """What is drawn, as numbers, and what draws it."""
         points = tsne_points(self, explained, context)
         return points, lambda: draw_tsne(self, explained, context, titles, points)
 
 
-def tsne_points(
-    spec: Spec, explained: Mapping[Cell, Explained | None], context: Context
-) -> pd.DataFrame:
+def tsne_points(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
     """Two coordinates of every query image, one embedding a cell (t-SNE, seeded)."""
     import pandas as pd
 
@@ -62,7 +56,7 @@ def tsne_points(
 
 def draw_tsne(
     spec: Spec,
-    explained: Mapping[Cell, Explained | None],
+    explained: Explanations,
     context: Context,
     titles: Sequence[str],
     points: pd.DataFrame,

@@ -24,27 +24,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CSV_COLUMNS = (
-    "row",
-    "phantom",
-    "confounder",
-    "strength",
-    "method",
-    "variant",
-    "bits",
-    "status",
-    "map_percent",
-    "interval_least_percent",
-    "interval_greatest_percent",
-    "n_seeds",
-    "seeds",
-    "difference_points",
-    "difference_least_points",
-    "difference_greatest_points",
-    "dataset",
-    "scale",
-    "protocol",
-    "synthetic",
-    "note",
+    *("row", "phantom", "confounder", "strength", "method", "variant", "bits", "status"),
+    *("map_percent", "interval_least_percent", "interval_greatest_percent", "n_seeds", "seeds"),
+    *("difference_points", "difference_least_points", "difference_greatest_points", "dataset"),
+    *("scale", "protocol", "synthetic", "note"),
 )
 
 

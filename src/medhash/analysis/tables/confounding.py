@@ -14,7 +14,7 @@ from medhash.analysis.numbers.confounding import (
 )
 from medhash.analysis.numbers.context import NOT_RUN, Context
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.specs import TableSpec
+from medhash.papers.specs import Made, TableSpec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,9 +28,7 @@ class Spec(ConfounderSpec, TableSpec):
 
     kind: Literal["confounding"]
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """The CSV has the points of the figure, numbers to six decimals."""
         points = confounding_points(self, facts, context)
         printed = PrintedTable(

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, columns_of
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.specs import TableSpec
+from medhash.papers.specs import Made, TableSpec
 from medhash.records.measured import machine_columns, machine_notes
 from medhash.records.speed import Measurement
 from medhash.schema.cell import Cell
@@ -34,9 +34,7 @@ class Spec(TableSpec):
         """The file of each cell that it is made from."""
         return "speed"
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a cell."""
         ran = {each.cell: each for each in facts}
         columns = columns_of(self)

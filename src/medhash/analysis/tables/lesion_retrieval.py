@@ -21,7 +21,7 @@ from medhash.analysis.numbers.summaries import percent, printed_percent
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, signed
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedLesions
-from medhash.papers.specs import TableSpec
+from medhash.papers.specs import Made, TableSpec
 from medhash.records.lesions import SOURCES, LesionSearch, NoSearch
 from medhash.records.measured import machine_columns, machine_notes
 from medhash.schema.cell import Cell
@@ -50,9 +50,7 @@ class Spec(TableSpec):
         """The file of each cell that it is made from."""
         return "lesions"
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """Of each cell a row of the CSV for all patches and one for those of each class.
 
         Raises:

@@ -7,8 +7,7 @@ from typing import Any, Literal
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.grid import Grid, GridRow, lengths_row
-from medhash.analysis.tables.rendering import PrintedTable
-from medhash.papers.specs import TableSpec
+from medhash.papers.specs import Made, TableSpec
 from medhash.schema.variants import BASELINE, parts_of
 
 _DIFFERENCES = (
@@ -26,9 +25,7 @@ class Spec(TableSpec):
 
     kind: Literal["map"]
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """Arrows stand behind the variants that combine modules, as the paper prints them."""
         blocks = tuple(self._block(method, context) for method in self.methods)
         grid = Grid.of_lengths(self, context, blocks, facts)

@@ -17,23 +17,13 @@ from medhash.analysis.numbers.statistics import (
     count_outcomes,
 )
 from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, lengths_row
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Name, PairedSpec
+from medhash.papers.specs import Choice, Made, Name, PairedSpec
 
 TEST_COLUMNS = (
-    "p_value",
-    "p_holm",
-    "effect_size",
-    "test_outcome",
-    "test_seeds",
-    "wins",
-    "ties",
-    "losses",
-    "test_wins",
-    "test_ties",
-    "test_losses",
-    "reported_summary",
+    *("p_value", "p_holm", "effect_size", "test_outcome", "test_seeds", "wins", "ties", "losses"),
+    *("test_wins", "test_ties", "test_losses", "reported_summary"),
 )
 
 _Tests = Mapping[tuple[Place, str], PairedTest]
@@ -64,9 +54,7 @@ class Spec(PairedSpec):
         pairs = tuple(p for p in self.pairs if chosen is None or set(p) <= set(chosen))
         return {"pairs": pairs} if pairs else {"available": ()}
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a value, and one summary row a column.
 
         Raises:

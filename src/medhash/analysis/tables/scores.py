@@ -16,8 +16,8 @@ from pydantic import Field, model_validator
 from medhash.analysis.numbers.context import Context, GridColumn, Place, bits_label
 from medhash.analysis.numbers.summaries import Summary
 from medhash.analysis.tables.grid import Grid, GridRow
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.specs import Name, TableSpec
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
+from medhash.papers.specs import Made, Name, TableSpec
 from medhash.schema.base import Count, NaturalNumber
 from medhash.schema.measures import MEASURES, MeasureAt, Source
 
@@ -97,9 +97,7 @@ class Spec(TableSpec):
         """The code lengths of a method's cells."""
         return (self.lengths[method],) if self.lengths else self.bits
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a value, and one each for what is known by chance."""
         columns, labels = self._columns(context)
         rows = [

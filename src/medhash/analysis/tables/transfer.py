@@ -10,8 +10,7 @@ from pydantic import Field
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.grid import Grid, GridRow, lengths_row
-from medhash.analysis.tables.rendering import PrintedTable
-from medhash.papers.specs import Choice, Name, TableSpec
+from medhash.papers.specs import Choice, Made, Name, TableSpec
 from medhash.schema.cell import SCRATCH, Cell
 
 if TYPE_CHECKING:
@@ -85,9 +84,7 @@ class Spec(TableSpec):
             "available_origins": tuple(filter(run.runs, origins)),
         }
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """In the CSV ``origin`` is what a value's cells really start from."""
         blocks = tuple(self._block(method, context) for method in self.methods)
         grid = Grid.of_lengths(self, context, blocks, facts)

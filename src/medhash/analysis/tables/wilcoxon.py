@@ -18,38 +18,14 @@ from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, 
 from medhash.analysis.numbers.summaries import percent, shared_notes, summarise
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Name, PairedSpec
+from medhash.papers.specs import Choice, Made, Name, PairedSpec
 
 CSV_COLUMNS = (
-    "row",
-    "column",
-    "dataset",
-    "method",
-    "variant",
-    "baseline",
-    "bits",
-    "status",
-    "printed",
-    "p_value",
-    "p_holm",
-    "effect_size",
-    "outcome",
-    "wins",
-    "ties",
-    "losses",
-    "queries",
-    "n_seeds",
-    "seeds",
-    "map_percent",
-    "baseline_map_percent",
-    "difference_points",
-    "tie_difference_least_points",
-    "tie_difference_greatest_points",
-    "tie_spread_points",
-    "scale",
-    "protocol",
-    "synthetic",
-    "note",
+    *("row", "column", "dataset", "method", "variant", "baseline", "bits", "status", "printed"),
+    *("p_value", "p_holm", "effect_size", "outcome", "wins", "ties", "losses", "queries"),
+    *("n_seeds", "seeds", "map_percent", "baseline_map_percent", "difference_points"),
+    *("tie_difference_least_points", "tie_difference_greatest_points", "tie_spread_points"),
+    *("scale", "protocol", "synthetic", "note"),
 )
 
 _Tests = Mapping[Place, PairedTest]
@@ -78,9 +54,7 @@ class Spec(PairedSpec):
         compared = run.variants is None or set(self.compare) <= set(run.variants)
         return {} if compared else {"available": ()}
 
-    def made(
-        self, facts: Sequence[Any], context: Context
-    ) -> tuple[list[dict[str, str]], PrintedTable]:
+    def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a test and one summary row a column.
 
         Raises:
