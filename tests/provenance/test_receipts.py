@@ -70,7 +70,7 @@ def test_a_receipt_says_what_went_in_and_came_out(chain):
     assert receipt["outputs"]["manifest"]["sha256"] == sha256_of_file(split.outputs["manifest"])
     assert receipt["upstream"] == {str(phantom): seal_of(read(phantom))}
     assert receipt["settings"]["seed"] == 0
-    assert "medhash.data.splits" in receipt["code"]["modules"]
+    assert "medhash.data.splits.making" in receipt["code"]["modules"]
     assert receipt["seconds"] >= 0
 
 
@@ -140,9 +140,9 @@ def test_a_changed_setting_is_named(chain):
 def test_changed_code_is_named(chain):
     split = chain[2]
     code = read(split)["code"]
-    modules = code["modules"] | {"medhash.data.splits": "0" * 64}
+    modules = code["modules"] | {"medhash.data.splits.making": "0" * 64}
     rewrite(split, version="another", code=code | {"modules": modules})
-    assert "changed code in medhash.data.splits" in fits(split).reason
+    assert "changed code in medhash.data.splits.making" in fits(split).reason
 
 
 def test_a_receipt_of_an_older_schema_is_outdated(chain):

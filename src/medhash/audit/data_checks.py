@@ -16,13 +16,14 @@ from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
 from medhash.audit.values import differences
 from medhash.configuration.loading import Configuration
-from medhash.data.archives.finding import FoundArchives, content_sha256, find_archives
 from medhash.data.confounded import confounding_of
 from medhash.data.leakage import write_leakage
 from medhash.data.phantoms import generate
 from medhash.data.preparation import prepare
-from medhash.data.readers import Reading, read_archives
-from medhash.data.splits import read_index, write_split
+from medhash.data.prepared import PreparedDataset
+from medhash.data.readers.reading import Reading
+from medhash.data.splits.making import write_split
+from medhash.data.upstream import archive_checksums, find_archives, read_archives
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.steps import Step
@@ -46,7 +47,7 @@ def check_data(step: Step, evidence: Evidence) -> Iterator[Finding]:
     for problem in problems:
         yield broken("data", paths["images"].parent, problem, remedy=evidence.again(step))
     if not problems:
-        count = len(np.load(paths["labels"], mmap_mode="r"))
+        count = len(PreparedDataset(paths["labels"].parent).labels)
         text = f"index, labels, images and description agree on {count} images"
         yield verified("data", paths["images"].parent, text)
 
@@ -166,10 +167,9 @@ def check_leakage(step: Step, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
-    description = json.loads(paths["description"].read_text(encoding="utf-8"))
-    images = np.load(paths["images"], mmap_mode="r", allow_pickle=False)
-    labels = np.load(paths["labels"], allow_pickle=False)
-    index = read_index(paths["index"].parent)
+    dataset = PreparedDataset(paths["images"].parent)
+    description, images, labels = dataset.description, dataset.images, dataset.labels
+    index = dataset.index
     size, classes = step.settings["image_size"], list(description["classes"])
     if description["dataset"] != step.key.partition("/")[0]:
         yield f"dataset.json describes {description['dataset']}"
@@ -201,30 +201,16 @@ def _find(step: Step, evidence: Evidence) -> tuple[dict[str, str], Reading] | Fi
             text = f"{files} not found in {where}"
             return missing("archive", step, text, f"get it from {sources}")
         reading = read_archives(card, found)
-        return _checksums(found, reading, evidence), reading
+        return archive_checksums(
+            found,
+            reading,
+            lambda image: _sha256(image.read()),
+            lambda archive: (
+                evidence.sha256(archive.path) if archive.path.is_file() else archive.sha256()
+            ),
+        ), reading
     except _UNREADABLE as error:
         return broken("archive", step, str(error), remedy=f"get it again from {sources}")
-
-
-def _checksums(found: FoundArchives, reading: Reading, evidence: Evidence) -> dict[str, str]:
-    """File name -> SHA-256, as they are written when data are prepared."""
-    checksums = {}
-    for container in found.containers:
-        path = container.path
-        checksum = evidence.sha256(path) if path.is_file() else container.sha256()
-        if checksum is None:
-            own = {
-                n for folder in found.folders if folder.container is container for n in folder.names
-            }
-            checksum = content_sha256(
-                {
-                    image.image_id: _sha256(image.read())
-                    for image in reading.images
-                    if image.file in own
-                }
-            )
-        checksums[path.name] = checksum
-    return checksums | reading.tables
 
 
 def _check_archive(
@@ -253,7 +239,7 @@ def _check_images(step: Step, reading: Reading) -> Iterator[Finding]:
     path = step.outputs["index"]
     if not path.is_file():
         return
-    index = read_index(path.parent)
+    index = PreparedDataset(path.parent).index
     try:
         said = dict(zip(index["image_id"], index["sha256"], strict=True))
         here = {image.image_id: _sha256(image.read()) for image in reading.images}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -12,7 +11,9 @@ from typing import Any
 
 from medhash.audit.tracked import TrackedFiles
 from medhash.configuration.loading import Configuration
-from medhash.data.splits import read_index
+from medhash.data.prepared import PreparedDataset
+from medhash.errors import MedhashError
+from medhash.files import usable_cores
 from medhash.flow import environment, receipts
 from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
@@ -56,7 +57,7 @@ class Evidence:
     def hash_all(self, paths: Iterable[Path]) -> None:
         """Hash many files at once; the lock of the interpreter is free meanwhile."""
         new = [path for path in dict.fromkeys(paths) if path not in self._hashes]
-        with ThreadPoolExecutor(_usable_cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(self.sha256, new))
 
     def receipt(self, step: Step) -> Receipt | None:
@@ -136,10 +137,10 @@ class ImageNames:
         folder = configuration.data_for(paper, dataset)
         try:
             if (folder / "index.csv").is_file():
-                ids = read_index(folder)["image_id"]
+                ids = PreparedDataset(folder).index["image_id"]
             else:
                 ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, MedhashError):
             return {}
         return dict(enumerate(map(str, ids)))
 
@@ -163,9 +164,3 @@ def _arguments(step: Step) -> str:
     if step.rule == "pretrain":
         return f"pretrain {view} --stage {last}"
     return f"{step.rule} {step.key}"
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -92,7 +92,7 @@ def _read_archives(configuration: Configuration, step: Step) -> None:
 
 
 def _split(configuration: Configuration, step: Step) -> None:
-    from medhash.data.splits import write_split
+    from medhash.data.splits.making import write_split
 
     paper, dataset, seed = step.key.split("/")
     card, folder = configuration.card_for(paper, dataset), step.inputs["index"].parent

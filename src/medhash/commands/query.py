@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medhash.configuration.loading import Configuration
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import Dataset, QueryImage
+    from medhash.query.image import QueryImage
     from medhash.schema.cell import Cell
 
 app = typer.Typer()
@@ -112,9 +113,11 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 
 def _check_files(configuration: Configuration, cell: Cell) -> None:
     """Everything that a query needs, or one error that names all that is missing."""
+    from medhash.data.prepared_files import FILES
+
     layout = configuration.layout
     data, folder = configuration.data_of(cell), layout.cell(cell)
-    files = [data / name for name in ("images.npy", "labels.npy", "index.csv", "dataset.json")]
+    files = [data / name for name in FILES.values()]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), layout.training(cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
@@ -128,18 +131,19 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import load_dataset
     from medhash.retrieval.codes import Codes
 
     title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
-    dataset = load_dataset(configuration.data_of(cell))
+    dataset = PreparedDataset(configuration.data_of(cell))
+    dataset.check()
     codes = Codes.load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 
 def _asked(
-    dataset: Dataset, image: Path | None, image_id: str | None, classes: list[str]
+    dataset: PreparedDataset, image: Path | None, image_id: str | None, classes: list[str]
 ) -> QueryImage:
     from medhash.query.image import image_of_dataset, image_of_file, with_classes
 

@@ -13,7 +13,7 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 @app.command(rich_help_panel=RUN)
 def archives(scale: Scale = None, assignments: Assignments = None) -> None:
     """Say which archives are found and which are missing, and how to get those."""
-    from medhash.data.archives.finding import find_archives, missing_report
+    from medhash.data.upstream import find_archives, missing_report
 
     configuration = configuration_of(scale, assignments)
     folders = configuration.archive_folders

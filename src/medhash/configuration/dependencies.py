@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import Any
 
 from medhash.configuration.scales import PhantomSettings
-from medhash.data.cards import DatasetCard
 from medhash.papers.paper import Paper
 from medhash.papers.reported import ReportedPaper
 from medhash.papers.specs import ArtefactSpec
+from medhash.schema.datasets import DatasetCard
 
 
 def preparation(card: DatasetCard, image_size: int) -> dict[str, Any]:

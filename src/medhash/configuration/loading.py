@@ -20,13 +20,14 @@ from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import Paper
-from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, FigureSpec, TableSpec
+from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (

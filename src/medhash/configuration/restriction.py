@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
-from medhash.data.cards import DatasetCard
 from medhash.papers.paper import Paper
-from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec
+from medhash.papers.specs import ArtefactSpec
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
 Value = TypeVar("Value")

@@ -17,6 +17,7 @@ from medhash.configuration.claimed import claim_inputs, claimed_by
 from medhash.configuration.known_cells import known_cell, known_size, known_view
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
+from medhash.data.prepared_files import FILES, MASKS
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
 from medhash.flow.code_memory import remembered_fingerprint
@@ -189,12 +190,14 @@ class Steps:
     def _prepare(self, dataset: str, size: int) -> _Parts:
         configuration, folder = self._configuration, self._layout.data(dataset, size)
         card = configuration.card(dataset)
-        outputs = {name: folder / file for name, file in _DATA.items()}
+        outputs = {name: folder / file for name, file in FILES.items()}
         if not card.synthetic:
             settings = dependencies.preparation(card, size)
-            return _Parts({}, outputs, settings, "medhash.data.preparation")
+            outputs |= {"masks": folder / MASKS} if card.mask_classes else {}
+            reader = f"medhash.data.readers.{card.reader}"
+            return _Parts({}, outputs, settings, "medhash.data.preparation", reader)
         settings = dependencies.phantom(card, size, configuration.required_phantoms())
-        outputs |= {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
+        outputs |= {"masks": folder / MASKS, "confounders": folder / "confounders.csv"}
         return _Parts({}, outputs, settings, "medhash.data.phantoms")
 
     def _split(self, paper: str, dataset: str) -> _Parts:
@@ -204,7 +207,8 @@ class Steps:
         manifest = configuration.split_for(*view)
         outputs = {"manifest": manifest, "facts": manifest.with_suffix(".json")}
         card, seed = configuration.card_for(*view), configuration.split_seed(*view)
-        return _Parts(inputs, outputs, dependencies.split(card, seed), "medhash.data.splits")
+        settings = dependencies.split(card, seed)
+        return _Parts(inputs, outputs, settings, "medhash.data.splits.making")
 
     def _leakage(self, paper: str, dataset: str) -> _Parts:
         inputs = self._data(paper, dataset, "index", "description")
@@ -291,7 +295,7 @@ class Steps:
         if boxes.is_file():
             return {"boxes": boxes}
         if self._configuration.card(cell.dataset).synthetic:
-            return {"masks": self._configuration.data_of(cell) / "masks.npy"}
+            return {"masks": self._configuration.data_of(cell) / MASKS}
         return {}
 
     def _table(self, key: str) -> _Parts:
@@ -342,7 +346,7 @@ class Steps:
 
     def _data(self, paper: str, dataset: str, *names: str) -> Files:
         folder = self._configuration.data_for(paper, dataset)
-        return {name: folder / _DATA[name] for name in names}
+        return {name: folder / FILES[name] for name in names}
 
     def _data_of(self, cell: Cell, *names: str) -> Files:
         """Files of a cell's dataset, and the cell's split."""
@@ -454,12 +458,6 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
 
 CELL_RULES = ("train", "record", "explain", "fps", "lesions")
 _ON_THE_PAGE = (".csv", ".md", ".png")
-_DATA = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
 _CELL = {
     "checkpoint": "checkpoint.safetensors",
     "codes": "codes.npz",

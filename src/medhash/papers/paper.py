@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
-from medhash.data.cards import SplitRule
 from medhash.data.confounded import parse_name
 from medhash.papers.ablations import (
     Ablation,
@@ -20,8 +19,9 @@ from medhash.papers.ablations import (
     merged,
 )
 from medhash.papers.kinds import FIGURES, TABLES
-from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, FigureSpec, FileName, Name, TableSpec
+from medhash.papers.specs import ArtefactSpec, FigureSpec, FileName, Name, TableSpec
 from medhash.schema.base import StrictModel
+from medhash.schema.datasets import PHANTOM_PREFIX, SplitRule
 from medhash.schema.settings import NetworkSettings, Settings
 from medhash.schema.variants import split_variant
 

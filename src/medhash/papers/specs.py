@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
     from medhash.papers.paper import Paper
 
-PHANTOM_PREFIX = "phantom_"
-
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 

@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 from medhash.analysis.figures.drawing import say_not_run
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
+from medhash.data.prepared import PreparedDataset
+from medhash.data.prepared_files import FILES
 from medhash.papers.specs import Drawn, FigureSpec, Files
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Count
@@ -82,18 +84,8 @@ def load_explained(layout: Layout, cell: Cell, data: Path) -> Explained | None:
     path = layout.explanation(cell)
     if not path.is_file():
         return None
-    return Explained(read_arrays(path, _ARRAYS), *load_images(data))
-
-
-def load_images(
-    folder: Path,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]:
-    """Images (memory-mapped), labels and class names of a prepared dataset."""
-    import json
-
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    classes = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["classes"]
-    return images, np.load(folder / "labels.npy"), tuple(classes)
+    dataset = PreparedDataset(data)
+    return Explained(read_arrays(path, _ARRAYS), dataset.images, dataset.labels, dataset.classes)
 
 
 Explanations = Mapping[Cell, Explained | None]
@@ -118,7 +110,7 @@ class PictureSpec(FigureSpec):
         cells, layout = self.cells(), files.layout
         paths = [*map(layout.record, cells), *map(layout.explanation, cells)]
         paths += map(layout.codes, cells)
-        names = ("images.npy", "labels.npy", "dataset.json")
+        names = [FILES[name] for name in ("images", "labels", "description")]
         folders = dict.fromkeys(map(files.data_of, cells))
         return paths + [folder / name for folder in folders for name in names]
 

@@ -14,10 +14,11 @@ from pydantic import Field, model_validator
 from medhash.analysis.numbers.context import NOT_RUN, PROTOCOLS, Context, evaluated_epochs, seeds_of
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
-from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, Choice, Name
+from medhash.papers.specs import ArtefactSpec, Choice, Name
 from medhash.records.record import Record
 from medhash.schema.base import Count, Fraction
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import PHANTOM_PREFIX
 from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedColumn, reported_text
-from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.datasets import PHANTOM_PREFIX
 from medhash.schema.measures import MeasureAt
 
 if TYPE_CHECKING:
