@@ -227,6 +227,17 @@ def test_a_wrong_grid_is_refused(changes, message):
         TABLES.read(tree | changes)
 
 
+@pytest.mark.parametrize(
+    ("methods", "left", "available"),
+    [(("ynet",), ("ynet",), None), (("toy",), ("crow", "ynet"), ())],
+)
+def test_a_method_without_a_length_does_not_run(methods, left, available):
+    spec = paper_of(YNET).tables["table2"]
+    changes = spec.restricted(None, {"methods": methods})
+    assert changes["methods"] == left
+    assert changes.get("available") == available
+
+
 def test_measures_of_other_files_can_be_shown(make):
     tree = {"kind": "scores", "title": "Speed", "datasets": ["origa"], "methods": ["ynet"]}
     spec = TABLES.read(tree | {"variants": ["none"], "bits": [8], "measures": ["fps"]})

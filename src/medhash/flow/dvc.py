@@ -224,7 +224,7 @@ def _in_git(path: Path) -> dict[str, Any]:
 
 def _metrics(record: dict[str, Any]) -> dict[str, float]:
     metrics = record["metrics"]
-    least, greatest = metrics["tie_range"]
+    least, greatest = metrics["tie_range"] or (metrics["map"], metrics["map"])
     numbers = {"map": metrics["map"], "map_least": least, "map_greatest": greatest}
     if "10" in metrics["precision_at"]:
         numbers["precision_at_10"] = metrics["precision_at"]["10"]

@@ -17,7 +17,7 @@ from medhash.analysis.numbers.context import Context, GridColumn, Place, bits_la
 from medhash.analysis.numbers.summaries import Summary
 from medhash.analysis.tables.grid import Grid, GridRow
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
-from medhash.papers.specs import Made, Name, TableSpec
+from medhash.papers.specs import Choice, Made, Name, TableSpec
 from medhash.schema.base import Count, NaturalNumber
 from medhash.schema.measures import MEASURES, MeasureAt, Source
 
@@ -96,6 +96,13 @@ class Spec(TableSpec):
     def lengths_of(self, method: str) -> tuple[int, ...]:
         """The code lengths of a method's cells."""
         return (self.lengths[method],) if self.lengths else self.bits
+
+    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+        """Of methods with a length each, those that have one; without any, nothing runs."""
+        if not self.lengths:
+            return {}
+        methods = tuple(m for m in changes.get("methods", self.methods) if m in self.lengths)
+        return {"methods": methods} if methods else {"methods": self.methods, "available": ()}
 
     def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a value, and one each for what is known by chance."""
