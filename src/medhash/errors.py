@@ -6,3 +6,7 @@ class MedhashError(Exception):
 
     The command line prints it without a traceback and exits with status 2.
     """
+
+
+class PausedError(MedhashError):
+    """A training was asked to stop after an epoch; the next start goes on from there."""

@@ -40,7 +40,11 @@ def make(steps, step, content=b"one"):
 def chain():
     """Steps, and three of them that are made: a phantom, its split, its leakage table."""
     steps = steps_of()
-    made = [steps.prepare(DATASET, 32), steps.split("ach", DATASET), steps.leakage("ach", DATASET)]
+    made = [
+        steps.of("prepare", DATASET, 32),
+        steps.of("split", "ach", DATASET),
+        steps.of("leakage", "ach", DATASET),
+    ]
     for step in made:
         make(steps, step)
     return steps, *made
@@ -79,7 +83,7 @@ def test_what_was_made_fits(chain):
 
 
 def test_nothing_made_is_absent():
-    assert fits(steps_of().split("ach", DATASET)).state == "absent"
+    assert fits(steps_of().of("split", "ach", DATASET)).state == "absent"
 
 
 def test_files_that_are_elsewhere_and_times_do_not_matter(chain):
@@ -131,10 +135,10 @@ def test_a_changed_setting_is_named(chain):
     scale = Path("config/scales/demo.yaml")
     scale.write_text(scale.read_text().replace("images: 320", "images: 40"))
     steps = steps_of()
-    fit = Receipts(steps).fits(steps.leakage("ach", DATASET))
+    fit = Receipts(steps).fits(steps.of("leakage", "ach", DATASET))
     assert fit.state == "outdated"
     assert fit.cause.rule == "phantom"
-    assert "images was 320, is 40" in Receipts(steps).fits(steps.prepare(DATASET, 32)).reason
+    assert "images was 320, is 40" in Receipts(steps).fits(steps.of("prepare", DATASET, 32)).reason
 
 
 def test_changed_code_is_named(chain):

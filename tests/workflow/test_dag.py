@@ -109,7 +109,8 @@ def test_one_table_plans_nothing_that_it_does_not_need(project):
 
 
 def test_a_restricted_run_plans_only_its_datasets(project):
-    arguments = ["--profile", "demo", "--config", "datasets=[covid_ct]", "bits=[12]", "--"]
+    choice = ["datasets=[covid_ct]", "bits=[12]"]
+    arguments = ["--profile", "demo", "--config", "run=mine", *choice, "--"]
     counts = project.planned(*arguments, "all")
     asked = configured(project, scale="demo", datasets=["covid_ct"], bits=[12])
     assert counts == expected_jobs(asked)
@@ -175,7 +176,7 @@ def test_a_bad_setting_in_a_file_is_one_message(copy_project):
 
 
 def test_missing_archives_are_reported_before_any_job(project):
-    settings = ["download=false", "datasets=[covid_ct]"]
+    settings = ["download=false", "run=mine", "datasets=[covid_ct]"]
     result = project.snakemake("--profile", "small", "--config", *settings, "--", "all")
     assert result.returncode != 0
     assert "missing archives (looked in data/archives)" in result.stdout

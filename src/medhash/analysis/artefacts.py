@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.numbers.context import Context, select
 from medhash.analysis.tables.rendering import PrintedTable
@@ -11,6 +11,17 @@ from medhash.configuration.loading import Configuration
 from medhash.papers.reported import find_reported
 from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.records.sources import read_source
+
+if TYPE_CHECKING:
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Make the table or figure of a step."""
+    specs = configuration.tables if step.rule == "table" else configuration.figures
+    spec: TableSpec | FigureSpec = specs[step.key]
+    make_artefact(configuration, spec, step.outputs["csv"].with_suffix(""))
 
 
 def make_artefact(
@@ -65,4 +76,5 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
         configuration.scale,
         configuration.settings[spec.paper].evaluation.protocol,
         reported=find_reported(spec.paper),
+        run=configuration.run if configuration.is_named else "",
     )

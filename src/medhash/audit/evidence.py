@@ -97,7 +97,7 @@ class Evidence:
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
-        return f"medhash {_arguments(step)} --scale {self.configuration.scale}"
+        return f"medhash {step.arguments} {self.configuration.option}"
 
     def restore(self, path: Path, step: Step) -> str:
         """What to do about a file that is not the one that was made."""
@@ -150,17 +150,3 @@ def modules_now(*modules: str) -> dict[str, str]:
     """Module -> hash of its code, of all that some modules reach."""
     now: dict[str, str] = fingerprint(*modules)["modules"]
     return now
-
-
-def _arguments(step: Step) -> str:
-    """The step as it is typed."""
-    if step.rule in ("prepare", "phantom"):
-        return f"prepare {step.key}"
-    if step.rule in ("claims", "report"):
-        return step.rule
-    view, _, last = step.key.rpartition("/")
-    if step.rule in ("split", "leakage"):
-        return f"{step.rule} {view}"
-    if step.rule == "pretrain":
-        return f"pretrain {view} --stage {last}"
-    return f"{step.rule} {step.key}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import CODES, Assignments, Device, Scale, configuration_of
+from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<run>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -67,6 +67,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Rank a cell's database for one image and draw the contact sheet.
@@ -75,7 +76,7 @@ def query(
     --class, or because the dataset has an image of the same pixels.
     """
     _check_options(image, image_id, out)
-    from medhash.commands.steps import known_cell
+    from medhash.configuration.known_cells import known_cell
     from medhash.query.answer import TIES, answer_data, answer_query
     from medhash.query.sheet import write_sheet
     from medhash.query.text import answer_text
@@ -83,7 +84,7 @@ def query(
     from medhash.schema.validation import check_name
 
     check_name(ties, TIES, "order", "--ties")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
     _check_files(configuration, coordinates)
     database = _database(configuration, coordinates)
@@ -154,10 +155,12 @@ def _asked(
 def _code_of(
     configuration: Configuration, cell: Cell, pixels: NDArray[np.uint8], device: str
 ) -> NDArray[np.uint8]:
-    from medhash.commands.steps import cell_inputs
+    from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
+    from medhash.training.cells import CellInputs
 
-    inputs, folder = cell_inputs(configuration, cell), configuration.layout.cell(cell)
+    inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
+    folder = configuration.layout.cell(cell)
     return encode_image(
         cell, configuration.settings_of(cell), inputs, folder, pixels, device=device
     )

@@ -17,7 +17,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,11 @@ from medhash.data.prepared import PreparedDataset, group_columns
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 NEAR_DISTANCE = 4
 HASH_BITS = 64
@@ -105,6 +110,12 @@ def measure(
         summary[kind] = _count(pairs[pairs["kind"] == kind], len(query))
     summary["either"] = _count(pairs, len(query))
     return Leakage(pairs, summary)
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Measure the split of a step."""
+    folder, stem = step.inputs["index"].parent, step.outputs["csv"].with_suffix("")
+    write_leakage(folder, step.inputs["split"], stem)
 
 
 def write_leakage(

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import imagehash
 import numpy as np
@@ -30,6 +30,11 @@ from medhash.errors import MedhashError
 from medhash.files import usable_cores, write_json, written_whole
 from medhash.progress import progress, say
 from medhash.schema.datasets import DatasetCard
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 # The formats that image archives use; Pillow's other decoders stay out of reach of their bytes.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -55,6 +60,17 @@ class ImageFacts:
     width: int
     height: int
     mode: str
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Prepare the dataset of a step."""
+    prepare(
+        configuration.card(step.values[0]),
+        configuration.archive_folders,
+        step.outputs["images"].parent,
+        step.settings["image_size"],
+        download_folder=configuration.archives if configuration.download else None,
+    )
 
 
 def prepare(

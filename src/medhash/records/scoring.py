@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
-from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.records.record import GradedScores, Record
@@ -20,41 +20,54 @@ from medhash.retrieval.metrics import QueryScores
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Score the cell of a step."""
+    cell = Cell.parse(step.key)
+    write_record(
+        step.outputs["record"],
+        cell,
+        configuration.settings_of(cell),
+        step.inputs,
+        scale=configuration.scale,
+        method_title=step.settings["method_title"],
+    )
+
 
 def write_record(
-    layout: Layout,
+    path: Path,
     cell: Cell,
     settings: Settings,
-    description: Path,
+    files: Mapping[str, Path],
     *,
     scale: str,
     method_title: str,
-) -> Path:
-    """Score a cell's codes and write ``record.json`` beside them.
+) -> None:
+    """Score a cell's codes and write its record.
 
     Args:
-        layout: where the cell's files lie.
+        path: where it goes.
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
-        description: ``dataset.json`` of the cell's dataset.
+        files: the cell's ``codes`` and ``facts``, and the dataset's ``description``.
         scale: name of the scale.
         method_title: the method as printed.
-
-    Returns:
-        The record's path.
 
     Raises:
         MedhashError: a file is missing, or the codes are not those that ``training.json``
             describes: another cell, other settings, other bytes of codes or inputs.
     """
-    training = _read_json(layout.training(cell))
-    _check_training(training, layout, cell, settings)
-    codes = Codes.load(layout.codes(cell))
+    training = _read_json(files["facts"])
+    _check_training(training, files, cell, settings)
+    codes = Codes.load(files["codes"])
     if codes.bits != cell.bits:
-        raise MedhashError(
-            f"{layout.codes(cell)}: holds codes of {codes.bits} bits, not {cell.bits}"
-        )
-    dataset = _read_json(description)
+        raise MedhashError(f"{files['codes']}: holds codes of {codes.bits} bits, not {cell.bits}")
+    dataset = _read_json(files["description"])
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
@@ -73,8 +86,7 @@ def write_record(
         query_rows=codes.query_rows.tolist(),
         training={"selection": training["selection"], "seconds": training.get("seconds")},
     )
-    write_json(layout.record(cell), record.model_dump(mode="json", by_alias=True))
-    return layout.record(cell)
+    write_json(path, record.model_dump(mode="json", by_alias=True))
 
 
 def _graded(scores: QueryScores) -> GradedScores:
@@ -87,9 +99,9 @@ def _graded(scores: QueryScores) -> GradedScores:
 
 
 def _check_training(
-    training: dict[str, Any], layout: Layout, cell: Cell, settings: Settings
+    training: dict[str, Any], files: Mapping[str, Path], cell: Cell, settings: Settings
 ) -> None:
-    path = layout.training(cell)
+    path = files["facts"]
     if training.get("cell") != asdict(cell):
         raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
     trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
@@ -99,11 +111,11 @@ def _check_training(
         changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
         raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
     for name, file in training.get("outputs", {}).items():
-        _check_file(path, name, layout.cell(cell) / file["path"], file["sha256"])
+        _check_file(path, name, path.parent / file["path"], file["sha256"])
     for name, file in training.get("inputs", {}).items():
         _check_file(path, name, Path(file["path"]), file["sha256"])
-    if not layout.codes(cell).is_file():
-        raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")
+    if not files["codes"].is_file():
+        raise MedhashError(f"{files['codes']}: no such file; train the cell again")
 
 
 def _check_file(described_in: Path, name: str, path: Path, sha256: str) -> None:

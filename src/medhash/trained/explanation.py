@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -28,6 +29,11 @@ from medhash.training.cells import CellInputs, build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.hashing import Coder
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 IMAGES_AT_ONCE = 256
 
@@ -54,16 +60,31 @@ class TrainedCell:
         return self.coder.network
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Explain the cell of a step."""
+    cell = Cell.parse(step.key)
+    explain_cell(
+        cell,
+        configuration.settings_of(cell),
+        configuration.explanation,
+        CellInputs.of(step.inputs),
+        step.inputs["checkpoint"].parent,
+        step.outputs["explanation"],
+        device=job.device,
+    )
+
+
 def explain_cell(
     cell: Cell,
     settings: Settings,
     chosen: ExplanationSettings,
     inputs: CellInputs,
     folder: Path,
+    path: Path,
     *,
     device: str = "auto",
-) -> Path:
-    """Write ``explanation.npz`` beside a cell's checkpoint.
+) -> None:
+    """Write where a trained cell looks (``explanation.npz``).
 
     Its arrays, for n images on a grid of G x G patches with S mask scales:
 
@@ -82,6 +103,7 @@ def explain_cell(
         chosen: which images.
         inputs: dataset and split.
         folder: the cell's folder.
+        path: the file that is written.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -96,9 +118,7 @@ def explain_cell(
     arrays = {"rows": rows} | _look(trained, images[rows], labels[rows], chosen.seed)
     feature_rows = _some(queries, chosen.features, chosen.seed)
     arrays |= {"feature_rows": feature_rows, "features": _features(trained, images, feature_rows)}
-    path = folder / "explanation.npz"
     write_arrays(path, arrays)
-    return path
 
 
 def load_cell(

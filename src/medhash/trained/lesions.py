@@ -7,8 +7,10 @@ positions; the database's codes stay those of whole images.
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -41,6 +43,11 @@ from medhash.trained.speed import (
 )
 from medhash.training.cells import CellInputs, Score
 from medhash.training.devices import seed_for
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 SCHEMA = 1
 DEPTH = 10
@@ -98,12 +105,35 @@ class PatchSearch(Search):
         return places[None, None].to(self.device.torch_device)
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Search with the lesion patches of a step's cell."""
+    cell = Cell.parse(step.key)
+    settings, layout = configuration.settings_of(cell), configuration.layout
+    finder = configuration.finder_of(cell)
+    # By its name, as a method is: whoever finds lesions or reads patches needs no metrics.
+    score = import_module("medhash.retrieval.precision").precision_at_ten
+    search_lesions(
+        cell,
+        settings,
+        configuration.lesions,
+        CellInputs.of(step.inputs),
+        step.inputs["checkpoint"].parent,
+        step.outputs["lesions"].parent,
+        boxes=configuration.lesion_boxes(cell.dataset),
+        scale=configuration.scale,
+        score=partial(score, protocol=settings.evaluation.protocol),
+        finder=Finder(finder, configuration.settings_of(finder), layout.cell(finder)),
+        device=job.device,
+    )
+
+
 def search_lesions(
     cell: Cell,
     settings: Settings,
     chosen: LesionSettings,
     inputs: CellInputs,
     folder: Path,
+    out: Path,
     *,
     boxes: Path,
     scale: str,
@@ -127,6 +157,7 @@ def search_lesions(
         chosen: which patches.
         inputs: dataset and split.
         folder: the cell's folder.
+        out: the folder that both files go to.
         boxes: CSV of the dataset's boxes; need not be there.
         scale: name of the scale.
         score: P@10 of codes under the settings' protocol; it comes from outside so that training
@@ -142,10 +173,10 @@ def search_lesions(
     """
     lesions, reason = _choose(chosen, inputs, boxes, finder, device)
     facts = _facts(cell, inputs, chosen, scale) | {"protocol": settings.evaluation.protocol}
-    path = folder / "lesions.json"
+    path = out / "lesions.json"
     if not len(lesions.rows):
         nothing = np.zeros((0, 4), dtype=np.int64)
-        _write_patches(folder, lesions, nothing, np.zeros((0, packed_width(cell.bits)), np.uint8))
+        _write_patches(out, lesions, nothing, np.zeros((0, packed_width(cell.bits)), np.uint8))
         write_json(path, facts | {"patches": 0, "reason": reason})
         return path
     trained = load_cell(cell, settings, inputs, folder, device)
@@ -163,7 +194,7 @@ def search_lesions(
         "runtime": _runtime(search, inputs.data_folder, lesions.rows, patches),
     }
     facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
-    _write_patches(folder, lesions, patches, packed)
+    _write_patches(out, lesions, patches, packed)
     write_json(path, facts | machine_facts(trained.device))
     return path
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -38,6 +38,11 @@ from medhash.schema.settings import Settings
 from medhash.training.cells import build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 SCHEMA = 1
 WARM_UP = 30
@@ -110,17 +115,33 @@ class Search:
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Time the queries of a step's cell."""
+    cell = Cell.parse(step.key)
+    measure_speed(
+        cell,
+        configuration.settings_of(cell),
+        step.inputs["images"].parent,
+        step.inputs["split"],
+        step.inputs["checkpoint"].parent,
+        step.outputs["speed"],
+        scale=configuration.scale,
+        device=job.device,
+    )
+
+
 def measure_speed(
     cell: Cell,
     settings: Settings,
     data_folder: Path,
     split: Path,
     folder: Path,
+    path: Path,
     *,
     scale: str,
     device: str = "auto",
-) -> Path:
-    """Time a cell's queries and write ``speed.json`` beside its codes.
+) -> None:
+    """Time a cell's queries and write them (``speed.json``).
 
     Args:
         cell: which cell.
@@ -128,11 +149,9 @@ def measure_speed(
         data_folder: its prepared dataset.
         split: its manifest.
         folder: the cell's folder with checkpoint, codes and ``training.json``.
+        path: the file that is written.
         scale: name of the scale.
         device: ``auto``, ``cpu`` or ``cuda``.
-
-    Returns:
-        The file's path.
 
     Raises:
         MedhashError: the cell is not trained, or its files are not those of its
@@ -157,9 +176,7 @@ def measure_speed(
         "code": fingerprint("medhash.trained.speed", f"medhash.methods.{cell.method}"),
         "inputs": outputs,
     }
-    path = folder / "speed.json"
     write_json(path, facts | machine_facts(where))
-    return path
 
 
 def machine_facts(device: Device) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
-from medhash.errors import MedhashError
+from medhash.errors import MedhashError, PausedError
 from medhash.progress import progress
 from medhash.schema.settings import OptimisationSettings
 from medhash.training.checkpoints import (
@@ -45,10 +45,6 @@ class Objective(nn.Module):
 
 
 Pause = Callable[[], bool]
-
-
-class PausedError(MedhashError):
-    """A run was asked to stop after an epoch; the next start goes on from there."""
 
 
 def never() -> bool:
@@ -111,7 +107,10 @@ def fit(
             _save(objective, optimiser, history, run)
             advance(1, " ".join(f"{name} {value:.4g}" for name, value in means.items()))
             if len(history) < settings.epochs and run.pause():
-                raise PausedError(f"{run.title}: paused after epoch {len(history)}")
+                raise PausedError(
+                    f"{run.title}: stopped after epoch {len(history)} of {settings.epochs}; the "
+                    "next start goes on from there"
+                )
     return history
 
 

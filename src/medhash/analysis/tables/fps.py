@@ -44,7 +44,7 @@ class Spec(TableSpec):
         ]
         reported = self._reported_row(columns, context)
         printed = PrintedTable(
-            title=f"{context.heading(self)} Scale {context.scale}.",
+            title=f"{context.heading(self)} Scale {context.label}.",
             groups=context.column_groups(columns),
             blocks=(
                 *(_block(cells, ran, context) for cells in rows),

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,11 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json, write_text
 from medhash.schema.datasets import SplitRule
 from medhash.schema.validation import some_of
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,13 @@ class Split:
 
     manifest: pd.DataFrame
     notes: tuple[str, ...]
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Draw the split of a step."""
+    paper, dataset, seed = step.values
+    card, folder = configuration.card_for(paper, dataset), step.inputs["index"].parent
+    write_split(folder, card.split, int(seed), step.outputs["manifest"], card.reported_counts)
 
 
 def make_split(
