@@ -27,19 +27,13 @@ from medhash.configuration.scales import (
 )
 from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import load_cards
-from medhash.data.confounded import check_confounders, parse_name, resolve_card
-from medhash.data.prepared_files import FILES
+from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
+from medhash.papers.paper import Paper
+from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
-from medhash.schema.datasets import DatasetCard, SplitRule
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -169,28 +163,6 @@ class Configuration:
         """The folder of the dataset that a cell is trained and scored on."""
         return self.data_for(cell.paper, cell.dataset)
 
-    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
-        """The files of cells that a table or figure is made from."""
-        kind = spec.kind if isinstance(spec, TableSpec) else ""
-        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
-        file = files.get(kind, self.layout.record)
-        return [file(cell) for cell in spec.cells()]
-
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        layout, cells = self.layout, figure.cells()
-        files = [layout.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [layout.explanation(cell) for cell in cells]
-            files += [layout.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [layout.lesions(cell) for cell in cells]
-                files += [layout.lesion_patches(cell) for cell in cells]
-            folders = dict.fromkeys(map(self.data_of, cells))
-            names = [FILES[name] for name in ("images", "labels", "description")]
-            files += [folder / name for folder in folders for name in names]
-        return files
-
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
         return LESION_BOXES / f"{dataset}.csv"
@@ -318,15 +290,13 @@ def check_method_settings(configuration: Configuration) -> None:
 
 
 def check_experiments(configuration: Configuration) -> None:
-    """Check that the phantoms have the confounders that tables and figures name.
+    """Check what tables and figures name beside their grids.
 
     Raises:
-        MedhashError: one has not; the message lists those that there are.
+        MedhashError: a phantom has not the confounder that one names; lists those that there are.
     """
     for spec in configuration.artefacts.values():
-        if spec.confounders:
-            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
-            check_confounders(spec.confounders, where)
+        spec.check(f"config/papers/{spec.paper}.yaml: {spec.name}")
 
 
 def _configured(
@@ -412,7 +382,7 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
-            for origin in getattr(spec, "origins", ()):
+            for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")

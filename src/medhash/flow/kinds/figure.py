@@ -44,7 +44,6 @@ class Kind(table.Kind):
         """The cells' numbers and, for pictures, what they look at."""
         configuration = steps.configuration
         spec = configuration.figures["/".join(values)]
-        inputs = named(configuration.layout, configuration.figure_inputs(spec))
-        module = "pictures" if spec.is_picture else "make"
+        inputs = named(configuration.layout, spec.inputs(configuration))
         settings = table.artefact_settings(configuration, spec)
-        return Parts(inputs, settings, (f"medhash.analysis.figures.{module}",))
+        return Parts(inputs, settings, (spec.module, "medhash.analysis.figures.make"))

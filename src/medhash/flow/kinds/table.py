@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
     from medhash.flow.steps import Steps
-    from medhash.papers.paper import ArtefactSpec
+    from medhash.papers.specs import ArtefactSpec
 
 
 class Kind(StepKind):
@@ -62,8 +62,8 @@ class Kind(StepKind):
         spec = configuration.tables["/".join(values)]
         settings = artefact_settings(configuration, spec)
         settings |= dependencies.reported(spec, find_reported(spec.paper))
-        inputs = named(configuration.layout, configuration.inputs_of(spec))
-        return Parts(inputs, settings, ("medhash.analysis.tables.make",))
+        inputs = named(configuration.layout, spec.inputs(configuration))
+        return Parts(inputs, settings, (spec.module, "medhash.analysis.tables.make"))
 
 
 def artefact_settings(configuration: Configuration, spec: ArtefactSpec) -> dict[str, object]:
