@@ -663,7 +663,7 @@ class TestCommand:
             ([f"{TABLE}.csv", "--row", "HashNet+DWB", "--column", COLUMN], "did you mean"),
             ([f"{TABLE}.csv", "--row", ROW, "--column", "COVID-CT/8 bits"], "did you mean"),
             (["mini/tabel1"], "did you mean 'mini/table1'"),
-            ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the scale 'real'"),
+            ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the run 'real'"),
             ([RECORD, "--row", ROW, "--column", COLUMN], "it has no rows"),
             (["config/config.yaml"], "knows a file with its content"),
         ],
