@@ -36,16 +36,16 @@ def layout(tmp_path, monkeypatch):
     return layout
 
 
-def write_codes(layout, bits=8, seed=0):
-    """Random codes of 5 queries and 20 database items in 2 classes."""
+def write_codes(layout, bits=8, seed=0, classes=2):
+    """Random codes of 5 queries and 20 database items; of 4 classes they have 3 each."""
     draw = np.random.default_rng(seed)
-    labels = np.eye(2, dtype=np.uint8)
+    labels = np.eye(2, dtype=np.uint8) if classes == 2 else 1 - np.eye(4, dtype=np.uint8)
     codes = Codes(
         query_codes=np.packbits(draw.integers(0, 2, (5, bits), dtype=np.uint8), axis=1),
         database_codes=np.packbits(draw.integers(0, 2, (20, bits), dtype=np.uint8), axis=1),
         bits=bits,
-        query_labels=labels[draw.integers(0, 2, 5)],
-        database_labels=labels[draw.integers(0, 2, 20)],
+        query_labels=labels[draw.integers(0, classes, 5)],
+        database_labels=labels[draw.integers(0, classes, 20)],
         query_rows=np.arange(5),
         database_rows=np.arange(5, 25),
     )
@@ -95,9 +95,20 @@ def test_the_record_holds_the_metrics_of_the_codes(layout):
     assert record["per_query_ap"] == tie_aware.per_query_ap.tolist()
     assert record["stable"] == {"map": evaluate(codes, "stable").metrics["map"]}
     assert record["query_rows"] == [0, 1, 2, 3, 4]
-    assert record["training"] == json.loads(layout.training(CELL).read_text())
-    assert record["provenance"]["codes_sha256"] == sha256_of_file(layout.codes(CELL))
-    assert record["provenance"]["code"]["modules"]
+    assert record["training"] == {"selection": "last-epoch", "seconds": None}
+    assert record["chance"]["random"]["map"] < record["chance"]["random"]["recall_at"]["20"] == 1
+    assert record["per_query"] is None
+
+
+def test_where_images_share_several_labels_their_metrics_stand_beside_the_ap(layout):
+    write_codes(layout, classes=4)
+    write_facts(layout)
+    record = load_record(write(layout))
+    scores = evaluate(Codes.load(layout.codes(CELL))).scores
+    assert record.per_query.map_weighted == tuple(scores.weighted_average_precision)
+    assert record.per_query.ndcg_at[5] == tuple(scores.ndcg_at[5])
+    assert record.per_query.acg_at[10] == tuple(scores.acg_at[10])
+    assert record.metrics.acg_at[10] == pytest.approx(sum(record.per_query.acg_at[10]) / 5)
 
 
 def test_the_analysis_can_read_it(layout):

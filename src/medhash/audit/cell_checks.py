@@ -21,6 +21,7 @@ from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
 from medhash.retrieval.arrays import read_arrays
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
@@ -133,7 +134,9 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
-    yield _check_metrics(path, record, again, stable, evidence.restore(path, step))
+    by_chance = chance(loaded.query_labels, loaded.database_labels, settings.cutoffs)
+    remedy = evidence.restore(path, step)
+    yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)
 
 
@@ -194,34 +197,34 @@ def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) ->
 def _check_identity(
     step: Step, cell: Cell, record: dict[str, Any], evidence: Evidence
 ) -> Iterator[Finding]:
-    """Is the record of this cell and scale, and of the training and codes that are here?"""
+    """Is the record of this cell and scale, and of the training that is here?"""
     path = step.outputs["record"]
     problems = [*_other_cell(record.get("cell"), cell), *_other_scale(record, evidence)]
     facts = evidence.json(step.inputs["facts"])
     if facts is not None:
-        training = differences(facts, record.get("training"), "training")
-        problems += [f"holds another training.json: {each}" for each in training]
-    description = evidence.json(step.inputs["description"])
-    if description is not None:
-        archives = (record.get("provenance") or {}).get("archives")
-        said = differences(description["archives"], archives, "provenance.archives")
-        problems += [f"names other archives: {each}" for each in said]
-    for name, key in (("codes", "codes_sha256"), ("facts", "training_sha256")):
-        said_hash = (record.get("provenance") or {}).get(key)
-        if evidence.sha256(step.inputs[name]) not in (None, said_hash):
-            file = step.inputs[name].name
-            problems.append(f"was written for another {file} (provenance.{key} {said_hash})")
+        said = {name: facts.get(name) for name in ("selection", "seconds")}
+        training = differences(said, record.get("training"), "training")
+        problems += [f"is of another training.json: {each}" for each in training]
     if problems:
         text = listed(problems)
         yield broken("record", path, text, remedy=evidence.restore(path, step))
     else:
-        yield verified("record", path, f"is of {cell} and of the codes and training beside it")
+        yield verified("record", path, f"is of {cell} and of the training beside it")
 
 
 def _check_metrics(
-    path: Path, record: dict[str, Any], again: Evaluation, stable: Evaluation, remedy: str
+    path: Path,
+    record: dict[str, Any],
+    again: Evaluation,
+    stable: Evaluation,
+    by_chance: dict[str, Any],
+    remedy: str,
 ) -> Finding:
-    expected = {"metrics": plain(again.metrics), "stable": {"map": stable.metrics["map"]}}
+    expected = {
+        "metrics": plain(again.metrics),
+        "stable": {"map": stable.metrics["map"]},
+        "chance": by_chance,
+    }
     found = {name: record.get(name) for name in expected}
     changes = list(differences(expected, found))
     if changes:

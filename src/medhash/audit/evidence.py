@@ -97,7 +97,7 @@ class Evidence:
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
-        return f"medhash {step.arguments} --scale {self.configuration.scale}"
+        return f"medhash {step.arguments} {self.configuration.option}"
 
     def restore(self, path: Path, step: Step) -> str:
         """What to do about a file that is not the one that was made."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import CODES, Assignments, Device, Scale, configuration_of
+from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<run>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -67,6 +67,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Rank a cell's database for one image and draw the contact sheet.
@@ -83,7 +84,7 @@ def query(
     from medhash.schema.validation import check_name
 
     check_name(ties, TIES, "order", "--ties")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
     _check_files(configuration, coordinates)
     database = _database(configuration, coordinates)

@@ -18,22 +18,22 @@ from medhash import methods
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
-from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
+from medhash.configuration.scales import (
+    CHOICES,
+    ConfigFile,
+    GridSettings,
+    PhantomSettings,
+    ScaleFile,
+)
 from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import load_cards
-from medhash.data.confounded import check_confounders, parse_name, resolve_card
-from medhash.data.prepared_files import FILES
+from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
+from medhash.papers.paper import Paper
+from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
-from medhash.schema.datasets import DatasetCard, SplitRule
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -47,6 +47,7 @@ from medhash.schema.variants import VARIANTS
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
+RESULTS = Path("results")
 COMMAND_LINE = "command line"
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -58,6 +59,8 @@ class Configuration:
 
     Attributes:
         scale: name of the scale.
+        run: name of the run: the scale's, unless it was given one of its own.
+        chosen: what ``config.yaml`` and the command line choose beside scale, papers and archives.
         papers: paper -> its names, and its tables and figures as this run makes them.
         settings: paper -> the settings of its cells.
         cards: dataset -> card, phantoms included.
@@ -68,9 +71,12 @@ class Configuration:
         overrides: what the command line set.
         explanation: which images a cell is explained on.
         lesions: which lesion patches are queries.
+        of_scale: the scale's own configuration, where this run is another or has another name.
     """
 
     scale: str
+    run: str
+    chosen: dict[str, Any]
     papers: dict[str, Paper]
     settings: dict[str, Settings]
     cards: dict[str, DatasetCard]
@@ -81,11 +87,27 @@ class Configuration:
     overrides: dict[str, Any]
     explanation: ExplanationSettings
     lesions: LesionSettings
+    of_scale: Configuration | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the run has a name of its own, and with it a tree of its own."""
+        return self.run != self.scale
+
+    @property
+    def label(self) -> str:
+        """The scale and, if it has one, the run's name: ``small, run mine``."""
+        return f"{self.scale}, run {self.run}" if self.is_named else self.scale
+
+    @property
+    def option(self) -> str:
+        """What names the run on a command line: ``--scale small``, ``--run mine``."""
+        return f"--run {self.run}" if self.is_named else f"--scale {self.scale}"
 
     @property
     def layout(self) -> Layout:
-        """Where the files of this scale lie."""
-        return Layout(Path("results") / self.scale)
+        """Where the files of this run lie."""
+        return Layout(RESULTS / self.run)
 
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
@@ -140,28 +162,6 @@ class Configuration:
     def data_of(self, cell: Cell) -> Path:
         """The folder of the dataset that a cell is trained and scored on."""
         return self.data_for(cell.paper, cell.dataset)
-
-    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
-        """The files of cells that a table or figure is made from."""
-        kind = spec.kind if isinstance(spec, TableSpec) else ""
-        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
-        file = files.get(kind, self.layout.record)
-        return [file(cell) for cell in spec.cells()]
-
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        layout, cells = self.layout, figure.cells()
-        files = [layout.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [layout.explanation(cell) for cell in cells]
-            files += [layout.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [layout.lesions(cell) for cell in cells]
-                files += [layout.lesion_patches(cell) for cell in cells]
-            folders = dict.fromkeys(map(self.data_of, cells))
-            names = [FILES[name] for name in ("images", "labels", "description")]
-            files += [folder / name for folder in folders for name in names]
-        return files
 
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
@@ -242,32 +242,38 @@ def load(
     _check_lesions(config, cards, folder, user.origin)
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
+    _check_run(config, folder, user.origin(("run",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
     _check_thinned(scale, papers.values(), str(scale_path))
-    overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
-    restriction = Restriction(config, scale, cards)
-    settings = {
-        paper.paper: _settings((paper.settings, str(path)), *overriding)
-        for path, paper in papers.items()
-    }
-    configuration = Configuration(
-        scale=config.scale,
-        papers={
-            name: restriction.paper(paper).merge_ablations(settings[name])
-            for name, paper in ((each.paper, each) for each in papers.values())
-        },
-        settings=settings,
-        cards=cards,
-        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
-        phantoms=scale.phantoms,
-        archives=config.archives,
-        download=config.download,
-        overrides=typed,
-        explanation=config.explanation,
-        lesions=config.lesions,
+    plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
+    own, of_scale = (
+        _configured(each, (scale.settings, str(scale_path)), scale, cards, papers, chosen)
+        for each, chosen in ((config, user.below("settings")), (plain, []))
     )
+    is_own = replace(own, chosen={}) == of_scale
+    configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     return configuration
+
+
+def check_is_named(configuration: Configuration) -> None:
+    """Refuse a run that is not the scale's own and has no name: it would overwrite what that made.
+
+    Raises:
+        MedhashError: says what makes it another run, and how to name it.
+    """
+    if configuration.of_scale is None or configuration.is_named:
+        return
+    keys = ", ".join(configuration.chosen)
+    raise MedhashError(
+        f"what is chosen ({keys}) is not what the scale '{configuration.scale}' runs by itself, "
+        f"and its tables in {configuration.layout.root.as_posix()} are to stay as they are.\n"
+        "Give the run a name, and it gets a tree of its own; what fits of the scale is not made "
+        "again. Add run=NAME:\n"
+        "  snakemake … --config run=mine …\n"
+        "  medhash … --run mine\n"
+        "  run: mine in config/config.yaml"
+    )
 
 
 def check_method_settings(configuration: Configuration) -> None:
@@ -284,15 +290,56 @@ def check_method_settings(configuration: Configuration) -> None:
 
 
 def check_experiments(configuration: Configuration) -> None:
-    """Check that the phantoms have the confounders that tables and figures name.
+    """Check what tables and figures name beside their grids.
 
     Raises:
-        MedhashError: one has not; the message lists those that there are.
+        MedhashError: a phantom has not the confounder that one names; lists those that there are.
     """
     for spec in configuration.artefacts.values():
-        if spec.confounders:
-            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
-            check_confounders(spec.confounders, where)
+        spec.check(f"config/papers/{spec.paper}.yaml: {spec.name}")
+
+
+def _configured(
+    config: ConfigFile,
+    of_scale: Layer,
+    scale: ScaleFile,
+    cards: dict[str, DatasetCard],
+    papers: dict[Path, Paper],
+    chosen: list[Layer],
+) -> Configuration:
+    """A configuration of checked parts; ``chosen`` are the user's settings."""
+    restriction = Restriction(config, scale, cards)
+    settings = {
+        paper.paper: _settings((paper.settings, str(path)), of_scale, *chosen)
+        for path, paper in papers.items()
+    }
+    return Configuration(
+        scale=config.scale,
+        run=config.run or config.scale,
+        chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
+        papers={
+            name: restriction.paper(paper).merge_ablations(settings[name])
+            for name, paper in ((each.paper, each) for each in papers.values())
+        },
+        settings=settings,
+        cards=cards,
+        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
+        phantoms=scale.phantoms,
+        archives=config.archives,
+        download=config.download,
+        overrides={},
+        explanation=config.explanation,
+        lesions=config.lesions,
+    )
+
+
+def _check_run(config: ConfigFile, folder: Path, asked_by: str) -> None:
+    scales = sorted(path.stem for path in (folder / "scales").glob("*.yaml"))
+    if config.run in scales:
+        raise MedhashError(
+            f"{asked_by}: run: '{config.run}' is the name of a scale, whose own run it is; choose "
+            "another name"
+        )
 
 
 def _load_scale(
@@ -335,7 +382,7 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
-            for origin in getattr(spec, "origins", ()):
+            for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")

@@ -1,6 +1,6 @@
 """Receipts: what each step was made from, and whether what is there still fits.
 
-A step leaves ``results/<scale>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
+A step leaves ``results/<run>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
 its inputs and outputs, and what it ran in. From these alone is decided what has to run again:
 neither the times of files nor the machine that they were made on matter, and files that are
 elsewhere (data, weights) are known by their receipts.
@@ -78,6 +78,11 @@ class Receipts:
                 self.fits(maker)
             self._fits[step] = self._judge(step)
         return self._fits[step]
+
+    def forget(self, step: Step) -> None:
+        """Judge a step anew when it is asked for again: its files are others now."""
+        self._fits.pop(step, None)
+        self._receipts.pop(step, None)
 
     def _judge(self, step: Step) -> Fit:
         problem = self._problem_of_outputs(step)

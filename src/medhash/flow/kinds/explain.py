@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
-    Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
+    Writes results/<run>/<paper>/cells/<cell>/explanation.npz.
     """
 
     order = 70

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Measure how fast a cell answers queries; run it alone on the machine.
 
-    Writes results/<scale>/<paper>/cells/<cell>/speed.json.
+    Writes results/<run>/<paper>/cells/<cell>/speed.json.
     """
 
     order = 80

@@ -18,7 +18,7 @@ class Kind(CellKind):
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
-    results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
+    results/<run>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
 
     order = 90

@@ -20,7 +20,7 @@ _STAGES = ("mae", "classification")
 class Kind(ViewKind):
     """Pretrain the backbone on a dataset's training images.
 
-    Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    Writes results/<run>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
 
     order = 40

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
-    Writes results/<scale>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    Writes results/<run>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json. Ctrl-C stops it after the epoch that it is in, a second one at once.
     """
 
