@@ -145,7 +145,7 @@ def test_the_loss_of_a_method_runs_its_cells_and_what_is_made_of_them(tree):
     tree.edit("src/medhash/methods/dsh.py", "    def similarity_loss(", DIFFERENCE)
     text = dry_run(tree)
     assert tree.counts(text) == CELLS_OF_ONE_METHOD | AT_LAST
-    made = [line for line in text.splitlines() if line.lstrip().startswith("wildcards: cell=")]
+    made = [line for line in text.splitlines() if re.match(r" +wildcards: .*cell=", line)]
     assert len(made) == 4
     assert all("/dsh/none/8/0" in line for line in made)
     assert "changed code in medhash.methods.dsh" in restore(tree).stdout
