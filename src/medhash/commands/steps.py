@@ -259,6 +259,7 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
 
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     """The files that a cell is trained from."""
+    from medhash.configuration.declarations import declaration_of
     from medhash.flow.steps import pretrained_weights
     from medhash.training.cells import CellInputs
 
@@ -266,6 +267,7 @@ def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
         data_folder=configuration.layout.data(cell.dataset),
         split=configuration.split_of(cell),
         pretrained=pretrained_weights(configuration, cell),
+        masks="masks" in declaration_of(cell.method).needs,
     )
 
 

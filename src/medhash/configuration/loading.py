@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from medhash import methods
-from medhash.configuration.layers import Layer, Layers
+from medhash.configuration.declarations import declaration_of, has_patch_tokens
+from medhash.configuration.layered_settings import resolve_settings
+from medhash.configuration.layers import Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
@@ -21,6 +23,7 @@ from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import DatasetCard, load_cards
 from medhash.data.confounded import check_confounders, resolve_card
 from medhash.errors import MedhashError
+from medhash.models import backbones
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import (
     PHANTOM_PREFIX,
@@ -30,7 +33,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
+from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
     Origin,
@@ -39,7 +42,7 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS
+from medhash.schema.variants import VARIANTS, parts_of
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
@@ -55,7 +58,8 @@ class Configuration:
     Attributes:
         scale: name of the scale.
         papers: paper -> its names, and its tables and figures as this run makes them.
-        settings: paper -> the settings of its cells.
+        settings: paper -> the settings of its images, pretrained backbones and most methods.
+        own_settings: paper -> method -> settings, of methods that have some of their own.
         cards: dataset -> card, phantoms included.
         datasets: the datasets of this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
@@ -69,6 +73,7 @@ class Configuration:
     scale: str
     papers: dict[str, Paper]
     settings: dict[str, Settings]
+    own_settings: dict[str, dict[str, Settings]]
     cards: dict[str, DatasetCard]
     datasets: tuple[str, ...]
     phantoms: PhantomSettings | None
@@ -125,13 +130,23 @@ class Configuration:
         return replace(cell, variant=self.lesions.finder)
 
     def settings_for(self, dataset: str) -> Settings:
-        """The settings of a dataset's images, backbone and cells."""
+        """The settings of a dataset's images and of its pretrained backbone."""
         return self.settings[self.paper_for(dataset).paper]
 
     def settings_of(self, cell: Cell) -> Settings:
-        """The settings that a cell is trained with: its dataset's, and its ablation's if any."""
-        settings = self.settings_for(cell.dataset)
-        return self.paper_for(cell.dataset).settings_of(cell.variant, settings)
+        """The settings that a cell is trained with: its paper's, its method's, its ablation's."""
+        paper = self.paper_for(cell.dataset)
+        settings = self.own_settings[paper.paper].get(cell.method, self.settings[paper.paper])
+        return paper.settings_of(cell.variant, settings)
+
+    def start_of(self, cell: Cell) -> Start:
+        """Where a cell's weights come from: by its settings, or else as its method says."""
+        return self.settings_of(cell).start or declaration_of(cell.method).start
+
+    def every_settings(self) -> list[tuple[str, Settings]]:
+        """All settings of the run, each with its paper."""
+        own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
+        return [*self.settings.items(), *own]
 
     def paper_for(self, dataset: str) -> Paper:
         """The paper whose settings and names a dataset's cells have."""
@@ -206,13 +221,13 @@ def load(
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
     _check_thinned(scale, papers.values(), str(scale_path))
-    overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
     restriction = Restriction(config, scale, cards)
     datasets = [name for paper in papers.values() for name in restriction.datasets(paper)]
-    settings = {
-        paper.paper: _settings((paper.settings, str(path)), *overriding)
+    resolved = {
+        paper.paper: resolve_settings(paper, path, scale, scale_path, user.below("settings"))
         for path, paper in papers.items()
     }
+    settings = {name: each.shared for name, each in resolved.items()}
     configuration = Configuration(
         scale=config.scale,
         papers={
@@ -220,6 +235,7 @@ def load(
             for name, paper in ((each.paper, each) for each in papers.values())
         },
         settings=settings,
+        own_settings={name: each.own for name, each in resolved.items()},
         cards=cards,
         datasets=tuple(dict.fromkeys(datasets)),
         phantoms=scale.phantoms,
@@ -231,20 +247,57 @@ def load(
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     _check_one_settings_a_dataset(configuration)
+    for spec in configuration.artefacts.values():
+        for cell in spec.cells():
+            check_cell(configuration, cell, f"config/papers/{spec.paper}.yaml: {spec.name}")
     return configuration
 
 
-def check_method_settings(configuration: Configuration) -> None:
-    """Validate the hyperparameters that settings give to methods; imports torch if there are any.
+def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse a cell that its method or its backbone cannot be.
 
     Raises:
-        MedhashError: an unknown or refused hyperparameter, with the nearest valid name.
+        MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
+            from; ``where`` stands in front.
     """
-    for paper, settings in configuration.settings.items():
+    settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
+    kind = settings.network.kind
+    if declared.backbone not in ("", kind):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' stands on the backbone '{declared.backbone}', "
+            f"not on '{kind}'; set network.kind in its settings"
+        )
+    plugs = declared.plugs - (set() if has_patch_tokens(kind) else {"lcr", "lfr"})
+    refused = [part for part in parts_of(cell.variant) if part not in plugs]
+    if refused:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' on the backbone '{kind}' does not take "
+            f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
+            f"out the variant '{cell.variant}'"
+        )
+    shared = configuration.settings_for(cell.dataset)
+    pretrained = configuration.start_of(cell) == "pretrained"
+    if pretrained and not cell.origin and settings.network != shared.network:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' starts from the backbone that is pretrained for "
+            "all methods, but has a network of its own; set start: scratch in its settings"
+        )
+
+
+def check_method_settings(configuration: Configuration) -> None:
+    """Validate what settings give to methods and backbones themselves; imports torch.
+
+    Raises:
+        MedhashError: an unknown or refused key or value, with the nearest valid name.
+    """
+    for paper, settings in configuration.every_settings():
         source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
         for method, values in settings.methods.items():
             model = methods.settings_model(method)
             validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
+        network = backbones.backbone_class(settings.network.kind).Settings
+        values = settings.network.model_dump()
+        validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]
 
 
 def check_experiments(configuration: Configuration) -> None:
@@ -306,15 +359,6 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             for variant in spec.trained_variants:
                 check_name(variant, known, "variant", f"{where}variants")
     return paper
-
-
-def _settings(*layers: Layer) -> Settings:
-    merged = Layers(*layers)
-    settings = validate(Settings, merged.tree, merged.origin, "settings.")
-    for method in settings.methods:
-        where = f"{merged.origin(('methods', method))}: settings.methods"
-        check_name(method, methods.names(), "method", where)
-    return settings
 
 
 def _check_axes(

@@ -14,6 +14,7 @@ from typing import Any
 
 from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.claimed import claim_inputs, claimed_by
+from medhash.configuration.declarations import declaration_of
 from medhash.configuration.known_cells import known_cell
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
@@ -220,15 +221,17 @@ class Steps:
         outputs = {"weights": weights, "losses": weights.with_suffix(".csv")}
         outputs["facts"] = weights.with_suffix(".json")
         settings = relevant_settings.pretraining(self._settings(dataset), stage)
-        return _Parts(inputs, outputs, settings, "medhash.training.pretraining")
+        backbone = f"medhash.models.backbones.{self._settings(dataset).network.kind}"
+        return _Parts(inputs, outputs, settings, "medhash.training.pretraining", backbone)
 
     def _train(self, cell: Cell) -> _Parts:
         inputs = self._data(cell.dataset, "images", "labels") | self._manifest(cell.dataset)
         pretrained = pretrained_weights(self._configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
+        inputs |= self._masks(cell)
         outputs = self._cell(cell, "checkpoint", "codes", "losses", "facts")
         settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
-        modules = "medhash.training.cells", f"medhash.methods.{cell.method}"
+        modules = "medhash.training.cells", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _record(self, cell: Cell) -> _Parts:
@@ -247,16 +250,16 @@ class Steps:
             "images": self._configuration.explanation.model_dump(mode="json"),
         }
         outputs = {"explanation": self._layout.explanation(cell)}
-        modules = "medhash.trained.explanation", f"medhash.methods.{cell.method}"
+        modules = "medhash.trained.explanation", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _fps(self, cell: Cell) -> _Parts:
         inputs = self._cell(cell, "checkpoint", "codes", "facts")
         inputs |= self._data(cell.dataset, "images", "labels", "index", "description")
         inputs |= self._manifest(cell.dataset)
-        settings = relevant_settings.training(self._settings(cell.dataset), cell)
+        settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         outputs = {"speed": self._layout.speed(cell)}
-        modules = "medhash.trained.speed", f"medhash.methods.{cell.method}"
+        modules = "medhash.trained.speed", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _lesions(self, cell: Cell) -> _Parts:
@@ -279,7 +282,16 @@ class Steps:
         layout = self._layout
         outputs = {"lesions": layout.lesions(cell), "patches": layout.lesion_patches(cell)}
         modules = "medhash.trained.lesions", "medhash.retrieval.precision"
-        return _Parts(inputs, outputs, settings, *modules, f"medhash.methods.{cell.method}")
+        return _Parts(inputs, outputs, settings, *modules, *self._modules_of(cell))
+
+    def _masks(self, cell: Cell) -> Files:
+        """A dataset's masks, for a method that needs them."""
+        if "masks" not in declaration_of(cell.method).needs:
+            return {}
+        return {"masks": self._layout.data(cell.dataset) / "masks.npy"}
+
+    def _modules_of(self, cell: Cell) -> tuple[str, str]:
+        return relevant_settings.modules_of(self._configuration.settings_of(cell), cell)
 
     def _lesion_marks(self, dataset: str) -> Files:
         """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
@@ -439,7 +451,7 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     layout = configuration.layout
     if cell.source is not None:
         return layout.cell(cell.source) / _CELL["checkpoint"]
-    if cell.origin == SCRATCH:
+    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
         return None
     return layout.pretrained(cell.dataset, "classification")
 

@@ -101,7 +101,7 @@ def train_cell(
     )
     files = inputs.files()
     hashes = {name: sha256_of_file(path) for name, path in files.items()}
-    code = fingerprint("medhash.training.cells", *modules_of(cell, settings))
+    code = fingerprint("medhash.training.cells", *relevant_settings.modules_of(settings, cell))
     depends_on = relevant_settings.training(settings, cell)
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
     images = load_images(
@@ -163,11 +163,6 @@ def build_objective(
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
     method: HashingMethod[Any] = kind(own, cell.bits, labels.cpu(), generator)
     return HashingObjective(network, method, cell.variant, settings, labels.cpu(), device)
-
-
-def modules_of(cell: Cell, settings: Settings) -> tuple[str, str]:
-    """The modules that a cell finds by name, which its version must therefore name."""
-    return f"medhash.methods.{cell.method}", f"medhash.models.backbones.{settings.network.kind}"
 
 
 class BestEpoch:
