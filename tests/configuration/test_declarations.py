@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medhash import methods
 from medhash.configuration.declarations import declaration_of, has_patch_tokens
@@ -38,7 +39,11 @@ def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
     )
     runs = [
         subprocess.run(
-            [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+            [sys.executable, "-c", program],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
         ).stdout.split()
         for _ in range(2)
     ]
@@ -48,37 +53,38 @@ def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "cell", "message"),
     [
-        ({}, "covid_ct/osdh/ach/8/0", r"'osdh' on the backbone 'vit' does not take lcr \(it"),
-        ({}, "covid_ct/osdh/lfr/8/0", r"does not take lfr .*leave out the variant 'lfr'"),
+        ({}, "ach/covid_ct/osdh/ach/8/0", r"'osdh' on the backbone 'vit' does not take lcr \(it"),
+        ({}, "ach/covid_ct/osdh/lfr/8/0", r"does not take lfr .*leave out the variant 'lfr'"),
         (
             {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
-            "covid_ct/csq/lcr/8/0",
+            "ach/covid_ct/csq/lcr/8/0",
             "'csq' on the backbone 'alexnet' does not take lcr",
         ),
         (
             {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
-            "covid_ct/csq/none/8/0",
+            "ach/covid_ct/csq/none/8/0",
             "has a network of its own; set start: scratch",
         ),
         (
             {"settings": {"stored_size": 256}, "alexnet": ["transhash"]},
-            "covid_ct/transhash/none/8/0",
+            "ach/covid_ct/transhash/none/8/0",
             "stands on the backbone 'vit', not on 'alexnet'",
         ),
     ],
 )
-def test_a_cell_that_cannot_be_is_refused(overrides, cell, message, folder, edit):
+def test_a_cell_that_cannot_be_is_refused(overrides, cell, message, config_path):
     alexnet = {"network": {"kind": "alexnet", "image_size": 227}}
-    own = {"methods": {name: alexnet for name in overrides.pop("alexnet", ())}}
-    edit("scales/paper.yaml", papers={"ach": own})
-    configuration = load(folder / "config.yaml", {"scale": "paper", "bits": [8], **overrides})
+    own = {"methods": dict.fromkeys(overrides.pop("alexnet", ()), alexnet)}
+    scale = config_path.with_name("scales") / "paper.yaml"
+    scale.write_text(yaml.safe_dump(yaml.safe_load(scale.read_text()) | {"papers": {"ach": own}}))
+    configuration = load(config_path, {"scale": "paper", "bits": [8], **overrides})
     with pytest.raises(MedhashError, match=message):
         known_cell(configuration, cell)
 
 
 def test_what_fits_is_not_refused():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
-    for cell in ("phantom_covid_ct/osdh/dbw/8/0", "phantom_covid_ct/csq/ach~window-8/8/0"):
+    for cell in ("ach/phantom_covid_ct/osdh/dbw/8/0", "ach/phantom_covid_ct/csq/ach~window-8/8/0"):
         assert str(known_cell(configuration, cell)) == cell
 
 

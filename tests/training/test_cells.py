@@ -35,7 +35,7 @@ from medhash.training.encoding import encode_split
 from medhash.training.images import rows_of
 from medhash.training.loop import PausedError, Run, after, fit
 
-CELL = Cell("toy", "hashnet", "ach", 8, 0)
+CELL = Cell("ach", "toy", "hashnet", "ach", 8, 0)
 
 
 def train_labels(files: CellInputs) -> torch.Tensor:
@@ -65,7 +65,7 @@ PAIRS = [
 def test_every_method_trains_with_every_variant_that_it_takes(
     method, variant, settings, files, out
 ):
-    train_cell(Cell("toy", method, variant, 8, 0), settings, files, out, device="cpu")
+    train_cell(Cell("ach", "toy", method, variant, 8, 0), settings, files, out, device="cpu")
     losses = pd.read_csv(out / "train.csv")
     parts = set(VARIANTS[variant])
     expected = {"epoch", "learning_rate", "similarity", *further_terms(method, settings, files)}
@@ -84,7 +84,9 @@ def test_the_six_methods_of_ach_take_everything():
 def further_terms(method: str, settings: Settings, files: CellInputs) -> set[str]:
     """The names of a method's terms beside the similarity."""
     labels, device = train_labels(files), choose_device("cpu", precision="float32", threads=1)
-    built = build_objective(Cell("toy", method, "none", 8, 0), settings, labels, device).method
+    built = build_objective(
+        Cell("ach", "toy", method, "none", 8, 0), settings, labels, device
+    ).method
     rows, codes = torch.arange(4), torch.zeros(4, 8)
     return set(built.further_terms(Coded(codes, codes, labels[rows], rows, 4)))
 
@@ -92,7 +94,7 @@ def further_terms(method: str, settings: Settings, files: CellInputs) -> set[str
 @pytest.mark.parametrize("method", HASHING)
 def test_training_learns_what_is_easy(method, files, out):
     hashing = {"epochs": 25, "batch_size": 16, "learning_rate": 3e-3}
-    cell = Cell("toy", method, "none", 8, 0)
+    cell = Cell("ach", "toy", method, "none", 8, 0)
     quick = make_settings(hashing=hashing, methods={"osdh": {"stage_epochs": 8}})
     train_cell(cell, quick, files, out, device="cpu")
     assert map_of(Codes.load(out / "codes.npz")) > 0.85
@@ -108,7 +110,7 @@ def test_same_seed_same_bytes(settings, files, tmp_path):
 
 def test_other_seed_other_weights(settings, files, tmp_path):
     for seed in (0, 1):
-        cell = Cell("toy", "hashnet", "none", 8, seed)
+        cell = Cell("ach", "toy", "hashnet", "none", 8, seed)
         train_cell(cell, settings, files, tmp_path / str(seed), device="cpu")
     hashes = {sha256_of_file(tmp_path / str(seed) / "checkpoint.safetensors") for seed in (0, 1)}
     assert len(hashes) == 2
@@ -159,7 +161,7 @@ class TestResume:
     def test_killed_and_resumed_ends_in_the_same_bytes(self, method, files, tmp_path):
         """A process is killed after its second epoch; a second one goes on."""
         variant = "ach" if (method, "ach") in PAIRS else "dbw"
-        cell = f"toy/{method}/{variant}/8/0"
+        cell = f"ach/toy/{method}/{variant}/8/0"
         whole, killed = tmp_path / "whole", tmp_path / "killed"
         train_cell(Cell.parse(cell), make_settings(), files, whole, device="cpu")
         self._kill_after_two_epochs(cell, files, killed)
@@ -188,7 +190,7 @@ class TestResume:
 
     def test_the_state_of_other_settings_is_left_aside(self, files, tmp_path):
         other = make_settings(dbw={"population": "batch"})
-        self._kill_after_two_epochs("toy/hashnet/ach/8/0", files, tmp_path / "cell")
+        self._kill_after_two_epochs("ach/toy/hashnet/ach/8/0", files, tmp_path / "cell")
         train_cell(CELL, other, files, tmp_path / "cell", device="cpu")
         train_cell(CELL, other, files, tmp_path / "fresh", device="cpu")
         first, second = (tmp_path / n / "codes.npz" for n in ("cell", "fresh"))
@@ -201,13 +203,13 @@ class TestResume:
         with pytest.raises(PausedError, match=f"paused after epoch {epochs}$") as paused:
             train_cell(CELL, settings, files, first, device="cpu", pause=after(epochs))
         assert paused.value.states == states_of(whole)[:epochs]
-        scratch = Cell("toy", "hashnet", "ach", 8, 0, "scratch")
+        scratch = Cell("ach", "toy", "hashnet", "ach", 8, 0, "scratch")
         with pytest.raises(PausedError) as paused:
             train_cell(scratch, settings, files, tmp_path / "other", device="cpu", pause=after(1))
         assert paused.value.states[0] not in states_of(whole)
 
     def test_it_really_goes_on(self, settings, files, tmp_path, capfd):
-        self._kill_after_two_epochs("toy/hashnet/ach/8/0", files, tmp_path / "cell")
+        self._kill_after_two_epochs("ach/toy/hashnet/ach/8/0", files, tmp_path / "cell")
         capfd.readouterr()
         train_cell(CELL, settings, files, tmp_path / "cell", device="cpu")
         lines = capfd.readouterr().err
@@ -292,7 +294,7 @@ def test_learned_database_codes_replace_the_networks(settings, files):
     device = choose_device("cpu", precision="float32", threads=1)
     labels = train_labels(files)
     own = make_settings(methods={"adsh": {"learned_database": True}})
-    objective = build_objective(Cell("toy", "adsh", "none", 8, 0), own, labels, device)
+    objective = build_objective(Cell("ach", "toy", "adsh", "none", 8, 0), own, labels, device)
     codes = encode_split(
         objective.network, objective.method, files.data_folder, files.split, device
     )
@@ -321,7 +323,7 @@ class TestOnAlexNet:
         own = {"network": network, "hashing": hashing, "stored_size": 80}
         return make_settings(**own, methods={"osdh": {"stage_epochs": 2, "scales": [1, 2, 4]}})
 
-    @pytest.mark.parametrize("cell", ["toy/osdh/none/8/0", "toy/osdh/dbw/8/0"])
+    @pytest.mark.parametrize("cell", ["ach/toy/osdh/none/8/0", "ach/toy/osdh/dbw/8/0"])
     def test_osdh_trains_and_resumes_to_the_same_bytes(self, cell, alexnet, larger, tmp_path):
         whole, paused = tmp_path / "whole", tmp_path / "paused"
         train_cell(Cell.parse(cell), alexnet, larger, whole, device="cpu")
@@ -341,21 +343,25 @@ class TestOnAlexNet:
         settings = alexnet.model_copy(
             update={"network": network, "hashing": quick, "methods": {"osdh": {"scales": [1]}}}
         )
-        train_cell(Cell.parse("toy/osdh/none/8/0"), settings, larger, tmp_path / "c", device="cpu")
+        train_cell(
+            Cell.parse("ach/toy/osdh/none/8/0"), settings, larger, tmp_path / "c", device="cpu"
+        )
         assert map_of(Codes.load(tmp_path / "c" / "codes.npz")) > 0.85
 
     def test_another_hashing_method_stands_on_it_but_cannot_blank_patches(
         self, alexnet, larger, tmp_path
     ):
         settings = alexnet.model_copy(update={"start": "scratch"})
-        train_cell(Cell.parse("toy/csq/dbw/8/0"), settings, larger, tmp_path / "dbw", device="cpu")
+        train_cell(
+            Cell.parse("ach/toy/csq/dbw/8/0"), settings, larger, tmp_path / "dbw", device="cpu"
+        )
         assert Codes.load(tmp_path / "dbw" / "codes.npz").bits == 8
-        cell = Cell.parse("toy/csq/lcr/8/0")
+        cell = Cell.parse("ach/toy/csq/lcr/8/0")
         with pytest.raises(MedhashError, match="'alexnet' has no grid of patch tokens"):
             train_cell(cell, settings, larger, tmp_path / "lcr", device="cpu")
 
     def test_the_version_knows_this_backbone_and_no_other(self, alexnet):
-        cell = Cell.parse("toy/osdh/none/8/0")
+        cell = Cell.parse("ach/toy/osdh/none/8/0")
         modules = relevant_settings.modules_of(alexnet, cell)
         reached = set(fingerprint("medhash.training.cells", *modules)["modules"])
         assert "medhash.models.backbones.alexnet" in reached
