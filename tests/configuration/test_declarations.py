@@ -37,16 +37,12 @@ def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
         "from medhash.configuration.declarations import declaration_of, has_patch_tokens\n"
         "print(declaration_of('osdh').start, has_patch_tokens('vit'), 'torch' in sys.modules)"
     )
+    command = [sys.executable, "-c", program]
     runs = [
-        subprocess.run(
-            [sys.executable, "-c", program],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.split()
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
         for _ in range(2)
     ]
+    runs = [run.stdout.split() for run in runs]
     assert runs == [["scratch", "True", "True"], ["scratch", "True", "False"]]
 
 
@@ -77,9 +73,9 @@ def test_a_cell_that_cannot_be_is_refused(overrides, cell, message, config_path)
     own = {"methods": dict.fromkeys(overrides.pop("alexnet", ()), alexnet)}
     scale = config_path.with_name("scales") / "paper.yaml"
     scale.write_text(yaml.safe_dump(yaml.safe_load(scale.read_text()) | {"papers": {"ach": own}}))
-    configuration = load(config_path, {"scale": "paper", "bits": [8], **overrides})
+    chosen = {"scale": "paper", "bits": [8], **overrides}
     with pytest.raises(MedhashError, match=message):
-        known_cell(configuration, cell)
+        known_cell(load(config_path, chosen), cell)
 
 
 def test_what_fits_is_not_refused():

@@ -1,4 +1,4 @@
-"""Settings of a paper, of each method, of a scale and of the run: which wins, and for which network."""
+"""Settings of a paper, a method, a scale and the run: which wins, and for which network."""
 
 from __future__ import annotations
 
