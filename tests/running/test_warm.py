@@ -12,6 +12,7 @@ import pytest
 from tiny_project import CELLS, environment, until
 
 from medhash.commands.warm import ADDRESS
+from medhash.configuration.paths import Layout
 
 HOLD_A_SERVER = """
 import os, sys
@@ -169,7 +170,7 @@ def test_the_work_is_done_in_a_copy_with_the_commands_environment(holder, projec
 
 
 def test_training_gives_the_same_bytes(holder, project):
-    codes = project / "results/tiny/ach/cells" / CELLS[0] / "codes.npz"
+    codes = project / Layout(Path("results/tiny")).codes(CELLS[0])
     found = []
     for address in (holder.address, "off"):
         for arguments in (
