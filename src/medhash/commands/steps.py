@@ -180,6 +180,7 @@ def fps(
             configuration.data_of(coordinates),
             configuration.split_of(coordinates),
             layout.cell(coordinates),
+            layout.receipt("train", str(coordinates)),
             scale=configuration.scale,
             device=device,
         )

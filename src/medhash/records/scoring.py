@@ -12,6 +12,7 @@ from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.flow import environment
+from medhash.flow.account import described, require_same
 from medhash.flow.code import fingerprint
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
@@ -44,11 +45,13 @@ def write_record(
         The record's path.
 
     Raises:
-        MedhashError: a file is missing, or the codes are not those that ``training.json``
-            describes: another cell, other settings, other bytes of codes or inputs.
+        MedhashError: a file is missing, or the codes are not those that the receipt of the
+            training describes: another cell, other settings, other bytes of codes or inputs.
     """
     training = _read_json(layout.training(cell))
-    _check_training(training, layout, cell, settings)
+    account = _account_of_training(layout, cell, settings)
+    if not layout.codes(cell).is_file():
+        raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")
     codes = Codes.load(layout.codes(cell))
     if codes.bits != cell.bits:
         raise MedhashError(
@@ -69,7 +72,7 @@ def write_record(
         "stable": {"map": stable.metrics["map"]},
         "per_query_ap": evaluation.per_query_ap.tolist(),
         "query_rows": codes.query_rows.tolist(),
-        "training": training,
+        "training": training | {"seconds": account["seconds"]},
         "provenance": _provenance(layout, cell, dataset),
     }
     write_json(layout.record(cell), record)
@@ -88,33 +91,20 @@ def _provenance(layout: Layout, cell: Cell, dataset: dict[str, Any]) -> dict[str
     }
 
 
-def _check_training(
-    training: dict[str, Any], layout: Layout, cell: Cell, settings: Settings
-) -> None:
-    path = layout.training(cell)
-    if training.get("cell") != asdict(cell):
-        raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
-    trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
-    wanted = relevant_settings.training(settings, cell)
-    different = [key for key in wanted if trained[key] != wanted[key]]
+def _account_of_training(layout: Layout, cell: Cell, settings: Settings) -> dict[str, Any]:
+    """The receipt of the training, if it is that of these files and settings."""
+    path = layout.receipt("train", str(cell))
+    account = described(path, "codes", "checkpoint", "facts")
+    if account.get("key") != str(cell):
+        raise MedhashError(f"{path}: describes the cell {account.get('key')}, not {cell}")
+    trained, wanted = account["settings"], relevant_settings.training(settings, cell)
+    different = [key for key in wanted if trained.get(key) != wanted[key]]
     if different:
-        changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
+        changes = ", ".join(f"{key} was {trained.get(key)}, is {wanted[key]}" for key in different)
         raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
-    for name, file in training["outputs"].items():
-        _check_file(path, name, layout.cell(cell) / file["path"], file["sha256"])
-    for name, file in training["inputs"].items():
-        _check_file(path, name, Path(file["path"]), file["sha256"])
-    if not layout.codes(cell).is_file():
-        raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")
-
-
-def _check_file(described_in: Path, name: str, path: Path, sha256: str) -> None:
-    """A file that is there must be the one described; data and weights may be elsewhere."""
-    if path.is_file() and sha256_of_file(path) != sha256:
-        raise MedhashError(
-            f"{path}: is not the file that {described_in} describes as '{name}' "
-            f"(SHA-256 {sha256}); train the cell again"
-        )
+    for name, file in account["inputs"].items():
+        require_same(Path(file["path"]), file["sha256"], name, path)
+    return account
 
 
 def _read_json(path: Path) -> dict[str, Any]:

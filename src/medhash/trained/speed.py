@@ -25,9 +25,9 @@ from PIL import Image
 from torch import Tensor
 
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file, write_json
+from medhash.files import write_json
 from medhash.flow import environment
-from medhash.flow.code import fingerprint
+from medhash.flow.account import described
 from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
@@ -116,6 +116,7 @@ def measure_speed(
     data_folder: Path,
     split: Path,
     folder: Path,
+    receipt: Path,
     *,
     scale: str,
     device: str = "auto",
@@ -127,7 +128,8 @@ def measure_speed(
         settings: those that it was trained with; network, precision and threads matter.
         data_folder: its prepared dataset.
         split: its manifest.
-        folder: the cell's folder with checkpoint, codes and ``training.json``.
+        folder: the cell's folder with checkpoint and codes.
+        receipt: of its training.
         scale: name of the scale.
         device: ``auto``, ``cpu`` or ``cuda``.
 
@@ -135,10 +137,9 @@ def measure_speed(
         The file's path.
 
     Raises:
-        MedhashError: the cell is not trained, or its files are not those of its
-            ``training.json``.
+        MedhashError: the cell is not trained, or its files are not those of the receipt.
     """
-    outputs = _outputs(folder)
+    described(receipt, "checkpoint", "codes")
     codes = Codes.load(folder / "codes.npz")
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
     network, method = _trained(cell, settings, data_folder, split, folder, where)
@@ -154,8 +155,6 @@ def measure_speed(
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
-        "code": fingerprint("medhash.trained.speed", f"medhash.methods.{cell.method}"),
-        "inputs": outputs,
     }
     path = folder / "speed.json"
     write_json(path, facts | machine_facts(where))
@@ -295,23 +294,6 @@ def _trained(
             ) from error
         module.to(device.torch_device)
     return objective.network, objective.method
-
-
-def _outputs(folder: Path) -> dict[str, Any]:
-    """What ``training.json`` says of checkpoint and codes, if they are still those."""
-    path = folder / "training.json"
-    try:
-        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; train the cell first") from None
-    used = {name: outputs[name] for name in ("checkpoint", "codes")}
-    for name, file in used.items():
-        if sha256_of_file(folder / file["path"]) != file["sha256"]:
-            raise MedhashError(
-                f"{folder / file['path']}: is not the file that {path} describes as '{name}'; "
-                "train the cell again"
-            )
-    return used
 
 
 def _sizes(images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

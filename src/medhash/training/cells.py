@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,6 @@ from medhash.training.checkpoints import (
 )
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.encoding import encode_split
-from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
 from medhash.training.loop import Pause, Run, fit, never
@@ -77,7 +76,7 @@ def train_cell(
     """Train a cell and write its folder.
 
     ``folder`` gets ``checkpoint.safetensors`` (network and method), ``codes.npz``, ``train.csv``
-    (loss terms an epoch) and, last, ``training.json`` (what went in, with what, for how long).
+    (loss terms an epoch) and, last, ``training.json``: what the step's receipt cannot know.
     A run that was interrupted goes on after its last finished epoch.
 
     Args:
@@ -95,7 +94,6 @@ def train_cell(
             the cell needs some, or no ``score`` where the selection needs one.
         PausedError: ``pause`` said so.
     """
-    watch = Stopwatch()
     where = choose_device(
         device, precision=settings.precision, threads=settings.threads, compile=settings.compile
     )
@@ -125,19 +123,16 @@ def train_cell(
     history = fit(objective, images, settings.hashing, run)
     chosen = best.restore() if best else settings.hashing.epochs
     _write(cell, folder, objective, inputs, where, history.csv())
-    facts = training_facts(settings, files, hashes, where, watch, code)
     write_json(
         folder / "training.json",
-        facts
-        | {
-            "cell": asdict(cell),
+        {
+            "device": where.describe(),
             "method_settings": objective.method.settings.model_dump(mode="json"),
             "epochs": settings.hashing.epochs,
             "states": history.states,
             "evaluated_epoch": chosen,
             "selection": settings.evaluation.selection,
             "parameters": sum(p.numel() for p in objective.network.parameters()),
-            "outputs": _outputs(folder),
         },
     )
     run.resume.unlink(missing_ok=True)
@@ -256,11 +251,3 @@ def _write(
     save_tensors(folder / "checkpoint.safetensors", tensors, {"cell": cell.coordinates})
     write_text(folder / "train.csv", losses)
     codes.save(folder / "codes.npz")
-
-
-def _outputs(folder: Path) -> dict[str, dict[str, str]]:
-    names = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz", "losses": "train.csv"}
-    return {
-        name: {"path": file, "sha256": sha256_of_file(folder / file)}
-        for name, file in names.items()
-    }

@@ -19,7 +19,6 @@ from medhash.models.mae import MaskedAutoencoder
 from medhash.schema.settings import Settings, VitSettings
 from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
-from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.images import Batch, ImageSet, load_images, training_view
 from medhash.training.loop import Objective, Pause, Run, fit, never
 
@@ -38,7 +37,7 @@ def pretrain(
     seed: int = 0,
     pause: Pause = never,
 ) -> None:
-    """Train one stage; write ``out`` (weights), and beside it its losses and facts.
+    """Train one stage; write ``out`` (weights), and beside it losses and states of its epochs.
 
     Args:
         stage: ``mae`` or ``classification``.
@@ -57,7 +56,6 @@ def pretrain(
     """
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
-    watch = Stopwatch()
     where = choose_device(
         device,
         precision=settings.precision,
@@ -80,8 +78,7 @@ def pretrain(
     write_text(out.with_suffix(".csv"), history.csv())
     write_json(
         out.with_suffix(".json"),
-        training_facts(settings, inputs, hashes, where, watch, code)
-        | {"stage": stage, "seed": seed, "epochs": len(history.losses), "states": history.states},
+        {"device": where.describe(), "epochs": stage_settings.epochs, "states": history.states},
     )
     save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
     run.resume.unlink(missing_ok=True)
