@@ -46,36 +46,34 @@ def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
     assert runs == [["scratch", "True", "True"], ["scratch", "True", "False"]]
 
 
+ALEXNET = {"network": {"kind": "alexnet", "image_size": 227}}
+
+
 @pytest.mark.parametrize(
-    ("overrides", "cell", "message"),
+    ("own", "cell", "message"),
     [
-        ({}, "ach/covid_ct/osdh/ach/8/0", r"'osdh' on the backbone 'vit' does not take lcr \(it"),
-        ({}, "ach/covid_ct/osdh/lfr/8/0", r"does not take lfr .*leave out the variant 'lfr'"),
+        ({}, "covid_ct/osdh/ach/8/0", r"'osdh' on the backbone 'vit' does not take lcr \(it takes"),
+        ({}, "covid_ct/osdh/lfr/8/0", r"does not take lfr .*leave out the variant 'lfr'"),
         (
-            {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
-            "ach/covid_ct/csq/lcr/8/0",
+            {"csq": ALEXNET | {"start": "scratch"}},
+            "covid_ct/csq/lcr/8/0",
             "'csq' on the backbone 'alexnet' does not take lcr",
         ),
+        ({"csq": ALEXNET}, "covid_ct/csq/none/8/0", "network of its own; set start: scratch"),
         (
-            {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
-            "ach/covid_ct/csq/none/8/0",
-            "has a network of its own; set start: scratch",
-        ),
-        (
-            {"settings": {"stored_size": 256}, "alexnet": ["transhash"]},
-            "ach/covid_ct/transhash/none/8/0",
+            {"transhash": ALEXNET},
+            "covid_ct/transhash/none/8/0",
             "stands on the backbone 'vit', not on 'alexnet'",
         ),
     ],
 )
-def test_a_cell_that_cannot_be_is_refused(overrides, cell, message, config_path):
-    alexnet = {"network": {"kind": "alexnet", "image_size": 227}}
-    own = {"methods": dict.fromkeys(overrides.pop("alexnet", ()), alexnet)}
+def test_a_cell_that_cannot_be_is_refused(own, cell, message, config_path):
     scale = config_path.with_name("scales") / "paper.yaml"
-    scale.write_text(yaml.safe_dump(yaml.safe_load(scale.read_text()) | {"papers": {"ach": own}}))
-    chosen = {"scale": "paper", "bits": [8], **overrides}
+    tree = yaml.safe_load(scale.read_text()) | {"papers": {"ach": {"methods": own}}}
+    tree["settings"] |= {"stored_size": 256}
+    scale.write_text(yaml.safe_dump(tree))
     with pytest.raises(MedhashError, match=message):
-        known_cell(load(config_path, chosen), cell)
+        known_cell(load(config_path, {"scale": "paper"}), f"ach/{cell}")
 
 
 def test_what_fits_is_not_refused():

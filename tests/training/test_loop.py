@@ -274,8 +274,8 @@ class TestPretraining:
         expected = files.pretrained.with_name(f"{stage}.safetensors")
         assert out.read_bytes() == expected.read_bytes()
         facts = json.loads(out.with_suffix(".json").read_text())
-        assert facts["stage"] == stage
-        assert len(pd.read_csv(out.with_suffix(".csv"))) == facts["epochs"]
+        assert set(facts) == {"device", "epochs", "states"}
+        assert len(pd.read_csv(out.with_suffix(".csv"))) == facts["epochs"] == len(facts["states"])
 
     def test_mae_learns(self, files, tmp_path):
         mae = make_settings().mae.model_copy(update={"epochs": 15, "learning_rate": 5e-3})

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tiny_settings import write_receipt
 
 from medhash.analysis.tables.speed import load_measurements
 from medhash.data.preparation import prepare_image
@@ -65,8 +66,9 @@ def test_an_image_is_shrunk_as_it_is_prepared():
 def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_folder, monkeypatch):
     monkeypatch.setattr(speed, "TIMED", 15)
     monkeypatch.setattr(speed, "BATCHES", 2)
+    receipt = write_receipt(cell_folder)
     path = speed.measure_speed(
-        CELL, settings, data, files.split, cell_folder, scale="small", device="cpu"
+        CELL, settings, data, files.split, cell_folder, receipt, scale="small", device="cpu"
     )
     (measurement,) = load_measurements([path])
     assert measurement.cell == CELL
@@ -80,9 +82,10 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
 
 
 def test_codes_of_another_training_are_refused(settings, files, data, cell_folder):
+    receipt = write_receipt(cell_folder)
     (cell_folder / "codes.npz").write_bytes(b"other")
-    with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* train the cell again"):
-        speed.measure_speed(CELL, settings, data, files.split, cell_folder, scale="small")
+    with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* run its step again"):
+        speed.measure_speed(CELL, settings, data, files.split, cell_folder, receipt, scale="small")
     assert not (cell_folder / "speed.json").exists()
 
 
