@@ -93,6 +93,17 @@ def test_it_starts_as_caffe_does():
     assert torchs.weight.abs().max() <= (11 * 11 * 3) ** -0.5
 
 
+def test_hes_start_keeps_the_scale_of_activations():
+    pixels = torch.randn(8, 3, 67, 67)
+    own = {"width": 0.5, "image_size": 67, "dropout": 0.0}
+    scales = {}
+    for name in ("he", "torch", "caffe"):
+        backbone = make(**own, initialisation=name)
+        scales[name] = backbone.pool(backbone.encode(pixels)).pow(2).mean().sqrt().item()
+    assert 0.3 < scales["he"] < 10
+    assert max(scales["torch"], scales["caffe"]) < 0.2
+
+
 def test_dropout_is_of_training_alone():
     backbone = make(width=0.05, image_size=67)
     features = torch.rand(4, 1, backbone.encode(torch.zeros(1, 3, 67, 67)).shape[2])

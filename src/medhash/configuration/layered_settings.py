@@ -21,6 +21,7 @@ from medhash.schema.settings import Settings
 from medhash.schema.validation import check_name, validate
 
 _DEFAULT_KIND = "vit"
+_STAGES = {"mae", "classification"}
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ def resolve_settings(
 
     A layer's ``network`` speaks of one kind of backbone. The paper's file, and what a scale says of
     that paper, choose the kind; what a scale or the run say of all papers is left aside where
-    another kind is chosen than theirs, which is ``vit`` if they name none.
+    another kind is chosen than theirs, which is ``vit`` if they name none. So is what these say of
+    the stages of pretraining where the paper has none.
 
     Args:
         paper: the paper.
@@ -66,7 +68,7 @@ def resolve_settings(
         layers += [((scale.settings, str(scale_path)), False)]
         layers += [((tree, str(scale_path)), True) for tree in of_paper]
         layers += [(layer, False) for layer in run]
-        return _validated(Layers(*_of_one_kind(layers)))
+        return _validated(Layers(*_fitting(layers)))
 
     shared = resolved("", {})
     names = [name for name, each in paper.methods.items() if each.settings] + [*at_scale.methods]
@@ -81,24 +83,28 @@ def resolve_settings(
     return PaperSettings(shared, own)
 
 
-def _of_one_kind(layers: Sequence[tuple[Layer, bool]]) -> list[Layer]:
-    """The layers without the networks of other kinds than the one that is chosen last."""
-    kinds, chosen = [], _DEFAULT_KIND
+def _fitting(layers: Sequence[tuple[Layer, bool]]) -> list[Layer]:
+    """The layers without networks of another kind than the one that is chosen last.
+
+    What is said of all papers about pretraining is left out, too, where none is chosen.
+    """
+    kinds, kind = [], _DEFAULT_KIND
+    stages: set[str] = set()
     for (tree, _), chooses in layers:
         network = tree.get("network")
         named = network.get("kind") if isinstance(network, dict) else None
         if chooses:
-            chosen = named or chosen
-        kinds.append(chosen if chooses else named or _DEFAULT_KIND)
+            kind = named or kind
+            stages |= tree.keys() & _STAGES
+        kinds.append(kind if chooses else named or _DEFAULT_KIND)
     return [
-        (
-            tree
-            if kind == chosen
-            else {key: value for key, value in tree.items() if key != "network"},
-            source,
-        )
-        for ((tree, source), _), kind in zip(layers, kinds, strict=True)
+        (_without(tree, (_STAGES - stages) | ({"network"} if own != kind else set())), source)
+        for ((tree, source), _), own in zip(layers, kinds, strict=True)
     ]
+
+
+def _without(tree: dict[str, Any], keys: set[str]) -> dict[str, Any]:
+    return {key: value for key, value in tree.items() if key not in keys}
 
 
 def _validated(layers: Layers) -> Settings:

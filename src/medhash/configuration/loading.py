@@ -310,9 +310,16 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
         )
+    if cell.origin or configuration.start_of(cell) != "pretrained":
+        return
     shared = configuration.settings[cell.paper]
-    pretrained = configuration.start_of(cell) == "pretrained"
-    if pretrained and not cell.origin and settings.network != shared.network:
+    if shared.mae is None or shared.classification is None:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' starts from a pretrained backbone, but the "
+            f"paper '{cell.paper}' has no settings of mae and classification; set start: scratch "
+            "in its settings"
+        )
+    if settings.network != shared.network:
         raise MedhashError(
             f"{where}: the method '{cell.method}' starts from the backbone that is pretrained for "
             "all methods, but has a network of its own; set start: scratch in its settings"

@@ -55,9 +55,9 @@ class Restriction:
         available = tuple(d for d in datasets if self._is_run(d, own))
         chosen: dict[str, tuple[Any, ...]] = {
             axis: self._chosen(
-                _kept(getattr(spec, axis), getattr(own, axis)),
+                getattr(spec, axis),
                 getattr(self.config, axis),
-                getattr(self.scale.grid, axis),
+                getattr(self.scale.grid if getattr(own, axis) is None else own, axis),
             )
             for axis in ("methods", "variants", "bits")
         }

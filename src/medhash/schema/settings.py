@@ -93,23 +93,18 @@ class OptimisationSettings(StrictModel):
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     warmup_epochs: NaturalNumber = 0
     schedule: Literal["constant", "cosine", "step"] = "constant"
-    step_epochs: Count | None = Field(None, description="schedule step: epochs at one rate")
+    step_epochs: Count | None = Field(None, description="of schedule step: epochs at one rate")
     step_factor: Annotated[float, Field(gt=0, le=1)] | None = Field(
-        None, description="schedule step: every step_epochs the rate is multiplied by this"
+        None, description="of schedule step: what the rate is multiplied by after them"
     )
     optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
-    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of optimiser sgd")
     augmentation: Augmentation = Augmentation()
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Self:
-        stepped = self.step_epochs is not None, self.step_factor is not None
-        if stepped != (self.schedule == "step",) * 2:
-            raise ValueError(
-                "step_epochs and step_factor belong to schedule: step, which needs both"
-            )
-        if self.momentum and self.optimiser != "sgd":
-            raise ValueError(f"momentum belongs to optimiser: sgd, not to {self.optimiser}")
+    def _steps_are_given(self) -> Self:
+        if self.schedule == "step" and None in (self.step_epochs, self.step_factor):
+            raise ValueError("schedule: step needs step_epochs and step_factor")
         return self
 
 
@@ -165,8 +160,8 @@ class Settings(StrictModel):
         None, description="pixels a side of the stored images; null is the network's image_size"
     )
     start: Start | None = Field(None, description="where weights come from; null asks the method")
-    mae: MaeSettings
-    classification: OptimisationSettings
+    mae: MaeSettings | None = None
+    classification: OptimisationSettings | None = None
     hashing: OptimisationSettings
     dbw: DbwSettings = DbwSettings()
     lcr: LcrSettings = LcrSettings()

@@ -16,7 +16,13 @@ from medhash.flow.code import fingerprint
 from medhash.models.backbone import ImageBackbone
 from medhash.models.heads import ClassificationNetwork
 from medhash.models.mae import MaskedAutoencoder
-from medhash.schema.settings import Settings, VitSettings
+from medhash.schema.settings import (
+    MaeSettings,
+    NetworkSettings,
+    OptimisationSettings,
+    Settings,
+    VitSettings,
+)
 from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.images import Batch, ImageSet, load_images, training_view
@@ -54,6 +60,9 @@ def pretrain(
         MedhashError: ``classification`` without ``previous``; a loss that is not finite.
         PausedError: ``pause`` said so.
     """
+    own = settings.mae if stage == "mae" else settings.classification
+    if own is None:
+        raise MedhashError(f"settings.{stage}: not given; nothing can be pretrained without them")
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
     where = choose_device(
@@ -66,19 +75,18 @@ def pretrain(
     inputs = {"images": data_folder / "images.npy", "labels": data_folder / "labels.npy"}
     inputs |= {"split": split} | ({"previous": previous} if previous else {})
     hashes = {name: sha256_of_file(path) for name, path in inputs.items()}
-    stage_settings = getattr(settings, stage)
     torch.manual_seed(seed_for(seed, stage))
-    objective = _objective(stage, settings, images, previous, where)
+    objective = _objective(own, settings.network, images, previous, where)
     backbone = f"medhash.models.backbones.{settings.network.kind}"
     code = fingerprint("medhash.training.pretraining", backbone)
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)
-    history = fit(objective, images, stage_settings, run)
+    history = fit(objective, images, own, run)
     write_text(out.with_suffix(".csv"), history.csv())
     write_json(
         out.with_suffix(".json"),
-        {"device": where.describe(), "epochs": stage_settings.epochs, "states": history.states},
+        {"device": where.describe(), "epochs": own.epochs, "states": history.states},
     )
     save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
     run.resume.unlink(missing_ok=True)
@@ -96,15 +104,15 @@ class BackboneObjective(Objective):
 class MaeObjective(BackboneObjective):
     """Reconstruction of hidden patches."""
 
-    def __init__(self, settings: Settings, device: Device) -> None:
+    def __init__(self, network: NetworkSettings, settings: MaeSettings, device: Device) -> None:
         super().__init__()
-        if not isinstance(settings.network, VitSettings):
+        if not isinstance(network, VitSettings):
             raise MedhashError(
-                f"network.kind: '{settings.network.kind}' cannot be pretrained as a masked "
+                f"network.kind: '{network.kind}' cannot be pretrained as a masked "
                 "autoencoder, whose tokens are patches; set start: scratch or start: classifier"
             )
-        self.autoencoder = MaskedAutoencoder(settings.network, settings.mae)
-        self.augmentation = settings.mae.augmentation
+        self.autoencoder = MaskedAutoencoder(network, settings)
+        self.augmentation = settings.augmentation
         self.device = device
 
     @property
@@ -125,10 +133,16 @@ class MaeObjective(BackboneObjective):
 class ClassificationObjective(BackboneObjective):
     """Softmax cross-entropy; an image with several labels spreads its weight over them."""
 
-    def __init__(self, settings: Settings, classes: int, device: Device) -> None:
+    def __init__(
+        self,
+        network: NetworkSettings,
+        settings: OptimisationSettings,
+        classes: int,
+        device: Device,
+    ) -> None:
         super().__init__()
-        self.network = ClassificationNetwork(settings.network, classes)
-        self.augmentation = settings.classification.augmentation
+        self.network = ClassificationNetwork(network, classes)
+        self.augmentation = settings.augmentation
         self.device = device
 
     @property
@@ -151,14 +165,18 @@ def resume_file(out: Path) -> Path:
 
 
 def _objective(
-    stage: Stage, settings: Settings, images: ImageSet, previous: Path | None, device: Device
+    settings: OptimisationSettings,
+    network: NetworkSettings,
+    images: ImageSet,
+    previous: Path | None,
+    device: Device,
 ) -> BackboneObjective:
     """The stage's objective, with its starting weights, on the device."""
     objective: BackboneObjective
-    if stage == "mae":
-        objective = MaeObjective(settings, device)
+    if isinstance(settings, MaeSettings):
+        objective = MaeObjective(network, settings, device)
     else:
-        objective = ClassificationObjective(settings, images.labels.shape[1], device)
+        objective = ClassificationObjective(network, settings, images.labels.shape[1], device)
     if previous:
         load_backbone(objective.backbone, previous)
     objective.backbone.set_normalisation(images.images.cpu())

@@ -30,8 +30,9 @@ class AlexNetSettings(NetworkSettings):
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the channels of every layer, for machines that cannot carry them all."""
     dropout: Fraction = 0.5
-    initialisation: Literal["caffe", "torch"] = "caffe"
-    """Caffe's: normal with deviation 0.01 (0.005 in fc6 and fc7), biases 0, 0.1 or 1."""
+    initialisation: Literal["caffe", "torch", "he"] = "caffe"
+    """Caffe's is normal with deviation 0.01 (0.005 in fc6 and fc7), biases 0 or 0.1; He's keeps the
+    scale of activations through the layers, for short trainings."""
 
 
 class _Convolution(NamedTuple):
@@ -91,6 +92,11 @@ class Backbone(ImageBackbone):
         self.fully_connected = nn.Sequential(*layers)
         if settings.initialisation == "caffe":
             self._start_as_caffe(plan)
+        elif settings.initialisation == "he":
+            for layer in (*self.convolutions, first, second):
+                if isinstance(layer, nn.Conv2d | nn.Linear):
+                    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
 
     @classmethod
     def pooled_width(cls, settings: AlexNetSettings) -> int:
