@@ -1,6 +1,6 @@
 """How long each step took, epoch by epoch, over all the times that it was started.
 
-``training.json`` says how long the last start took; a cell that was paused twice took longer.
+A receipt says how long the last start took; a cell that was paused twice took longer.
 ``results/<scale>/running/<rule>/<key>.json`` adds up, and shows how far an unfinished step is.
 It decides nothing and may be deleted.
 """
