@@ -4,34 +4,27 @@ import sys
 from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
-from medhash.configuration.claimed import claimed_by
-from medhash.configuration.loading import check_experiments, load
+from medhash.configuration.loading import check_experiments, check_is_named, load
+from medhash.configuration.runs import with_remembered
 from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
+from medhash.flow.kinds import kinds
+from medhash.flow.steps import Steps
 
 min_version("9.0")
 
 try:
-    configuration = load(overrides=config)
+    configuration = load(overrides=with_remembered(config))
     if workflow.is_main_process:
         check_new_method_settings(configuration)
         check_experiments(configuration)
+    check_is_named(configuration)
 except MedhashError as error:
     sys.exit(f"medhash: {error}")
 
 layout = configuration.layout
-logs = f"logs/{configuration.scale}"
+logs = f"logs/{configuration.run}"
 options = CommandOptions({"scale": configuration.scale} | configuration.overrides)
-
-
-wildcard_constraints:
-    paper="[a-z0-9]+",
-    dataset="[^/]+",
-    size="[0-9]+",
-    seed="[0-9]+",
-    stage="mae|classification",
-    cell="[^/]+/[^/]+/[^/]+/[0-9]+/[0-9]+",
-    name="[a-z0-9]+",
 
 
 localrules:
@@ -42,45 +35,17 @@ localrules:
 
 
 # what each named target asks for
-targets = {
-    "all_tables": [
-        f"{layout.table(table.paper, table.name)}.{suffix}"
-        for table in configuration.tables.values()
-        for suffix in ("csv", "md", "tex")
-    ],
-    "all_figures": [
-        f"{layout.figure(figure.paper, figure.name)}.{suffix}"
-        for figure in configuration.figures.values()
-        for suffix in ("pdf", "png", "csv")
-    ],
-    "all_leakage": [
-        f"{configuration.leakage_for(*view)}.{suffix}"
-        for view in configuration.views
-        for suffix in ("csv", "md", "json")
-    ],
-    "claims": [
-        f"{layout.root}/claims.{suffix}"
-        for suffix in ("csv", "md")
-        if claimed_by(configuration)
-    ],
-    "report": [f"{layout.root}/report.html"],
-}
+steps = Steps(configuration)
+targets = {kind.target: [] for kind in kinds() if kind.target}
+for step in steps.asked():
+    targets[step.kind.target] += map(str, step.outputs.values())
 targets["all"] = [file for files in targets.values() for file in files]
 
 
 include: "workflow/rules/messages.smk"
 include: "workflow/rules/slurm.smk"
 include: "workflow/rules/inputs.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/pretrain.smk"
-include: "workflow/rules/cells.smk"
-include: "workflow/rules/explanation.smk"
-include: "workflow/rules/speed.smk"
-include: "workflow/rules/lesions.smk"
-include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
-include: "workflow/rules/claims.smk"
-include: "workflow/rules/report.smk"
+include: "workflow/rules/steps.smk"
 
 
 rule all_tables:

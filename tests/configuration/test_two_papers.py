@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from medhash.commands.app import app
 from medhash.configuration.known_cells import known_size, known_view
 from medhash.configuration.loading import load
-from medhash.data.splits import read_split
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 
 DATASET = "covid_ct"

@@ -293,7 +293,7 @@ class TestData:
         found = broken("results/real/mini/splits/covid_ct/0.csv")
         name = "split mini/covid_ct/0"
         assert set(found) == {(name, "output"), (name, "split")}
-        assert image in found[name, "split"].text
+        assert f"{image}, role: query" in found[name, "split"].expected
 
     def test_an_edited_split_is_found_though_its_own_hash_and_receipt_were_forged(self, tree):
         image = swap_roles()
@@ -304,7 +304,7 @@ class TestData:
         )
         forge("split", "mini/covid_ct/0")
         found = broken(RECORD)
-        assert image in found["split mini/covid_ct/0", "split"].text
+        assert image in found["split mini/covid_ct/0", "split"].found
         assert ("train mini/covid_ct/hashnet/none/8/0", "input") in found
         assert ("train mini/covid_ct/hashnet/none/8/0", "codes") in found
 
@@ -380,9 +380,8 @@ class TestConfigurationAndCode:
         paper["settings"]["hashing"]["epochs"] = 150
         path.write_text(yaml.safe_dump(paper))
         from medhash.flow.steps import Steps
-        from medhash.schema.cell import Cell
 
-        step = Steps(load()).train(Cell.parse("mini/covid_ct/hashnet/none/8/0"))
+        step = Steps(load()).of("train", "mini/covid_ct/hashnet/none/8/0")
 
         def change(receipt):
             receipt["settings"] = step.settings
@@ -533,7 +532,8 @@ class TestDeep:
     def test_a_phantom_is_generated_again(self, tree):
         name = "results/synthetic/mini/splits/phantom_covid_ct/0.csv"
         found = self.deeply(name, status=0)
-        assert "6 files" in found["phantom phantom_covid_ct/16", "data again"]["text"]
+        text = found["phantom phantom_covid_ct/16", "data again"]["text"]
+        assert "from its source: the same bytes in images.npy, labels.npy, index.csv" in text
 
     def test_codes_that_the_checkpoint_does_not_give_are_found(self, tree):
         path = Path(f"{HASHNET}/codes.npz")
@@ -557,7 +557,7 @@ class TestDeep:
         assert broken(split) == {}
         finding = self.deeply(split, status=1)["prepare covid_ct/16", "data again"]
         assert finding["state"] == "broken"
-        assert "images.npy" in finding["text"]
+        assert finding["subject"].endswith("images.npy")
 
 
 class TestMissing:

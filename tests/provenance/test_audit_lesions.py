@@ -55,7 +55,7 @@ def finished(configuration):
 
 
 def findings(configuration):
-    step = Steps(configuration).lesions(CELL)
+    step = Steps(configuration).of("lesions", CELL)
     return list(check_lesions(step, Evidence(configuration)))
 
 

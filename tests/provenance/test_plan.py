@@ -25,9 +25,9 @@ def steps(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     made = Steps(load(overrides={"scale": "demo"}))
     last = [
-        made.record(CELL).receipt,
-        made.record(TUNED).receipt,
-        made.leakage("ach", DATASET).receipt,
+        made.of("record", CELL).receipt,
+        made.of("record", TUNED).receipt,
+        made.of("leakage", "ach", DATASET).receipt,
     ]
     for step in made.needed_for(*last):
         with recorded(made, step):
@@ -43,36 +43,36 @@ def running(steps, *wanted, forced=lambda step: False):
 
 
 def record_of(steps, cell):
-    return steps.record(cell).outputs["record"]
+    return steps.of("record", cell).outputs["record"]
 
 
 def test_what_fits_has_neither_jobs_nor_inputs(steps):
     plan = Plan(steps, Receipts(steps), [record_of(steps, TUNED)])
     assert plan.running == frozenset()
-    assert plan.inputs(steps.train(TUNED)) == []
+    assert plan.inputs(steps.of("train", TUNED)) == []
     assert not MARKERS.exists()
 
 
 def test_a_missing_file_runs_its_step_only_if_somebody_asks_for_it(steps):
-    checkpoint = steps.train(CELL).outputs["checkpoint"]
+    checkpoint = steps.of("train", CELL).outputs["checkpoint"]
     checkpoint.unlink()
     assert running(steps, record_of(steps, CELL), record_of(steps, TUNED)) == set()
     assert running(steps, checkpoint) == {f"train {CELL}"}
 
 
 def test_who_reads_times_runs_again_with_what_is_made_of_it(steps):
-    checkpoint = steps.train(CELL).outputs["checkpoint"]
+    checkpoint = steps.of("train", CELL).outputs["checkpoint"]
     checkpoint.unlink()
     wanted = [checkpoint, record_of(steps, CELL), record_of(steps, TUNED)]
     assert running(steps, *wanted) == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
-    steps.record(TUNED).receipt.unlink()
-    steps.train(TUNED).outputs["codes"].unlink()
-    steps.train(CELL).outputs["checkpoint"].unlink()
-    steps.pretrain("ach", DATASET, "classification").outputs["weights"].unlink()
-    steps.pretrain("ach", DATASET, "mae").outputs["weights"].unlink()
+    steps.of("record", TUNED).receipt.unlink()
+    steps.of("train", TUNED).outputs["codes"].unlink()
+    steps.of("train", CELL).outputs["checkpoint"].unlink()
+    steps.of("pretrain", "ach", DATASET, "classification").outputs["weights"].unlink()
+    steps.of("pretrain", "ach", DATASET, "mae").outputs["weights"].unlink()
     # Fine-tuning needs the source's checkpoint, whose training needs the pretrained weights, ...
     assert running(steps, record_of(steps, TUNED)) == {
         f"record {TUNED}",
@@ -84,13 +84,13 @@ def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
 
 
 def test_forced_steps_take_what_is_made_of_them_along(steps):
-    wanted = [record_of(steps, CELL), steps.leakage("ach", DATASET).outputs["csv"]]
+    wanted = [record_of(steps, CELL), steps.of("leakage", "ach", DATASET).outputs["csv"]]
     forced = running(steps, *wanted, forced=lambda step: step.rule == "train")
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
-    leakage = steps.leakage("ach", DATASET)
+    leakage = steps.of("leakage", "ach", DATASET)
     leakage.receipt.unlink()
     ahead = time.time() + 1e6
     for path in leakage.outputs.values():
@@ -106,12 +106,49 @@ def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
 
 
 def test_a_step_without_files_needs_no_marker(steps):
-    figure = steps.figure("ach/fig7")
+    figure = steps.of("figure", "ach/fig7")
     plan = Plan(steps, Receipts(steps), [figure.outputs["pdf"]])
     assert plan.inputs(figure) == list(figure.inputs.values())
 
 
 def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.leakage("ach", DATASET).outputs["csv"]])
-    record = steps.record(CELL)
+    plan = Plan(steps, Receipts(steps), [steps.of("leakage", "ach", DATASET).outputs["csv"]])
+    record = steps.of("record", CELL)
     assert plan.inputs(record) == list(record.inputs.values())
+
+
+def test_what_gathers_asks_for_nothing_to_be_made(steps):
+    """A page is made of what is there: in a fresh clone, too, nothing begins to train."""
+    page = steps.of("report").outputs["page"]
+    plan = Plan(steps, Receipts(steps), [page])
+    assert set(map(str, plan.running)) == {"report all"}
+    assert plan.inputs(steps.of("report")) == []
+
+
+def test_what_gathers_waits_for_what_is_made_anyway(steps):
+    leakage, report = steps.of("leakage", "ach", DATASET), steps.of("report")
+    leakage.receipt.unlink()
+    plan = Plan(steps, Receipts(steps), [report.outputs["page"], leakage.outputs["csv"]])
+    assert set(map(str, plan.running)) == {"report all", str(leakage)}
+    assert set(plan.inputs(report)) == {leakage.outputs["csv"], leakage.outputs["md"]}
+
+
+def test_what_gathers_is_outdated_by_what_came_or_changed(steps):
+    report, leakage = steps.of("report"), steps.of("leakage", "ach", DATASET)
+    page = report.outputs["page"]
+    with recorded(steps, report):
+        page.write_text("page")
+    assert running(steps, page) == set()
+    text = leakage.outputs["md"].read_text()
+    leakage.outputs["md"].write_text("other")
+    assert running(steps, page) == {"report all"}
+    leakage.outputs["md"].write_text(text)
+    assert running(steps, page) == set()
+    table = steps.of("table", "ach/table3").outputs["csv"]
+    table.parent.mkdir(parents=True)
+    table.write_text("new")
+    assert running(steps, page) == {"report all"}
+    table.unlink()
+    # What is elsewhere, in a clone without pictures, is still what the page shows.
+    leakage.outputs["md"].unlink()
+    assert running(steps, page) == set()

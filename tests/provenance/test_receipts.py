@@ -40,7 +40,11 @@ def make(steps, step, content=b"one"):
 def chain():
     """Steps, and three of them that are made: a phantom, its split, its leakage table."""
     steps = steps_of()
-    made = [steps.prepare(DATASET, 32), steps.split("ach", DATASET), steps.leakage("ach", DATASET)]
+    made = [
+        steps.of("prepare", DATASET, 32),
+        steps.of("split", "ach", DATASET),
+        steps.of("leakage", "ach", DATASET),
+    ]
     for step in made:
         make(steps, step)
     return steps, *made
@@ -70,7 +74,7 @@ def test_a_receipt_says_what_went_in_and_came_out(chain):
     assert receipt["outputs"]["manifest"]["sha256"] == sha256_of_file(split.outputs["manifest"])
     assert receipt["upstream"] == {str(phantom): seal_of(read(phantom))}
     assert receipt["settings"]["seed"] == 0
-    assert "medhash.data.splits" in receipt["code"]["modules"]
+    assert "medhash.data.splits.making" in receipt["code"]["modules"]
     assert receipt["seconds"] >= 0
 
 
@@ -79,7 +83,7 @@ def test_what_was_made_fits(chain):
 
 
 def test_nothing_made_is_absent():
-    assert fits(steps_of().split("ach", DATASET)).state == "absent"
+    assert fits(steps_of().of("split", "ach", DATASET)).state == "absent"
 
 
 def test_files_that_are_elsewhere_and_times_do_not_matter(chain):
@@ -119,11 +123,13 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr("medhash.flow.hashes.sha256_of_file", lambda path: "read again")
         assert FileHashes().of(path) == right
-        assert FileHashes(memory=None).of(path) == "read again"
+        assert FileHashes(remembers=False).of(path) == "read again"
     for entry in Path(".cache").rglob("*.json"):
         entry.write_text("[")
     assert FileHashes().of(path) == right == sha256_of_file(path)
-    assert FileHashes(Path("/proc/medhash")).of(path) == right
+    with monkeypatch.context() as patch:
+        patch.setattr("medhash.flow.memory.MEMORY", Path("/proc/medhash"))
+        assert FileHashes().of(path) == right
     assert FileHashes().of(tmp_path / "none") is None
 
 
@@ -131,18 +137,18 @@ def test_a_changed_setting_is_named(chain):
     scale = Path("config/scales/demo.yaml")
     scale.write_text(scale.read_text().replace("images: 320", "images: 40"))
     steps = steps_of()
-    fit = Receipts(steps).fits(steps.leakage("ach", DATASET))
+    fit = Receipts(steps).fits(steps.of("leakage", "ach", DATASET))
     assert fit.state == "outdated"
     assert fit.cause.rule == "phantom"
-    assert "images was 320, is 40" in Receipts(steps).fits(steps.prepare(DATASET, 32)).reason
+    assert "images was 320, is 40" in Receipts(steps).fits(steps.of("prepare", DATASET, 32)).reason
 
 
 def test_changed_code_is_named(chain):
     split = chain[2]
     code = read(split)["code"]
-    modules = code["modules"] | {"medhash.data.splits": "0" * 64}
+    modules = code["modules"] | {"medhash.data.splits.making": "0" * 64}
     rewrite(split, version="another", code=code | {"modules": modules})
-    assert "changed code in medhash.data.splits" in fits(split).reason
+    assert "changed code in medhash.data.splits.making" in fits(split).reason
 
 
 def test_a_receipt_of_an_older_schema_is_outdated(chain):

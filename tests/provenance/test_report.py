@@ -133,7 +133,8 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
             place = html.escape(f"{line['row']}, {column_title(line)}")
             printed = html.escape(line["printed"])
             anchor = re.search(
-                rf'id="(n-{table.label}-\d+)">\s*<summary>{re.escape(place)}: <b>{re.escape(printed)}</b>',
+                rf'id="(n-{table.label}-\d+)">\s*<summary>{re.escape(place)}: '
+                rf"<b>{re.escape(printed)}</b>",
                 text,
             )[1]
             assert f'<a href="#{anchor}">{printed}</a></td>' in text

@@ -26,19 +26,19 @@ def demo(**settings):
 
 def versions(**settings):
     """Step -> version, of the demo with some settings changed."""
-    of = demo(**settings)
+    of = demo(**settings).of
     dataset = "phantom_covid_ct"
     steps = {
-        "phantom": of.prepare(dataset, 32),
-        "split": of.split("ach", dataset),
-        "leakage": of.leakage("ach", dataset),
-        "mae": of.pretrain("ach", dataset, "mae"),
-        "classification": of.pretrain("ach", dataset, "classification"),
-        "record": of.record(CELLS[0]),
-        "table": of.table("ach/table3"),
-        "figure": of.figure("ach/fig7"),
+        "phantom": of("prepare", dataset),
+        "split": of("split", "ach", dataset),
+        "leakage": of("leakage", "ach", dataset),
+        "mae": of("pretrain", "ach", dataset, "mae"),
+        "classification": of("pretrain", "ach", dataset, "classification"),
+        "record": of("record", CELLS[0]),
+        "table": of("table", "ach/table3"),
+        "figure": of("figure", "ach/fig7"),
     }
-    steps |= {f"{cell.method}/{cell.variant}": of.train(cell) for cell in CELLS}
+    steps |= {f"{cell.method}/{cell.variant}": of("train", cell) for cell in CELLS}
     return {name: step.version for name, step in steps.items()}
 
 
@@ -60,7 +60,7 @@ WITH_DBW = {name for name in ALL_CELLS if "dbw" in name}
         ({"evaluation": {"protocol": "stable"}}, {"record", "table", "figure"}),
         ({"evaluation": {"selection": "best-query-map"}}, ALL_CELLS),
         ({"network": {"depth": 1}}, ALL_CELLS | {"mae", "classification"}),
-        ({"network": {"image_size": 40}}, ALL_CELLS | {"mae", "classification"}),
+        ({"network": {"image_size": 40}}, ALL_CELLS | {"mae", "classification", "phantom"}),
         ({"threads": 2}, ALL_CELLS | {"mae", "classification"}),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -109,35 +109,74 @@ def test_what_a_cell_starts_from_is_an_input_of_its_training():
     names = ("phantom_brain_tumor_mri", "hashnet", "ach", 8, 0)
     own, scratch = Cell("ach", *names), Cell("ach", *names, "scratch")
     tuned = Cell("ach", *names, "phantom_covid_ct")
-    assert steps.train(own).inputs["pretrained"].name == "classification.safetensors"
-    assert "pretrained" not in steps.train(scratch).inputs
-    source = steps.making(steps.train(tuned).inputs["pretrained"])
+    assert steps.of("train", own).inputs["pretrained"].name == "classification.safetensors"
+    assert "pretrained" not in steps.of("train", scratch).inputs
+    source = steps.making(steps.of("train", tuned).inputs["pretrained"])
     assert (source.rule, source.key) == ("train", "ach/phantom_covid_ct/hashnet/ach/8/0")
-    needed = {(step.rule, step.key) for step in steps.needed_for(steps.train(tuned).receipt)}
+    needed = {(step.rule, step.key) for step in steps.needed_for(steps.of("train", tuned).receipt)}
     assert ("pretrain", "ach/phantom_covid_ct/mae") in needed
     assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
 
 
 def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
-    table = Steps(configuration).table("ach/table3")
+    table = Steps(configuration).of("table", "ach/table3")
     cells = configuration.tables["ach/table3"].cells()
     assert set(table.inputs.values()) == {configuration.layout.record(cell) for cell in cells}
 
 
 @pytest.mark.parametrize(
-    ("rule", "key"),
+    ("rule", "key", "message"),
     [
-        ("split", "ach/phantom_covid_ct/5"),
-        ("prepare", "phantom_covid_ct/32"),
-        ("pretrain", "ach/phantom_covid_ct/middle"),
-        ("table", "ach/fig7"),
-        ("bake", "phantom_covid_ct"),
+        ("split", "ach/phantom_covid_ct/5", "no step 'split ach/phantom_covid_ct/5'"),
+        ("prepare", "phantom_covid_ct/32", "no step 'prepare phantom_covid_ct/32'"),
+        ("pretrain", "ach/phantom_covid_ct/middle", "unknown stage 'middle'"),
+        ("table", "ach/fig7", "unknown table 'ach/fig7'"),
+        ("train", "ach/phantom_covid_ct/csq", "no step 'train ach/phantom_covid_ct/csq'"),
+        ("bake", "phantom_covid_ct", "no step 'bake phantom_covid_ct'"),
     ],
 )
-def test_a_step_that_there_is_not_is_refused(rule, key):
-    with pytest.raises(MedhashError, match=f"no step '{rule} {key}'"):
+def test_a_step_that_there_is_not_is_refused(rule, key, message):
+    with pytest.raises(MedhashError, match=message):
         demo().find(rule, key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("train", "ach/phantom_covid_ct/csq"), "expected paper/dataset/method/variant/bits/seed"),
+        (("split", "phantom_covid"), "phantom_covid_ct"),
+        (("split", "other/phantom_covid_ct"), "unknown paper 'other'"),
+        (("prepare", "phantom_covid_ct/33"), "unknown image size '33'"),
+        (("table", "table3"), r"expected PAPER/TABLE\. Such as ach/table3"),
+    ],
+)
+def test_what_is_typed_is_looked_up(arguments, message):
+    with pytest.raises(MedhashError, match=message):
+        demo().of(*arguments)
+
+
+def test_a_step_is_typed_as_it_is_found():
+    steps = demo()
+    for step in steps.all():
+        name, *given = step.arguments.replace(" --stage ", "/").split()
+        assert steps.of(name, *given) is step
+
+
+def test_what_a_run_has_one_of_may_be_left_out():
+    steps = demo()
+    assert steps.of("prepare", "phantom_covid_ct").key == "phantom_covid_ct/32"
+    assert steps.of("split", "phantom_covid_ct").key == "ach/phantom_covid_ct/0"
+    assert steps.of("pretrain", "phantom_covid_ct", "mae").key == "ach/phantom_covid_ct/mae"
+
+
+def test_a_step_can_write_elsewhere(tmp_path):
+    step = demo().of("train", CELLS[0])
+    there = step.into(tmp_path)
+    assert there.inputs == step.inputs
+    assert there.version == step.version
+    assert there.outputs == {name: tmp_path / path for name, path in step.outputs.items()}
+    assert there.state.is_relative_to(tmp_path)
 
 
 def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypatch):
@@ -145,7 +184,7 @@ def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypa
 
     def step(**lesions):
         overrides = {"scale": "demo", "lesions": lesions}
-        return Steps(load(PROJECT / "config/config.yaml", overrides)).lesions(cell)
+        return Steps(load(PROJECT / "config/config.yaml", overrides)).of("lesions", cell)
 
     monkeypatch.chdir(tmp_path)
     masks = Path("results/demo/data/phantom_covid_ct/32/masks.npy")
@@ -169,7 +208,7 @@ def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypa
 
 
 def claims_step(**overrides):
-    return Steps(load(PROJECT / "config/config.yaml", {"scale": "small"} | overrides)).claims()
+    return Steps(load(PROJECT / "config/config.yaml", {"scale": "small"} | overrides)).of("claims")
 
 
 def test_claims_read_the_files_of_this_run_and_depend_on_what_they_print():

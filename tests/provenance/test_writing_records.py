@@ -79,7 +79,10 @@ def write_facts(layout, **changes):
 
 def write(layout, settings=SETTINGS):
     description = layout.data(CELL.dataset, 64) / "dataset.json"
-    return write_record(layout, CELL, settings, description, scale="small", method_title="CSQ")
+    path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
+    files = {"codes": codes, "facts": facts, "description": description}
+    write_record(path, CELL, settings, files, scale="small", method_title="CSQ")
+    return path
 
 
 def with_settings(**changes):

@@ -47,7 +47,7 @@ CELLS = [
 def make_project(root: Path, **settings: object) -> Path:
     """A folder with a scale ``tiny``; what Snakemake needs is in it, too."""
     shutil.copytree(PROJECT / "config", root / "config")
-    for part in ("Snakefile", "workflow", "environment.yml"):
+    for part in ("Snakefile", "workflow", "environment.yml", "default"):
         (root / part).symlink_to(PROJECT / part)
     paper = yaml.safe_load((root / "config/papers/ach.yaml").read_text())
     others = {*paper["tables"], *paper["figures"]} - {"table3", "fig7"}
@@ -60,7 +60,7 @@ def make_project(root: Path, **settings: object) -> Path:
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """For processes: this package, one thread, short leases."""
+    """For processes: this package, one thread."""
     return (
         os.environ
         | {

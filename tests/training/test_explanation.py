@@ -101,9 +101,10 @@ def test_the_chosen_rows_are_queries_some_of_each_class():
 def test_the_step_writes_the_same_bytes_and_fits_together(trained, files):
     _, settings, folder = trained
     chosen = ExplanationSettings(images_per_class=2, features=7)
-    path = explain_cell(CELL, settings, chosen, files, folder, device="cpu")
+    path = folder / "explanation.npz"
+    explain_cell(CELL, settings, chosen, files, folder, path, device="cpu")
     first = path.read_bytes()
-    explain_cell(CELL, settings, chosen, files, folder, device="cpu")
+    explain_cell(CELL, settings, chosen, files, folder, path, device="cpu")
     assert path.read_bytes() == first
     arrays = read_arrays(path, NAMES)
     assert arrays["rows"].shape == (4,)

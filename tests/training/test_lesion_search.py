@@ -71,11 +71,12 @@ def search(folders, monkeypatch):
     monkeypatch.setattr(lesions, "WARM_UP", 1)
 
     def search(inputs, cell=CELL, boxes=NO_BOXES, finder=None, **chosen):
-        path = lesions.search_lesions(
+        lesions.search_lesions(
             cell,
             make_settings(),
             LesionSettings(**chosen),
             inputs,
+            folders[cell],
             folders[cell],
             boxes=boxes,
             scale="small",
@@ -83,6 +84,7 @@ def search(folders, monkeypatch):
             finder=finder,
             device="cpu",
         )
+        path = folders[cell] / "lesions.json"
         return json.loads(path.read_text()), read_arrays(path.with_name("lesions.npz"), ARRAYS)
 
     return search

@@ -66,9 +66,10 @@ def test_an_image_is_shrunk_as_it_is_prepared():
 def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_folder, monkeypatch):
     monkeypatch.setattr(speed, "TIMED", 15)
     monkeypatch.setattr(speed, "BATCHES", 2)
+    path = cell_folder / "speed.json"
     receipt = write_receipt(cell_folder)
-    path = speed.measure_speed(
-        CELL, settings, data, files.split, cell_folder, receipt, scale="small", device="cpu"
+    speed.measure_speed(
+        CELL, settings, data, files.split, cell_folder, receipt, path, scale="small", device="cpu"
     )
     (measurement,) = load_measurements([path])
     assert measurement.cell == CELL
@@ -84,9 +85,12 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
 def test_codes_of_another_training_are_refused(settings, files, data, cell_folder):
     receipt = write_receipt(cell_folder)
     (cell_folder / "codes.npz").write_bytes(b"other")
+    path = cell_folder / "speed.json"
     with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* run its step again"):
-        speed.measure_speed(CELL, settings, data, files.split, cell_folder, receipt, scale="small")
-    assert not (cell_folder / "speed.json").exists()
+        speed.measure_speed(
+            CELL, settings, data, files.split, cell_folder, receipt, path, scale="small"
+        )
+    assert not path.exists()
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def test_a_paused_cell_goes_on_and_ends_in_the_same_bytes(files, settings, tmp_p
     whole, paused = tmp_path / "whole", tmp_path / "paused"
     train_cell(cell, settings, files, whole, device="cpu")
     for epochs in (1, 2, 3):
-        with pytest.raises(PausedError, match=f"paused after epoch {epochs}"):
+        with pytest.raises(PausedError, match=f"stopped after epoch {epochs} of 4"):
             train_cell(cell, settings, files, paused, device="cpu", pause=lambda: True)
     assert [path.name for path in paused.iterdir()] == [".resume.safetensors"]
     train_cell(cell, settings, files, paused, device="cpu", pause=lambda: True)

@@ -16,6 +16,7 @@ PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default",
 
 MAKE_BY_HAND = """
 import sys
+from pathlib import Path
 from typer.main import get_command
 from medhash.commands.app import app
 from medhash.configuration.loading import load
@@ -23,15 +24,10 @@ from medhash.flow.steps import Steps
 
 scale, *targets = sys.argv[1:]
 steps, medhash = Steps(load(overrides={"scale": scale})), get_command(app)
-for step in steps.needed_for(*targets) if targets else steps.all():
+for step in steps.needed_for(*map(Path, targets)) if targets else steps.all():
     if step.receipt.is_file() and all(path.is_file() for path in step.outputs.values()):
         continue
-    view, _, last = step.key.rpartition("/")
-    of_view = step.rule in ("split", "leakage", "pretrain")
-    arguments = [{"phantom": "prepare"}.get(step.rule, step.rule)]
-    arguments += [view] if of_view else [] if step.rule in ("claims", "report") else [step.key]
-    arguments += ["--stage", last] if step.rule == "pretrain" else []
-    medhash([*arguments, "--scale", scale], standalone_mode=False)
+    medhash([*step.arguments.split(), "--scale", scale], standalone_mode=False)
 """
 
 
@@ -73,9 +69,8 @@ class Tree:
         for stage in ("mae", "classification", "hashing"):
             scale["settings"][stage]["epochs"] = 1
         scale |= {"phantoms": {"images": 60}, "artefacts": {}}
-        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
+        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8], "datasets": list(datasets)}
         self.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
-        self.edit("config/config.yaml", "datasets: null", f"datasets: [{', '.join(datasets)}]")
 
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""

@@ -2,27 +2,27 @@
 from functools import cache
 from pathlib import Path
 
+from medhash.flow.borrowing import borrow
 from medhash.flow.plan import Plan
 from medhash.flow.receipts import Receipts
-from medhash.flow.steps import Steps
-
-steps = Steps(configuration)
 
 
-def inputs_of(rule, key=None):
-    """An input function for a rule whose wildcards are the parts of its steps' keys.
-
-    A rule of a single step has no wildcards and names its key.
-    """
+def inputs_of(kind):
+    """An input function for a rule whose wildcards are the parts of its steps' keys."""
 
     def inputs(wildcards):
-        step = steps.find(rule, key or "/".join(wildcards))
+        step = steps.find(kind.rule, kind.key(*values_of(kind, wildcards)))
         # The process of a single job, on a cluster's node, makes what it is told to make.
         if not workflow.is_main_process:
-            return [ancient(str(path)) for path in step.inputs.values()]
-        return the_plan().inputs(step)
+            return [ancient(str(steps.declared(p))) for p in step.inputs.values()]
+        return [steps.declared(path) for path in the_plan().inputs(step)]
 
     return inputs
+
+
+def values_of(kind, wildcards):
+    """The parts of a step's key, in their order."""
+    return [getattr(wildcards, wildcard.name) for wildcard in kind.wildcards]
 
 
 @cache
@@ -31,6 +31,7 @@ def the_plan():
     asked = workflow.dag_settings
     named = asked.targets or ["all"]
     wanted = [file for name in named for file in targets.get(name, [name])]
+    borrow(configuration, steps, map(Path, wanted))
     plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
     refused = [f"\n  {fit.reason}" for fit in plan.refused()]
     if refused:

@@ -1,5 +1,5 @@
 # What is said before the first job, and at the end of a run that failed.
-from medhash.data.archives.finding import missing_report
+from medhash.data.upstream import missing_report
 from medhash.commands.warm import start_server
 
 
@@ -41,4 +41,4 @@ onerror:
         logger.error("These jobs failed; what they stop has not run:")
     for job in failed:
         logs_of_job = " ".join([*job.log, *slurm_log(job)])
-        logger.error(f"  {job.rule.name} {' '.join(job.wildcards)}  {logs_of_job}")
+        logger.error(f"  {job.rule.name} {'/'.join(job.wildcards)}  {logs_of_job}")

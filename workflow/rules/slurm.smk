@@ -9,17 +9,6 @@ if own_command := slurm.own_command(sys.argv, os.environ):
     os.execvp("sh", ["sh", "-c", own_command])
 
 
-# Seconds each, and hundreds of them: done here while the cluster trains.
-localrules:
-    prepare,
-    phantom,
-    split,
-    leakage,
-    record,
-    table,
-    figure,
-
-
 def check_slurm():
     """Refuse, before the first job, what would make the executor wait for ever."""
     settings = workflow.executor_settings

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.loading import Configuration
 from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
 from medhash.papers.reported import find_reported
 from medhash.records.record import Record, load_records
+
+if TYPE_CHECKING:
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Make the table or figure of a step."""
+    specs = configuration.tables if step.rule == "table" else configuration.figures
+    spec: TableSpec | FigureSpec = specs[step.key]
+    make_artefact(configuration, spec, step.outputs["csv"].with_suffix(""))
 
 
 def make_artefact(
@@ -40,6 +52,7 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
         configuration.scale,
         configuration.settings[spec.paper].evaluation.protocol,
         reported=find_reported(spec.paper),
+        run=configuration.run if configuration.is_named else "",
     )
 
 

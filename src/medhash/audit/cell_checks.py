@@ -14,8 +14,9 @@ from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import LAST_BITS, differences, plain
-from medhash.data.splits import read_split
+from medhash.audit.values import LAST_BITS, differences
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
 from medhash.retrieval.arrays import read_arrays
@@ -24,6 +25,7 @@ from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
 from medhash.schema.cell import Cell
+from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
 
 _LAST_BITS_FLIPPED = 0.01
@@ -288,7 +290,7 @@ def _problems_of_codes(codes: Codes, cell: Cell, step: Step, manifest: Path) -> 
         "database": (codes.database_rows, codes.database_labels),
     }
     labels_file = step.inputs["labels"]
-    labels = np.load(labels_file, allow_pickle=False) if labels_file.is_file() else None
+    labels = PreparedDataset(labels_file.parent).labels if labels_file.is_file() else None
     for role, (rows, own) in sides.items():
         if not np.array_equal(rows, split.loc[split["role"] == role, "row"].to_numpy()):
             problems.append(f"its {role} images are not those of the split")

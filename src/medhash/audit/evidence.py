@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -12,7 +11,9 @@ from typing import Any
 
 from medhash.audit.tracked import TrackedFiles
 from medhash.configuration.loading import Configuration
-from medhash.data.splits import read_index
+from medhash.data.prepared import PreparedDataset
+from medhash.errors import MedhashError
+from medhash.files import usable_cores
 from medhash.flow import environment, receipts
 from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
@@ -50,13 +51,13 @@ class Evidence:
     def sha256(self, path: Path) -> str | None:
         """SHA-256 of a file, None if it is not here."""
         if path not in self._hashes:
-            self._hashes[path] = FileHashes(memory=None).of(path)
+            self._hashes[path] = FileHashes(remembers=False).of(path)
         return self._hashes[path]
 
     def hash_all(self, paths: Iterable[Path]) -> None:
         """Hash many files at once; the lock of the interpreter is free meanwhile."""
         new = [path for path in dict.fromkeys(paths) if path not in self._hashes]
-        with ThreadPoolExecutor(_usable_cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(self.sha256, new))
 
     def receipt(self, step: Step) -> Receipt | None:
@@ -96,7 +97,7 @@ class Evidence:
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
-        return f"medhash {_arguments(step)} --scale {self.configuration.scale}"
+        return f"medhash {step.arguments} {self.configuration.option}"
 
     def restore(self, path: Path, step: Step) -> str:
         """What to do about a file that is not the one that was made."""
@@ -136,10 +137,10 @@ class ImageNames:
         folder = configuration.data_for(paper, dataset)
         try:
             if (folder / "index.csv").is_file():
-                ids = read_index(folder)["image_id"]
+                ids = PreparedDataset(folder).index["image_id"]
             else:
                 ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, MedhashError):
             return {}
         return dict(enumerate(map(str, ids)))
 
@@ -149,23 +150,3 @@ def modules_now(*modules: str) -> dict[str, str]:
     """Module -> hash of its code, of all that some modules reach."""
     now: dict[str, str] = fingerprint(*modules)["modules"]
     return now
-
-
-def _arguments(step: Step) -> str:
-    """The step as it is typed."""
-    if step.rule in ("prepare", "phantom"):
-        return f"prepare {step.key}"
-    if step.rule in ("claims", "report"):
-        return step.rule
-    view, _, last = step.key.rpartition("/")
-    if step.rule in ("split", "leakage"):
-        return f"{step.rule} {view}"
-    if step.rule == "pretrain":
-        return f"pretrain {view} --stage {last}"
-    return f"{step.rule} {step.key}"
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -13,9 +13,8 @@ from medhash.audit.evidence import Evidence
 from medhash.audit.findings import PrintedNumber
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
-from medhash.flow.steps import CELL_RULES, Step
+from medhash.flow.steps import Step
 from medhash.papers.paper import ArtefactSpec
-from medhash.schema.cell import Cell
 from medhash.schema.validation import check_name
 
 RESULTS = "results"
@@ -39,8 +38,8 @@ class Target:
     number: PrintedNumber | None = None
 
 
-def scale_of(target: str | None) -> str | None:
-    """The scale that a path below ``results`` belongs to, or None."""
+def run_of(target: str | None) -> str | None:
+    """The run, a scale's own or a named one, that a path below ``results`` is of, or None."""
     parts = _inside(target).parts if target else ()
     return parts[1] if len(parts) > 1 and parts[0] == RESULTS else None
 
@@ -99,9 +98,9 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
     configuration, steps = evidence.configuration, evidence.steps
     path = _inside(target)
     if target in configuration.tables:
-        return steps.table(target), target
+        return steps.of("table", target), target
     if target in configuration.figures:
-        return steps.figure(target), target
+        return steps.of("figure", target), target
     step = steps.making(path)
     if step is not None:
         return step, path.as_posix()
@@ -110,11 +109,11 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
     if path.is_file() and not path.is_relative_to(evidence.layout.root):
         return _copied(evidence, path)
     if not path.exists() and target.count("/") == 5:
-        return steps.record(Cell.parse(target)), target
+        return steps.of("record", target), target
     keys = list(configuration.artefacts)
     check_name(target, keys, "table or figure", f"medhash audit {target}")
     raise MedhashError(
-        f"medhash audit {target}: no step of the scale '{configuration.scale}' makes it; give a "
+        f"medhash audit {target}: no step of the run '{configuration.run}' makes it; give a "
         f"file below {evidence.layout.root.as_posix()}, or the name of a table or figure"
     )
 
@@ -135,7 +134,7 @@ def _copied(evidence: Evidence, path: Path) -> tuple[Step, str]:
             if file["sha256"] == sha256:
                 return step, f"{path.as_posix()} (the bytes of {file['path']})"
     raise MedhashError(
-        f"medhash audit {path}: no receipt of the scale '{evidence.configuration.scale}' knows a "
+        f"medhash audit {path}: no receipt of the run '{evidence.configuration.run}' knows a "
         f"file with its content (SHA-256 {sha256}): it was made elsewhere, at another time, or "
         "changed since"
     )
@@ -185,7 +184,7 @@ def _made_from(
     files = []
     for path in step.inputs.values():
         maker = evidence.steps.making(path)
-        if maker is not None and maker.rule in CELL_RULES and maker.key in wanted:
+        if maker is not None and maker.cell and maker.key in wanted:
             files.append((maker.key, path))
     return files
 

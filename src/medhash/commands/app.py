@@ -10,10 +10,10 @@ from medhash.commands import (
     audit,
     cells,
     claims,
+    compare,
     evaluation,
     papers,
     query,
-    report,
     restore,
     runs,
     status,
@@ -30,18 +30,18 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+steps.add_commands(app)
 for group in (
-    steps,
     evaluation,
     query,
     runs,
     audit,
     cells,
     status,
+    compare,
     restore,
     papers,
     claims,
-    report,
     versioning,
 ):
     app.add_typer(group.app)

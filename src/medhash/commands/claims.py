@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from medhash.commands.options import PAPERS, Assignments, Scale, configuration_of
+from medhash.commands import steps
+from medhash.commands.options import PAPERS, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 app = typer.Typer()
@@ -16,6 +17,7 @@ app = typer.Typer()
 def claims(
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; write nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
@@ -23,28 +25,19 @@ def claims(
 ) -> None:
     """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
 
-    Writes results/<scale>/claims.csv and claims.md, from the records and
+    Writes results/<run>/claims.csv and claims.md, from the records and
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """
-    from medhash.flow.receipts import recorded
-    from medhash.flow.steps import Steps
     from medhash.verdicts.claims import decide_claims
     from medhash.verdicts.run import load_runs
-    from medhash.verdicts.texts import csv_text, json_text, summary_text, write_claims
+    from medhash.verdicts.texts import csv_text, json_text
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
-    configuration = configuration_of(scale, assignments)
-    runs = load_runs(configuration)
-    decisions = decide_claims(runs)
-    if as_csv:
-        typer.echo(csv_text(decisions), nl=False)
-    elif as_json:
-        typer.echo(json_text(decisions))
-    else:
-        typer.echo(summary_text(decisions))
-        steps = Steps(configuration)
-        with recorded(steps, steps.claims()):
-            paths = write_claims(decisions, runs, configuration.layout.root)
-        typer.echo("\n".join(map(str, paths)))
+    configuration = configuration_of(scale, assignments, run)
+    if not as_csv and not as_json:
+        steps.run(configuration, "claims")
+        return
+    decisions = decide_claims(load_runs(configuration))
+    typer.echo(csv_text(decisions) if as_csv else json_text(decisions), nl=as_json)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import CODES, Assignments, Device, Scale, configuration_of
+from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medhash.configuration.loading import Configuration
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import Dataset, QueryImage
+    from medhash.query.image import QueryImage
     from medhash.schema.cell import Cell
 
 app = typer.Typer()
@@ -53,7 +54,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<run>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -66,6 +67,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Rank a cell's database for one image and draw the contact sheet.
@@ -74,7 +76,7 @@ def query(
     --class, or because the dataset has an image of the same pixels.
     """
     _check_options(image, image_id, out)
-    from medhash.commands.steps import known_cell
+    from medhash.configuration.known_cells import known_cell
     from medhash.query.answer import TIES, answer_data, answer_query
     from medhash.query.sheet import write_sheet
     from medhash.query.text import answer_text
@@ -82,7 +84,7 @@ def query(
     from medhash.schema.validation import check_name
 
     check_name(ties, TIES, "order", "--ties")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
     _check_files(configuration, coordinates)
     database = _database(configuration, coordinates)
@@ -112,9 +114,11 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 
 def _check_files(configuration: Configuration, cell: Cell) -> None:
     """Everything that a query needs, or one error that names all that is missing."""
+    from medhash.data.prepared_files import FILES
+
     layout = configuration.layout
     data, folder = configuration.data_of(cell), layout.cell(cell)
-    files = [data / name for name in ("images.npy", "labels.npy", "index.csv", "dataset.json")]
+    files = [data / name for name in FILES.values()]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), _receipt(configuration, cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
@@ -133,18 +137,19 @@ def _receipt(configuration: Configuration, cell: Cell) -> Path:
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import load_dataset
     from medhash.retrieval.codes import Codes
 
     title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
-    dataset = load_dataset(configuration.data_of(cell))
+    dataset = PreparedDataset(configuration.data_of(cell))
+    dataset.check()
     codes = Codes.load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 
 def _asked(
-    dataset: Dataset, image: Path | None, image_id: str | None, classes: list[str]
+    dataset: PreparedDataset, image: Path | None, image_id: str | None, classes: list[str]
 ) -> QueryImage:
     from medhash.query.image import image_of_dataset, image_of_file, with_classes
 
@@ -155,11 +160,13 @@ def _asked(
 def _code_of(
     configuration: Configuration, cell: Cell, pixels: NDArray[np.uint8], device: str
 ) -> NDArray[np.uint8]:
-    from medhash.commands.steps import cell_inputs
+    from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
+    from medhash.training.cells import CellInputs
 
-    inputs, folder = cell_inputs(configuration, cell), configuration.layout.cell(cell)
+    inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
     settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)
+    folder = configuration.layout.cell(cell)
     return encode_image(cell, settings, inputs, folder, receipt, pixels, device=device)
 
 

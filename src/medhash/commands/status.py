@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ app = typer.Typer()
 def status(
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")
     ] = False,
@@ -36,7 +37,6 @@ def status(
     and why, the jobs that Slurm knows, the time used, and an estimate of what is left.
     """
     from medhash.flow.steps import Steps
-    from medhash.running.devices import device_here
     from medhash.running.durations import parse_duration
     from medhash.running.slurm_jobs import slurm_jobs
     from medhash.running.status import project_folder, read_status
@@ -44,11 +44,11 @@ def status(
     pause = parse_duration(every, "--every")
     if watch and as_json:
         raise MedhashError("--watch and --json exclude each other")
-    configuration = configuration_of(scale, assignments)
-    steps, device = Steps(configuration), device_here()
+    configuration = configuration_of(scale, assignments, run)
+    steps = Steps(configuration)
 
     def look() -> Status:
-        return read_status(configuration, steps, device, slurm_jobs(project_folder()))
+        return read_status(configuration, steps, slurm_jobs(project_folder()))
 
     if as_json:
         typer.echo(json.dumps(look().as_json(), indent=1, sort_keys=True, ensure_ascii=False))

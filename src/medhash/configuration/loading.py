@@ -17,13 +17,20 @@ from pydantic import ValidationError
 from medhash import methods
 from medhash.configuration.declarations import declaration_of, has_patch_tokens
 from medhash.configuration.layered_settings import resolve_settings
-from medhash.configuration.layers import Layers
+from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
-from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
+from medhash.configuration.scales import (
+    CHOICES,
+    ConfigFile,
+    GridSettings,
+    PhantomSettings,
+    ScaleFile,
+)
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.confounded import check_confounders, parse_name, resolve_card
+from medhash.data.prepared_files import FILES
 from medhash.errors import MedhashError
 from medhash.models import backbones
 from medhash.papers.ablations import known_variants
@@ -35,6 +42,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
+from medhash.schema.datasets import DatasetCard, SplitRule
 from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -48,6 +56,7 @@ from medhash.schema.variants import VARIANTS, parts_of
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
+RESULTS = Path("results")
 COMMAND_LINE = "command line"
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -59,6 +68,8 @@ class Configuration:
 
     Attributes:
         scale: name of the scale.
+        run: name of the run: the scale's, unless it was given one of its own.
+        chosen: what ``config.yaml`` and the command line choose beside scale, papers and archives.
         papers: paper -> its names, and its tables and figures as this run makes them.
         settings: paper -> the settings of its images, pretrained backbones and most methods.
         own_settings: paper -> method -> settings, of methods that have some of their own.
@@ -70,9 +81,12 @@ class Configuration:
         overrides: what the command line set.
         explanation: which images a cell is explained on.
         lesions: which lesion patches are queries.
+        of_scale: the scale's own configuration, where this run is another or has another name.
     """
 
     scale: str
+    run: str
+    chosen: dict[str, Any]
     papers: dict[str, Paper]
     settings: dict[str, Settings]
     own_settings: dict[str, dict[str, Settings]]
@@ -84,11 +98,27 @@ class Configuration:
     overrides: dict[str, Any]
     explanation: ExplanationSettings
     lesions: LesionSettings
+    of_scale: Configuration | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the run has a name of its own, and with it a tree of its own."""
+        return self.run != self.scale
+
+    @property
+    def label(self) -> str:
+        """The scale and, if it has one, the run's name: ``small, run mine``."""
+        return f"{self.scale}, run {self.run}" if self.is_named else self.scale
+
+    @property
+    def option(self) -> str:
+        """What names the run on a command line: ``--scale small``, ``--run mine``."""
+        return f"--run {self.run}" if self.is_named else f"--scale {self.scale}"
 
     @property
     def layout(self) -> Layout:
-        """Where the files of this scale lie."""
-        return Layout(Path("results") / self.scale)
+        """Where the files of this run lie."""
+        return Layout(RESULTS / self.run)
 
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
@@ -162,7 +192,7 @@ class Configuration:
                 files += [layout.lesions(cell) for cell in cells]
                 files += [layout.lesion_patches(cell) for cell in cells]
             folders = dict.fromkeys(map(self.data_of, cells))
-            names = ("images.npy", "labels.npy", "dataset.json")
+            names = [FILES[name] for name in ("images", "labels", "description")]
             files += [folder / name for folder in folders for name in names]
         return files
 
@@ -256,36 +286,41 @@ def load(
     _check_lesions(config, cards, folder, user.origin)
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
+    _check_run(config, folder, user.origin(("run",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
     _check_thinned(scale, papers.values(), str(scale_path))
-    restriction = Restriction(config, scale, cards)
-    resolved = {
-        paper.paper: resolve_settings(paper, path, scale, scale_path, user.below("settings"))
-        for path, paper in papers.items()
-    }
-    settings = {name: each.shared for name, each in resolved.items()}
-    configuration = Configuration(
-        scale=config.scale,
-        papers={
-            name: restriction.paper(paper).merge_ablations(settings[name])
-            for name, paper in ((each.paper, each) for each in papers.values())
-        },
-        settings=settings,
-        own_settings={name: each.own for name, each in resolved.items()},
-        cards=cards,
-        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
-        phantoms=scale.phantoms,
-        archives=config.archives,
-        download=config.download,
-        overrides=typed,
-        explanation=config.explanation,
-        lesions=config.lesions,
+    plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
+    own, of_scale = (
+        _configured(each, scale_path, scale, cards, papers, chosen)
+        for each, chosen in ((config, user.below("settings")), (plain, []))
     )
+    is_own = replace(own, chosen={}) == of_scale
+    configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     for spec in configuration.artefacts.values():
         for cell in spec.cells():
             check_cell(configuration, cell, f"config/papers/{spec.paper}.yaml: {spec.name}")
     return configuration
+
+
+def check_is_named(configuration: Configuration) -> None:
+    """Refuse a run that is not the scale's own and has no name: it would overwrite what that made.
+
+    Raises:
+        MedhashError: says what makes it another run, and how to name it.
+    """
+    if configuration.of_scale is None or configuration.is_named:
+        return
+    keys = ", ".join(configuration.chosen)
+    raise MedhashError(
+        f"what is chosen ({keys}) is not what the scale '{configuration.scale}' runs by itself, "
+        f"and its tables in {configuration.layout.root.as_posix()} are to stay as they are.\n"
+        "Give the run a name, and it gets a tree of its own; what fits of the scale is not made "
+        "again. Add run=NAME:\n"
+        "  snakemake … --config run=mine …\n"
+        "  medhash … --run mine\n"
+        "  run: mine in config/config.yaml"
+    )
 
 
 def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
@@ -352,6 +387,51 @@ def check_experiments(configuration: Configuration) -> None:
         if spec.confounders:
             where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
             check_confounders(spec.confounders, where)
+
+
+def _configured(
+    config: ConfigFile,
+    scale_path: Path,
+    scale: ScaleFile,
+    cards: dict[str, DatasetCard],
+    papers: dict[Path, Paper],
+    chosen: list[Layer],
+) -> Configuration:
+    """A configuration of checked parts; ``chosen`` are the user's settings."""
+    restriction = Restriction(config, scale, cards)
+    resolved = {
+        paper.paper: resolve_settings(paper, path, scale, scale_path, chosen)
+        for path, paper in papers.items()
+    }
+    settings = {name: each.shared for name, each in resolved.items()}
+    return Configuration(
+        scale=config.scale,
+        run=config.run or config.scale,
+        chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
+        papers={
+            name: restriction.paper(paper).merge_ablations(settings[name])
+            for name, paper in ((each.paper, each) for each in papers.values())
+        },
+        settings=settings,
+        own_settings={name: each.own for name, each in resolved.items()},
+        cards=cards,
+        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
+        phantoms=scale.phantoms,
+        archives=config.archives,
+        download=config.download,
+        overrides={},
+        explanation=config.explanation,
+        lesions=config.lesions,
+    )
+
+
+def _check_run(config: ConfigFile, folder: Path, asked_by: str) -> None:
+    scales = sorted(path.stem for path in (folder / "scales").glob("*.yaml"))
+    if config.run in scales:
+        raise MedhashError(
+            f"{asked_by}: run: '{config.run}' is the name of a scale, whose own run it is; choose "
+            "another name"
+        )
 
 
 def _load_scale(

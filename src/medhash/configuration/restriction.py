@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
-from medhash.data.cards import DatasetCard
 from medhash.papers.paper import (
     PHANTOM_PREFIX,
     ArtefactSpec,
@@ -16,6 +15,7 @@ from medhash.papers.paper import (
     SensitivityPanel,
     TableSpec,
 )
+from medhash.schema.datasets import DatasetCard
 from medhash.schema.variants import split_variant
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)

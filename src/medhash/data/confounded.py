@@ -13,17 +13,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medhash.data.cards import PHANTOM_PREFIX, DatasetCard, SplitRule, find_card
+from medhash.data.cards import find_card
 from medhash.errors import MedhashError
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
 
 # The phantoms' own code takes long to import, and most commands draw nothing.
 if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
     from medhash.data.phantoms import Confounding
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 SEPARATOR = "~"
 _FORM = re.compile(
     rf"(?P<phantom>{PHANTOM_PREFIX}[a-z0-9_]+){SEPARATOR}(?P<confounder>[a-z_]+)-(?P<strength>[0-9.]+)"
 )
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Generate the phantom of a step, confounded if its name says so."""
+    from medhash.data.phantoms import generate
+
+    dataset, settings = step.values[0], step.settings
+    generate(
+        configuration.card(dataset),
+        step.outputs["images"].parent,
+        settings["image_size"],
+        settings["images"],
+        settings["seed"],
+        confounding_of(dataset),
+    )
 
 
 @dataclass(frozen=True)

@@ -17,19 +17,24 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medhash.data.splits import read_index, read_split
+from medhash.data.prepared import PreparedDataset, group_columns
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
 
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
 NEAR_DISTANCE = 4
 HASH_BITS = 64
-GROUP_COLUMNS = ("patient_id", "lesion_id")
 PAIR_COLUMNS = [
     "query_row",
     "query_image_id",
@@ -98,14 +103,19 @@ def measure(
         },
         "groups": {
             column: _shared_groups(index[column], query, database)
-            for column in GROUP_COLUMNS
-            if column in index
+            for column in group_columns(index)
         },
     }
     for kind in ("exact", "near"):
         summary[kind] = _count(pairs[pairs["kind"] == kind], len(query))
     summary["either"] = _count(pairs, len(query))
     return Leakage(pairs, summary)
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Measure the split of a step."""
+    folder, stem = step.inputs["index"].parent, step.outputs["csv"].with_suffix("")
+    write_leakage(folder, step.inputs["split"], stem)
 
 
 def write_leakage(
@@ -125,10 +135,11 @@ def write_leakage(
     Raises:
         MedhashError: as :func:`measure`; the message names the manifest.
     """
-    description = json.loads((data_folder / "dataset.json").read_text(encoding="utf-8"))
+    dataset = PreparedDataset(data_folder)
+    description = dataset.description
     facts = json.loads(split_csv.with_suffix(".json").read_text(encoding="utf-8"))
     try:
-        found = measure(read_index(data_folder), read_split(split_csv), near_distance)
+        found = measure(dataset.index, read_split(split_csv), near_distance)
     except MedhashError as error:
         raise MedhashError(f"leakage of {split_csv}: {error}") from None
     summary = {

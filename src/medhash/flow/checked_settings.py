@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
-
 from medhash.configuration.loading import Configuration, check_method_settings
-from medhash.errors import MedhashError
-from medhash.files import sha256_of_value, write_text
 from medhash.flow.code_memory import remembered_fingerprint
+from medhash.flow.memory import Memory
 
-MEMORY = Path(".cache/medhash/settings")
-"""Relative to the project's folder; may be deleted at any time."""
+_MEMORY = Memory("settings")
 
 
 def check_new_method_settings(configuration: Configuration) -> None:
@@ -25,9 +20,6 @@ def check_new_method_settings(configuration: Configuration) -> None:
     modules = {f"medhash.methods.{name}" for _, each in every for name in each.methods}
     modules |= {f"medhash.models.backbones.{each.network.kind}" for _, each in every}
     code = remembered_fingerprint(*sorted(modules))["fingerprint"]
-    entry = MEMORY / sha256_of_value([given, code])[:32]
-    if entry.is_file():
-        return
-    check_method_settings(configuration)
-    with suppress(OSError, MedhashError):
-        write_text(entry, "valid\n")
+    if _MEMORY.recall(given, code) is None:
+        check_method_settings(configuration)
+        _MEMORY.remember(given, code, "valid")

@@ -21,7 +21,7 @@ import yaml
 from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
 from medhash.files import sha256_of_value, write_json, write_text
-from medhash.flow.steps import CELL_RULES, Step, Steps
+from medhash.flow.steps import Step, Steps
 
 HEAVY = (".npy", ".npz", ".safetensors", ".html")
 PICTURES = (".pdf", ".png")
@@ -194,20 +194,8 @@ class Stages:
 
 def _stage_of(step: Step) -> str:
     """``data_covid_ct_64``, ``pretrain_ach_covid_ct``, ``cells_ach_covid_ct_csq``, ``results``."""
-    if step.rule in ("prepare", "phantom"):
-        return _name("data", step.key.split("/"))
-    if step.rule == "split":
-        return _name("split", step.key.split("/"))
-    if step.rule == "pretrain":
-        return _name("pretrain", step.key.split("/")[:2])
-    if step.rule in CELL_RULES:
-        return _name("cells", step.key.split("/")[:3])
-    return "results"
-
-
-def _name(kind: str, parts: Iterable[str]) -> str:
-    """DVC's names know letters, digits, ``_`` and ``-``."""
-    text = "_".join([kind, *parts])
+    # DVC's names know letters, digits, `_` and `-`.
+    text = "_".join(step.kind.group(*step.values))
     return "".join(c if c.isalnum() or c in "_-" else "-" for c in text)
 
 

@@ -1,33 +1,25 @@
-"""Every step of a configuration: what it reads, writes and depends on, described once.
+"""Every step of a configuration, made from the descriptions in :mod:`medhash.flow.kinds`.
 
 Snakemake's rules, the commands, ``medhash restore`` and everything else that asks what a file is
-made from read these descriptions. A step's *version* covers its code and settings; the contents
-of its inputs are compared by :mod:`medhash.flow.receipts`.
+made from read these. A step's *version* covers its code and settings; the contents of its inputs
+are compared by :mod:`medhash.flow.receipts`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from medhash.configuration import dependencies, relevant_settings
-from medhash.configuration.claimed import claim_inputs, claimed_by
-from medhash.configuration.declarations import declaration_of
-from medhash.configuration.known_cells import known_cell, known_size, known_view
 from medhash.configuration.loading import Configuration
-from medhash.configuration.report import FIDELITY, report_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
 from medhash.flow.code_memory import remembered_fingerprint
-from medhash.papers.paper import ArtefactSpec
-from medhash.papers.reported import find_reported
-from medhash.schema.cell import SCRATCH, Cell
+from medhash.flow.kind import Files, StepKind, Values
+from medhash.flow.kinds import kind_of, kinds
+from medhash.schema.cell import Cell
 
 _DIGITS = 16
-
-Files = dict[str, Path]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +27,8 @@ class Step:
     """One job of the flow.
 
     Attributes:
-        rule: the rule of Snakemake that runs it; the command has the same name, but for phantoms.
-        key: which of the rule's steps: ``ach/covid_ct/mae``, ``ach/covid_ct/hashnet/ach/8/0``.
+        kind: what it has in common with the others of its rule.
+        values: the parts of its key.
         version: text that changes when code or settings do that decide its outputs.
         inputs: name -> file that it reads.
         outputs: name -> file that it writes.
@@ -45,8 +37,8 @@ class Step:
         modules: the modules that its code starts from.
     """
 
-    rule: str
-    key: str
+    kind: StepKind
+    values: Values
     version: str
     inputs: Files
     outputs: Files
@@ -58,6 +50,26 @@ class Step:
         return f"{self.rule} {self.key}"
 
     @property
+    def rule(self) -> str:
+        """The rule of Snakemake that runs it."""
+        return self.kind.rule
+
+    @property
+    def key(self) -> str:
+        """Which of the rule's steps: ``ach/covid_ct/mae``, ``ach/covid_ct/hashnet/ach/8/0``."""
+        return self.kind.key(*self.values)
+
+    @property
+    def arguments(self) -> str:
+        """The step as it is typed, without ``medhash`` and the options of a configuration."""
+        return self.kind.arguments(*self.values)
+
+    @property
+    def cell(self) -> Cell | None:
+        """The cell that it is about, if it is about one."""
+        return self.kind.cell(*self.values)
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """Outputs and receipt."""
         return (*self.outputs.values(), self.receipt)
@@ -65,10 +77,22 @@ class Step:
     @property
     def timed(self) -> tuple[Path, ...]:
         """The outputs that tell how long something took: never the same bytes twice."""
-        if self.rule not in ("pretrain", "train", "fps", "lesions"):
-            return ()
-        names = ("facts", "speed", "lesions")
-        return tuple(self.outputs[name] for name in names if name in self.outputs)
+        return tuple(self.outputs[name] for name in self.kind.timed)
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs it has; 0 if it does not train."""
+        return self.kind.epochs(self.settings, *self.values)
+
+    @property
+    def state(self) -> Path | None:
+        """Where training keeps its state after each epoch; None for steps that do not train."""
+        return self.kind.state(self.outputs)
+
+    def into(self, folder: Path) -> Step:
+        """The same step with its outputs and receipt in another folder, below their own paths."""
+        outputs = {name: folder / path for name, path in self.outputs.items()}
+        return replace(self, outputs=outputs, receipt=folder / self.receipt)
 
 
 class Steps:
@@ -79,67 +103,25 @@ class Steps:
     """
 
     def __init__(self, configuration: Configuration) -> None:
-        self._configuration = configuration
+        self.configuration = configuration
         self._layout = configuration.layout
-        self._made: dict[tuple[str, str], Step] = {}
+        self._made: dict[tuple[str, Values], Step] = {}
         self._makers: dict[Path, Step] = {}
         self._makers_of: dict[Step, list[Step]] = {}
 
-    def prepare(self, dataset: str, size: int) -> Step:
-        """Reads a dataset's archives or, for a phantom, generates it (rule ``phantom``)."""
-        rule = "phantom" if self._configuration.card(dataset).synthetic else "prepare"
-        return self._once(rule, f"{dataset}/{size}", self._prepare, dataset, size)
+    def of(self, command: str, *coordinates: object) -> Step:
+        """The step that a command runs: ``of("train", cell)``, ``of("split", paper, dataset)``.
 
-    def split(self, paper: str, dataset: str) -> Step:
-        """Draws query, database and training images."""
-        seed = self._configuration.split_seed(paper, dataset)
-        return self._once("split", f"{paper}/{dataset}/{seed}", self._split, paper, dataset)
-
-    def leakage(self, paper: str, dataset: str) -> Step:
-        """Looks for images and patients on both sides of a split."""
-        seed = self._configuration.split_seed(paper, dataset)
-        return self._once("leakage", f"{paper}/{dataset}/{seed}", self._leakage, paper, dataset)
-
-    def pretrain(self, paper: str, dataset: str, stage: str) -> Step:
-        """A stage of pretraining, ``mae`` or ``classification``."""
-        key = f"{paper}/{dataset}/{stage}"
-        return self._once("pretrain", key, self._pretrain, paper, dataset, stage)
-
-    def train(self, cell: Cell) -> Step:
-        """The training of a cell: of other methods' files it knows nothing."""
-        return self._once("train", str(cell), self._train, cell)
-
-    def record(self, cell: Cell) -> Step:
-        """The scoring of a cell."""
-        return self._once("record", str(cell), self._record, cell)
-
-    def explain(self, cell: Cell) -> Step:
-        """Where a cell looks."""
-        return self._once("explain", str(cell), self._explain, cell)
-
-    def fps(self, cell: Cell) -> Step:
-        """The measurement of a cell's speed."""
-        return self._once("fps", str(cell), self._fps, cell)
-
-    def lesions(self, cell: Cell) -> Step:
-        """The searches with lesion patches; where nobody marked any, that is its result."""
-        return self._once("lesions", str(cell), self._lesions, cell)
-
-    def table(self, key: str) -> Step:
-        """A table (``ach/table3``); it prints the reported numbers beside its own."""
-        return self._once("table", key, self._table, key)
-
-    def figure(self, key: str) -> Step:
-        """A figure (``ach/fig7``)."""
-        return self._once("figure", key, self._figure, key)
-
-    def claims(self) -> Step:
-        """The verdicts on the papers' claims, by the files of this run that there are."""
-        return self._once("claims", "all", self._claims)
-
-    def report(self) -> Step:
-        """The page about everything else."""
-        return self._once("report", "all", self._report)
+        Raises:
+            MedhashError: the configuration has none of these coordinates.
+        """
+        given = "/".join(map(str, coordinates))
+        sharing = [kind for kind in kinds() if command in (kind.rule, kind.command)]
+        for kind in sharing:
+            values = kind.find(self.configuration, given)
+            if values is not None:
+                return self._step(kind, values)
+        raise sharing[0].refusal(given)
 
     def find(self, rule: str, key: str) -> Step:
         """The step of a rule.
@@ -147,20 +129,32 @@ class Steps:
         Raises:
             MedhashError: there is none of that key.
         """
-        step = self._made.get((rule, key)) or self._find(rule, key)
-        if step is None or (step.rule, step.key) != (rule, key):
-            raise MedhashError(f"scale {self._configuration.scale}: no step '{rule} {key}'")
-        return step
+        kind = kind_of(rule)
+        values = kind.values(key) if kind else None
+        if kind is not None and values is not None:
+            given = "/".join(value for _, value in kind.typed(*values))
+            if kind.find(self.configuration, given) == values:
+                return self._step(kind, values)
+        raise MedhashError(f"scale {self.configuration.label}: no step '{rule} {key}'")
 
     def making(self, path: Path) -> Step | None:
         """The step that writes a file (or is receipted there), or None."""
         if path not in self._makers:
-            for rule, key in self._candidates(path):
-                try:
-                    self._find(rule, key)
-                except MedhashError:
-                    continue
+            text = path.as_posix()
+            for kind in kinds():
+                for values in kind.making(self._layout, text):
+                    try:
+                        self.find(kind.rule, kind.key(*values))
+                    except MedhashError:
+                        continue
         return self._makers.get(path)
+
+    def declared(self, path: Path) -> Path:
+        """What Snakemake waits for instead of a file that only some steps of a rule write."""
+        maker = self.making(path)
+        if maker is None or path in maker.kind.outputs(self._layout, *maker.values).values():
+            return path
+        return maker.receipt
 
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""
@@ -169,277 +163,45 @@ class Steps:
             self._makers_of[step] = [maker for maker in makers if maker is not None]
         return self._makers_of[step]
 
-    def needed_for(self, *targets: str | Path) -> list[Step]:
-        """All steps behind some files, tables or figures, those that come first in front.
+    def needed_for(self, *targets: Path) -> list[Step]:
+        """All steps behind some files, those that come first in front.
 
         Args:
-            targets: paths, or the keys of tables and figures; files that no step makes need none.
+            targets: paths; files that no step makes need none.
         """
         ordered: dict[Step, None] = {}
         for target in targets:
-            step = self._of_target(target)
+            step = self.making(target)
             if step is not None:
                 self._add(step, ordered)
         return list(ordered)
 
+    def asked(self, before: StepKind | None = None) -> list[Step]:
+        """The steps that a whole run asks for, all or those of rules before one."""
+        chosen = [kind for kind in kinds() if before is None or kind.order < before.order]
+        return [self._step(kind, v) for kind in chosen for v in kind.asked(self.configuration)]
+
     def all(self) -> list[Step]:
-        """Every step of the run: those behind leakage tables, tables, figures, claims, report."""
-        last = [*self._reported(), self.report()]
-        return self.needed_for(*(step.receipt for step in last))
+        """Every step of the run: those asked for, and those behind them."""
+        return self.needed_for(*(step.receipt for step in self.asked()))
 
-    def _prepare(self, dataset: str, size: int) -> _Parts:
-        configuration, folder = self._configuration, self._layout.data(dataset, size)
-        card = configuration.card(dataset)
-        outputs = {name: folder / file for name, file in _DATA.items()}
-        if not card.synthetic:
-            settings = dependencies.preparation(card, size)
-            return _Parts({}, outputs, settings, "medhash.data.preparation")
-        settings = dependencies.phantom(card, size, configuration.required_phantoms())
-        outputs |= {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
-        return _Parts({}, outputs, settings, "medhash.data.phantoms")
-
-    def _split(self, paper: str, dataset: str) -> _Parts:
-        configuration, view = self._configuration, (paper, dataset)
-        inputs = self._data(*view, "labels", "index", "description")
-        inputs |= dict(zip(["listed"], configuration.listed_split(*view), strict=False))
-        manifest = configuration.split_for(*view)
-        outputs = {"manifest": manifest, "facts": manifest.with_suffix(".json")}
-        card, seed = configuration.card_for(*view), configuration.split_seed(*view)
-        return _Parts(inputs, outputs, dependencies.split(card, seed), "medhash.data.splits")
-
-    def _leakage(self, paper: str, dataset: str) -> _Parts:
-        inputs = self._data(paper, dataset, "index", "description")
-        inputs |= self._manifest(paper, dataset)
-        stem = self._configuration.leakage_for(paper, dataset)
-        outputs = _with_suffixes(stem, "csv", "md", "json")
-        return _Parts(inputs, outputs, {}, "medhash.data.leakage")
-
-    def _pretrain(self, paper: str, dataset: str, stage: str) -> _Parts:
-        inputs = self._data(paper, dataset, "images", "labels") | self._manifest(paper, dataset)
-        if stage != "mae":
-            inputs["previous"] = self._layout.pretrained(paper, dataset, "mae")
-        weights = self._layout.pretrained(paper, dataset, stage)
-        outputs = {"weights": weights, "losses": weights.with_suffix(".csv")}
-        outputs["facts"] = weights.with_suffix(".json")
-        settings = self._configuration.settings[paper]
-        backbone = f"medhash.models.backbones.{settings.network.kind}"
-        relevant = relevant_settings.pretraining(settings, stage)
-        return _Parts(inputs, outputs, relevant, "medhash.training.pretraining", backbone)
-
-    def _train(self, cell: Cell) -> _Parts:
-        inputs = self._data_of(cell, "images", "labels")
-        pretrained = pretrained_weights(self._configuration, cell)
-        inputs |= {"pretrained": pretrained} if pretrained else {}
-        inputs |= self._masks(cell)
-        outputs = self._cell(cell, "checkpoint", "codes", "losses", "facts")
-        settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
-        modules = "medhash.training.cells", *self._modules_of(cell)
-        return _Parts(inputs, outputs, settings, *modules)
-
-    def _record(self, cell: Cell) -> _Parts:
-        configuration = self._configuration
-        inputs = self._cell(cell, "codes", "facts")
-        inputs |= self._data(cell.paper, cell.dataset, "description")
-        settings = relevant_settings.recording(configuration.settings_of(cell))
-        title = configuration.papers[cell.paper].method_title(cell.method)
-        settings |= {"method_title": title}
-        outputs = {"record": self._layout.record(cell)}
-        return _Parts(inputs, outputs, settings, "medhash.records.scoring")
-
-    def _explain(self, cell: Cell) -> _Parts:
-        inputs = self._cell(cell, "checkpoint", "codes")
-        inputs |= self._data_of(cell, "images", "labels")
-        settings = {
-            "lcr": self._configuration.settings_of(cell).lcr.model_dump(mode="json"),
-            "images": self._configuration.explanation.model_dump(mode="json"),
-        }
-        outputs = {"explanation": self._layout.explanation(cell)}
-        modules = "medhash.trained.explanation", *self._modules_of(cell)
-        return _Parts(inputs, outputs, settings, *modules)
-
-    def _fps(self, cell: Cell) -> _Parts:
-        inputs = self._cell(cell, "checkpoint", "codes", "facts")
-        inputs |= self._data_of(cell, "images", "labels", "index", "description")
-        settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
-        outputs = {"speed": self._layout.speed(cell)}
-        modules = "medhash.trained.speed", *self._modules_of(cell)
-        return _Parts(inputs, outputs, settings, *modules)
-
-    def _lesions(self, cell: Cell) -> _Parts:
-        configuration, chosen = self._configuration, self._configuration.lesions
-        inputs = self._cell(cell, "checkpoint", "codes")
-        inputs |= self._data_of(cell, "images", "labels", "index", "description")
-        given = self._lesion_marks(cell)
-        inputs |= given
-        settings = relevant_settings.training(configuration.settings_of(cell), cell)
-        settings |= {
-            "patches": chosen.model_dump(mode="json"),
-            "given": list(given),
-            "protocol": configuration.settings_of(cell).evaluation.protocol,
-        }
-        finder = configuration.finder_of(cell)
-        if chosen.source != "given" and "boxes" not in given:
-            own = self._cell(finder, "checkpoint", "codes")
-            inputs |= {f"finder_{name}": path for name, path in own.items()}
-            settings["lcr"] = configuration.settings_of(finder).lcr.model_dump(mode="json")
-        layout = self._layout
-        outputs = {"lesions": layout.lesions(cell), "patches": layout.lesion_patches(cell)}
-        modules = "medhash.trained.lesions", "medhash.retrieval.precision"
-        return _Parts(inputs, outputs, settings, *modules, *self._modules_of(cell))
-
-    def _masks(self, cell: Cell) -> Files:
-        """A dataset's masks, for a method that needs them."""
-        if "masks" not in declaration_of(cell.method).needs:
-            return {}
-        return {"masks": self._configuration.data_of(cell) / "masks.npy"}
-
-    def _modules_of(self, cell: Cell) -> tuple[str, str]:
-        return relevant_settings.modules_of(self._configuration.settings_of(cell), cell)
-
-    def _lesion_marks(self, cell: Cell) -> Files:
-        """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
-        if self._configuration.lesions.source == "found":
-            return {}
-        boxes = self._configuration.lesion_boxes(cell.dataset)
-        if boxes.is_file():
-            return {"boxes": boxes}
-        if self._configuration.card(cell.dataset).synthetic:
-            return {"masks": self._configuration.data_of(cell) / "masks.npy"}
-        return {}
-
-    def _table(self, key: str) -> _Parts:
-        spec = self._configuration.tables[key]
-        outputs = _with_suffixes(self._layout.table(spec.paper, spec.name), "csv", "md", "tex")
-        settings = self._artefact(spec)
-        settings |= dependencies.reported(spec, find_reported(spec.paper))
-        inputs = self._named(self._configuration.inputs_of(spec))
-        return _Parts(inputs, outputs, settings, "medhash.analysis.tables.make")
-
-    def _figure(self, key: str) -> _Parts:
-        spec = self._configuration.figures[key]
-        outputs = _with_suffixes(self._layout.figure(spec.paper, spec.name), "pdf", "png", "csv")
-        inputs = self._named(self._configuration.figure_inputs(spec))
-        module = "pictures" if spec.is_picture else "make"
-        return _Parts(inputs, outputs, self._artefact(spec), f"medhash.analysis.figures.{module}")
-
-    def _claims(self) -> _Parts:
-        configuration, root = self._configuration, self._layout.root
-        inputs = self._named(claim_inputs(configuration))
-        settings = {each.printed.paper: each.dependencies for each in claimed_by(configuration)}
-        outputs = _with_suffixes(root / "claims", "csv", "md")
-        return _Parts(inputs, outputs, settings, "medhash.verdicts.texts")
-
-    def _report(self) -> _Parts:
-        """Of what tables and figures read, the page says the hashes."""
-        steps = self._reported()
-        shown = [p for step in steps for p in step.outputs.values() if p.suffix in _ON_THE_PAGE]
-        behind = [p for step in steps for p in step.inputs.values() if p.suffix == ".json"]
-        inputs = self._named(dict.fromkeys([*shown, *behind]))
-        inputs |= {"fidelity": FIDELITY} if FIDELITY.is_file() else {}
-        outputs = {"page": self._layout.root / "report.html"}
-        settings = report_settings(self._configuration)
-        return _Parts(inputs, outputs, settings, "medhash.report.page")
-
-    def _reported(self) -> list[Step]:
-        """What the report shows."""
-        configuration = self._configuration
-        steps = [self.leakage(*view) for view in configuration.views]
-        steps += [self.table(key) for key in configuration.tables]
-        steps += [self.figure(key) for key in configuration.figures]
-        return steps + ([self.claims()] if claimed_by(configuration) else [])
-
-    def _artefact(self, spec: ArtefactSpec) -> dict[str, Any]:
-        paper = self._configuration.papers[spec.paper]
-        protocol = self._configuration.settings[spec.paper].evaluation.protocol
-        return dependencies.artefact(spec, paper, protocol)
-
-    def _data(self, paper: str, dataset: str, *names: str) -> Files:
-        folder = self._configuration.data_for(paper, dataset)
-        return {name: folder / _DATA[name] for name in names}
-
-    def _data_of(self, cell: Cell, *names: str) -> Files:
-        """Files of a cell's dataset, and the cell's split."""
-        view = cell.paper, cell.dataset
-        return self._data(*view, *names) | self._manifest(*view)
-
-    def _manifest(self, paper: str, dataset: str) -> Files:
-        return {"split": self._configuration.split_for(paper, dataset)}
-
-    def _cell(self, cell: Cell, *names: str) -> Files:
-        return {name: self._layout.cell(cell) / _CELL[name] for name in names}
-
-    def _named(self, paths: Iterable[Path]) -> Files:
-        """Files of cells and datasets, named by where they lie."""
-        return {path.relative_to(self._layout.root).as_posix(): path for path in paths}
-
-    def _once(
-        self, rule: str, key: str, describe: Callable[..., _Parts], *coordinates: Any
-    ) -> Step:
-        if (rule, key) not in self._made:
-            parts = describe(*coordinates)
+    def _step(self, kind: StepKind, values: Values) -> Step:
+        if (kind.rule, values) not in self._made:
+            parts = kind.parts(self, *values)
+            further = kind.further(self._layout, *values)
             step = Step(
-                rule,
-                key,
+                kind,
+                values,
                 _version(parts.settings, parts.modules),
                 parts.inputs,
-                parts.outputs,
-                self._layout.receipt(rule, key),
+                kind.outputs(self._layout, *values) | {n: further[n] for n in parts.further},
+                self._layout.receipt(kind.rule, kind.key(*values)),
                 parts.settings,
                 parts.modules,
             )
-            self._made[rule, key] = step
+            self._made[kind.rule, values] = step
             self._makers |= dict.fromkeys(step.files, step)
-        return self._made[rule, key]
-
-    def _find(self, rule: str, key: str) -> Step | None:
-        """The step that a key names; a MedhashError for names that do not exist."""
-        if rule in ("prepare", "phantom"):
-            return self.prepare(*known_size(self._configuration, key))
-        first, _, last = key.rpartition("/")
-        if rule == "split":
-            return self.split(*known_view(self._configuration, first))
-        if rule == "leakage":
-            return self.leakage(*known_view(self._configuration, first))
-        if rule == "pretrain":
-            if last not in ("mae", "classification"):
-                return None
-            return self.pretrain(*known_view(self._configuration, first), last)
-        if rule == "table":
-            return self.table(key) if key in self._configuration.tables else None
-        if rule == "figure":
-            return self.figure(key) if key in self._configuration.figures else None
-        if rule in ("claims", "report"):
-            return self.claims() if rule == "claims" else self.report()
-        if rule not in CELL_RULES:
-            return None
-        step: Step = getattr(self, rule)(known_cell(self._configuration, key))
-        return step
-
-    def _candidates(self, path: Path) -> list[tuple[str, str]]:
-        """Rules and keys of which one may make a file, by the folder that it lies in."""
-        if not path.is_relative_to(self._layout.root):
-            return []
-        first, *rest = path.relative_to(self._layout.root).parts
-        if not rest:
-            return [(rule, "all") for rule in ("claims", "report") if path.stem == rule]
-        if first == "receipts":
-            return [(rest[0], "/".join(rest[1:]).removesuffix(".json"))]
-        if first == "data":
-            return [("prepare", "/".join(rest[:-1]))]
-        folder, *key = rest
-        if folder == "cells":
-            return [(rule, "/".join([first, *key[:-1]])) for rule in CELL_RULES]
-        rules = {"splits": "split", "leakage": "leakage", "pretrain": "pretrain"}
-        rules |= {"tables": "table", "figures": "figure"}
-        name = "/".join([first, *key]).rpartition(".")[0]
-        return [(rules[folder], name)] if folder in rules else []
-
-    def _of_target(self, target: str | Path) -> Step | None:
-        if isinstance(target, str) and target in self._configuration.tables:
-            return self.table(target)
-        if isinstance(target, str) and target in self._configuration.figures:
-            return self.figure(target)
-        return self.making(Path(target))
+        return self._made[kind.rule, values]
 
     def _add(self, step: Step, ordered: dict[Step, None]) -> None:
         """The step behind all that it needs."""
@@ -448,53 +210,6 @@ class Steps:
         for maker in self.makers(step):
             self._add(maker, ordered)
         ordered[step] = None
-
-
-def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
-    """What the training of a cell starts from.
-
-    Returns:
-        The weights of its dataset's backbone; the checkpoint of its source for a cell with an
-        origin; None for one that starts from random weights.
-    """
-    layout = configuration.layout
-    if cell.source is not None:
-        return layout.cell(cell.source) / _CELL["checkpoint"]
-    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
-        return None
-    return layout.pretrained(cell.paper, cell.dataset, "classification")
-
-
-CELL_RULES = ("train", "record", "explain", "fps", "lesions")
-_ON_THE_PAGE = (".csv", ".md", ".png")
-_DATA = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
-_CELL = {
-    "checkpoint": "checkpoint.safetensors",
-    "codes": "codes.npz",
-    "losses": "train.csv",
-    "facts": "training.json",
-}
-
-
-class _Parts:
-    """What is said of a step where it is described."""
-
-    def __init__(
-        self, inputs: Files, outputs: Files, settings: dict[str, Any], *modules: str
-    ) -> None:
-        self.inputs = inputs
-        self.outputs = outputs
-        self.settings = settings
-        self.modules = modules
-
-
-def _with_suffixes(stem: Path, *suffixes: str) -> Files:
-    return {suffix: stem.with_name(f"{stem.name}.{suffix}") for suffix in suffixes}
 
 
 def _version(settings: dict[str, Any], modules: tuple[str, ...]) -> str:

@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from medhash.data.cards import SplitRule
 from medhash.data.confounded import ConfoundedName, parse_name
 from medhash.papers.ablations import (
     Ablation,
@@ -23,10 +22,9 @@ from medhash.papers.ablations import (
 )
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
 from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.datasets import PHANTOM_PREFIX, SplitRule
 from medhash.schema.settings import Settings, VitSettings
 from medhash.schema.variants import split_variant
-
-PHANTOM_PREFIX = "phantom_"
 
 Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]

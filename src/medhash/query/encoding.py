@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
-from medhash.flow.account import described
+from medhash.flow.account import require_trained_together
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
@@ -51,7 +51,7 @@ def encode_image(
             f"{inputs.data_folder}: its images are {pixels.shape[1]} pixels wide, those of the "
             f"settings {size}; prepare the dataset and train {cell} again"
         )
-    described(receipt, "checkpoint", "codes")
+    require_trained_together(receipt, folder)
     trained = load_cell(cell, settings, inputs, folder, device)
     database = Codes.load(folder / "codes.npz").database_codes
     search = Search(trained.network, trained.coder.method, database, size, trained.device)

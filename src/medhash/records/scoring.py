@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
-from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.flow import environment
@@ -19,45 +19,59 @@ from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
 SCHEMA = 1
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Score the cell of a step."""
+    cell = Cell.parse(step.key)
+    write_record(
+        step.outputs["record"],
+        cell,
+        configuration.settings_of(cell),
+        step.inputs,
+        configuration.layout.receipt("train", step.key),
+        scale=configuration.scale,
+        method_title=step.settings["method_title"],
+    )
+
+
 def write_record(
-    layout: Layout,
+    path: Path,
     cell: Cell,
     settings: Settings,
-    description: Path,
+    files: Mapping[str, Path],
+    receipt: Path,
     *,
     scale: str,
     method_title: str,
-) -> Path:
-    """Score a cell's codes and write ``record.json`` beside them.
+) -> None:
+    """Score a cell's codes and write its record.
 
     Args:
-        layout: where the cell's files lie.
+        path: where it goes.
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
-        description: ``dataset.json`` of the cell's dataset.
+        files: the cell's ``codes`` and ``facts``, and the dataset's ``description``.
+        receipt: of its training.
         scale: name of the scale.
         method_title: the method as printed.
-
-    Returns:
-        The record's path.
 
     Raises:
         MedhashError: a file is missing, or the codes are not those that the receipt of the
             training describes: another cell, other settings, other bytes of codes or inputs.
     """
-    training = _read_json(layout.training(cell))
-    account = _account_of_training(layout, cell, settings)
-    if not layout.codes(cell).is_file():
-        raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")
-    codes = Codes.load(layout.codes(cell))
+    training = _read_json(files["facts"])
+    account = _account_of_training(receipt, files, cell, settings)
+    codes = Codes.load(files["codes"])
     if codes.bits != cell.bits:
-        raise MedhashError(
-            f"{layout.codes(cell)}: holds codes of {codes.bits} bits, not {cell.bits}"
-        )
-    dataset = _read_json(description)
+        raise MedhashError(f"{files['codes']}: holds codes of {codes.bits} bits, not {cell.bits}")
+    dataset = _read_json(files["description"])
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
@@ -73,17 +87,16 @@ def write_record(
         "per_query_ap": evaluation.per_query_ap.tolist(),
         "query_rows": codes.query_rows.tolist(),
         "training": training | {"seconds": account["seconds"]},
-        "provenance": _provenance(layout, cell, dataset),
+        "provenance": _provenance(files, dataset),
     }
-    write_json(layout.record(cell), record)
-    return layout.record(cell)
+    write_json(path, record)
 
 
-def _provenance(layout: Layout, cell: Cell, dataset: dict[str, Any]) -> dict[str, Any]:
+def _provenance(files: Mapping[str, Path], dataset: dict[str, Any]) -> dict[str, Any]:
     """What the record itself was made from, and with."""
     return {
-        "codes_sha256": sha256_of_file(layout.codes(cell)),
-        "training_sha256": sha256_of_file(layout.training(cell)),
+        "codes_sha256": sha256_of_file(files["codes"]),
+        "training_sha256": sha256_of_file(files["facts"]),
         "archives": dataset["archives"],
         "code": fingerprint("medhash.records.scoring"),
         "environment": environment.describe(),
@@ -91,10 +104,13 @@ def _provenance(layout: Layout, cell: Cell, dataset: dict[str, Any]) -> dict[str
     }
 
 
-def _account_of_training(layout: Layout, cell: Cell, settings: Settings) -> dict[str, Any]:
+def _account_of_training(
+    path: Path, files: Mapping[str, Path], cell: Cell, settings: Settings
+) -> dict[str, Any]:
     """The receipt of the training, if it is that of these files and settings."""
-    path = layout.receipt("train", str(cell))
-    account = described(path, "codes", "checkpoint", "facts")
+    account = described(path, {name: files[name] for name in ("codes", "facts")})
+    if not files["codes"].is_file():
+        raise MedhashError(f"{files['codes']}: no such file; train the cell again")
     if account.get("key") != str(cell):
         raise MedhashError(f"{path}: describes the cell {account.get('key')}, not {cell}")
     trained, wanted = account["settings"], relevant_settings.training(settings, cell)

@@ -108,7 +108,7 @@ def dataset_anchor(dataset: str) -> str:
 
 
 def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
-    train = told.steps.train(cell)
+    train = told.steps.of("train", cell)
     receipt = told.receipt(train)
     named = [(_RESULT[step.rule], step) for step in measured]
     results = [_file(told, name, step.outputs[name]) for name, step in named]

@@ -8,6 +8,7 @@ the run say; ``medhash audit`` checks what they say. The same files give the sam
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
@@ -15,7 +16,7 @@ from markupsafe import Markup
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, TEMPLATES
 from medhash.files import write_text
-from medhash.flow.steps import Steps
+from medhash.flow.steps import Step, Steps
 from medhash.report import markup
 from medhash.report.chain import chains, dataset_anchor, dataset_facts
 from medhash.report.flow import flow
@@ -24,6 +25,16 @@ from medhash.report.receipts import Told
 from medhash.report.runtimes import runtimes
 from medhash.report.sections import claims_section, figure_section, leakage_section
 from medhash.report.tables import table_section
+
+if TYPE_CHECKING:
+    from medhash.flow.running import Job
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> str:
+    """Write the page of a step; its path."""
+    path = step.outputs["page"]
+    write_report(configuration, Steps(configuration), path)
+    return str(path)
 
 
 def write_report(configuration: Configuration, steps: Steps, path: Path) -> None:
@@ -54,7 +65,8 @@ def report_html(configuration: Configuration, steps: Steps) -> str:
     tables = [table_section(told, spec) for spec in configuration.tables.values()]
     figures = [figure_section(told, spec) for spec in configuration.figures.values()]
     return environment.get_template("report.html.j2").render(
-        scale=configuration.scale,
+        scale=configuration.label,
+        option=configuration.option,
         papers={name: paper.title for name, paper in configuration.papers.items()},
         phantoms=configuration.phantoms is not None,
         css=_inline("report.css"),

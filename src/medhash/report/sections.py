@@ -14,7 +14,6 @@ from markupsafe import Markup
 from medhash.analysis.artefacts import context_of
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
-from medhash.flow.steps import CELL_RULES
 from medhash.papers.paper import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
@@ -93,7 +92,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
     Raises:
         MedhashError: the picture is no PNG.
     """
-    step = told.steps.figure(spec.key)
+    step = told.steps.of("figure", spec.key)
     path, anchor = step.outputs["png"], f"f-{spec.label}"
     caption = context_of(told.configuration, spec).heading(spec)
     if not path.is_file():
@@ -101,7 +100,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
         return FigureSection(spec.key, anchor, caption, missing=missing)
     content = path.read_bytes()
     width, height = _size(path, content)
-    makers = [maker for maker in told.steps.makers(step) if maker.rule in CELL_RULES]
+    makers = [maker for maker in told.steps.makers(step) if maker.cell]
     return FigureSection(
         spec.key,
         anchor,
@@ -119,7 +118,7 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
 
 def leakage_section(told: Told, paper: str, dataset: str) -> LeakageSection:
     """What queries of a dataset can find without having learnt anything."""
-    path = told.steps.leakage(paper, dataset).outputs["md"]
+    path = told.steps.of("leakage", paper, dataset).outputs["md"]
     title = told.configuration.card(dataset).title
     if not path.is_file():
         return LeakageSection(title, missing=f"{path.as_posix()}: not made yet")
@@ -131,7 +130,7 @@ def claims_section(told: Told) -> ClaimsSection:
     """The verdicts as the files say."""
     if not claimed_by(told.configuration):
         return ClaimsSection({}, {}, missing="no paper of this run has a file of claims")
-    outputs = told.steps.claims().outputs
+    outputs = told.steps.of("claims").outputs
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")

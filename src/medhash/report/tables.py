@@ -107,7 +107,7 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
         MedhashError: its CSV cannot be read.
     """
     key, anchor = spec.key, f"t-{spec.label}"
-    outputs = told.steps.table(key).outputs
+    outputs = told.steps.of("table", key).outputs
     path = outputs["csv"]
     if not path.is_file():
         return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")

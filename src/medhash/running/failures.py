@@ -15,7 +15,7 @@ _FROM_OUTSIDE = re.compile(r"^(?:slurmstepd: error: .*|.*\bKilled\b.*|.*\bBus er
 def error_in(log: Path) -> str | None:
     """The error that a log ends with, in one line; None if there is none, or no log.
 
-    A log holds the last attempt only. One that was paused or stopped ends without an error.
+    A log holds the last attempt only. One that was stopped ends without an error.
     """
     text = _tail(log)
     messages = _MESSAGE.findall(text)

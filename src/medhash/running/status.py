@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any, Literal
+
+from safetensors import SafetensorError, safe_open
 
 from medhash.configuration.loading import Configuration
 from medhash.flow.hashes import FileHashes
-from medhash.flow.receipts import Receipts
-from medhash.flow.steps import CELL_RULES, Step, Steps
-from medhash.running.estimates import Estimates, Sample, collect_samples, seconds_used
+from medhash.flow.locks import Holder, holder_of
+from medhash.flow.receipts import Receipt, Receipts, read
+from medhash.flow.steps import Step, Steps
 from medhash.running.failures import error_in
-from medhash.running.leases import Holder, held_keys
 from medhash.running.slurm_jobs import SlurmJob, count_states
-from medhash.running.timings import read_timing, timing_path
-from medhash.running.work import epochs_of, has_state, log_of
 
 SCHEMA = 1
 
@@ -62,15 +64,14 @@ class ArtefactStatus:
 
 @dataclass(frozen=True)
 class RunningStep:
-    """A step that a process is working on.
+    """A step that a process is training.
 
     Attributes:
         step: rule and key.
         process: its number.
         host: its machine.
-        epochs: how many there are, 0 for a step without.
+        epochs: how many there are.
         done: how many are finished.
-        silent: whether the process gave no sign of life for so long that it is probably gone.
     """
 
     step: str
@@ -78,7 +79,6 @@ class RunningStep:
     host: str
     epochs: int
     done: int
-    silent: bool
 
 
 @dataclass(frozen=True)
@@ -96,17 +96,14 @@ class TimeLeft:
 
     Attributes:
         seconds: of all steps that an estimate is known for; None if no cell was trained yet.
-        device: whose speed it is based on: this machine's device if a cell was trained on it,
-            else the one that most cells were trained on.
+        device: the one that most cells were trained on; its times alone are looked at.
         finished_cells: how many cells on that device it is based on.
-        based_on: what an outstanding cell has in common with finished ones -> number of such cells.
-        without: number of outstanding cells that nothing is known of.
+        without: number of outstanding steps of whose rule none has run.
     """
 
     seconds: float | None
     device: str
     finished_cells: int
-    based_on: dict[str, int]
     without: int
 
 
@@ -116,19 +113,17 @@ class Status:
 
     Attributes:
         scale: its name.
-        device: the device of this machine.
         cells: all, each counted once; done is one that is trained and, if needed, scored.
         papers: paper -> its cells, counted likewise.
         artefacts: key -> table or figure.
-        running: what processes are working on.
+        running: what processes are training.
         failed: what failed.
-        seconds_used: wall time that went into steps so far.
+        seconds_used: wall time of the steps that are finished.
         left: what is still to come.
         slurm: rule -> state -> jobs of this folder; None without Slurm.
     """
 
     scale: str
-    device: str
     cells: Counts
     papers: dict[str, Counts]
     artefacts: dict[str, ArtefactStatus]
@@ -144,7 +139,7 @@ class Status:
 
 
 def read_status(
-    configuration: Configuration, steps: Steps, device: str, jobs: list[SlurmJob] | None = None
+    configuration: Configuration, steps: Steps, jobs: list[SlurmJob] | None = None
 ) -> Status:
     """Look at what is there now.
 
@@ -154,64 +149,52 @@ def read_status(
     Args:
         configuration: what is run.
         steps: of the configuration.
-        device: name of the device of this machine.
         jobs: those that Slurm knows.
     """
-    return _Reader(configuration, steps, device).read(jobs)
+    return _Reader(configuration, steps).read(jobs)
 
 
 class _Reader:
     """One look at the files."""
 
-    def __init__(self, configuration: Configuration, steps: Steps, device: str) -> None:
+    def __init__(self, configuration: Configuration, steps: Steps) -> None:
         self._configuration = configuration
         self._layout = configuration.layout
         self._steps = steps
-        self._device = device
         receipts = Receipts(steps, FileHashes(reads_large=False))
-        self._artefacts = {key: self._artefact_step(key) for key in configuration.artefacts}
+        self._artefacts = {stem: self._artefact_step(stem) for stem in configuration.artefacts}
         self._needed = steps.needed_for(*(step.receipt for step in self._artefacts.values()))
         self._fits = {step: receipts.fits(step) for step in self._needed}
-        self._holders = self._find_holders()
+        self._told = {step: told for step in self._needed if (told := _receipt(step))}
+        waiting = [s for s in self._needed if s.kind.trains and not self._is_done(s)]
+        holders = {step: holder_of(self._layout, step) for step in waiting}
+        self._holders = {step: holder for step, holder in holders.items() if holder}
         self._errors = self._find_errors()
         self._parts = self._steps_of_cells()
 
     def read(self, jobs: list[SlurmJob] | None) -> Status:
-        keys = {key: self._parts_of(step) for key, step in self._artefacts.items()}
+        stems = {stem: self._parts_of(step) for stem, step in self._artefacts.items()}
         papers = {spec.paper for spec in self._configuration.artefacts.values()}
         return Status(
-            scale=self._configuration.scale,
-            device=self._device,
+            scale=self._configuration.label,
             cells=self._count(self._parts),
             papers={paper: self._count(self._cells_of(paper)) for paper in sorted(papers)},
-            artefacts={key: self._artefact(key, parts) for key, parts in keys.items()},
+            artefacts={stem: self._artefact(stem, parts) for stem, parts in stems.items()},
             running=[self._running(step, holder) for step, holder in self._holders.items()],
             failed=[self._failed(step, error) for step, error in self._errors.items()],
-            seconds_used=round(sum(seconds_used(self._layout, step) for step in self._needed), 1),
+            seconds_used=round(sum(told["seconds"] for told in self._told.values()), 1),
             left=self._left(),
             slurm=None if jobs is None else count_states(jobs),
         )
 
-    def _artefact_step(self, key: str) -> Step:
-        is_table = key in self._configuration.tables
-        return self._steps.table(key) if is_table else self._steps.figure(key)
-
-    def _find_holders(self) -> dict[Step, Holder]:
-        rules = sorted({step.rule for step in self._needed})
-        held = {rule: held_keys(self._layout, rule) for rule in rules}
-        pairs = ((step, held[step.rule].get(step.key)) for step in self._needed)
-        return {step: holder for step, holder in pairs if holder is not None}
+    def _artefact_step(self, stem: str) -> Step:
+        is_table = stem in self._configuration.tables
+        return self._steps.of("table" if is_table else "figure", stem)
 
     def _find_errors(self) -> dict[Step, str]:
         """Steps that are not done, that nobody is working on, and whose log ends with an error."""
-        scale = self._configuration.scale
-        waiting = [step for step in self._needed if not self._is_done(step)]
-        at_work = {step for step, holder in self._holders.items() if not holder.is_stale}
-        errors = {
-            step: error_in(log_of(scale, step.rule, step.key))
-            for step in waiting
-            if step not in at_work
-        }
+        waiting = (s for s in self._needed if not self._is_done(s) and s not in self._holders)
+        errors = {step: error_in(self._log(step)) for step in waiting}
         return {step: error for step, error in errors.items() if error is not None}
 
     def _is_done(self, step: Step) -> bool:
@@ -230,15 +213,15 @@ class _Reader:
         """Cell -> those of its steps that a table or figure is made from, and its training."""
         cells: dict[str, set[Step]] = {}
         for maker in self._steps.makers(artefact):
-            if maker.rule in CELL_RULES:
+            if maker.cell:
                 parts = cells.setdefault(maker.key, {self._steps.find("train", maker.key)})
                 parts.add(maker)
         return cells
 
     def _cells_of(self, paper: str) -> dict[str, set[Step]]:
         specs = self._configuration.artefacts
-        keys = [key for key, spec in specs.items() if spec.paper == paper]
-        cells = {cell for key in keys for cell in self._parts_of(self._artefacts[key])}
+        stems = [stem for stem, spec in specs.items() if spec.paper == paper]
+        cells = {cell for stem in stems for cell in self._parts_of(self._artefacts[stem])}
         return {cell: self._parts[cell] for cell in cells}
 
     def _count(self, cells: dict[str, set[Step]]) -> Counts:
@@ -249,12 +232,12 @@ class _Reader:
         waiting = [step for step in parts if not self._is_done(step)]
         if not waiting:
             return "done"
-        if any(step in self._holders and not self._holders[step].is_stale for step in waiting):
+        if any(step in self._holders for step in waiting):
             return "running"
         return "failed" if any(step in self._errors for step in waiting) else "outstanding"
 
-    def _artefact(self, key: str, parts: dict[str, set[Step]]) -> ArtefactStatus:
-        spec, step = self._configuration.artefacts[key], self._artefacts[key]
+    def _artefact(self, stem: str, parts: dict[str, set[Step]]) -> ArtefactStatus:
+        spec, step = self._configuration.artefacts[stem], self._artefacts[stem]
         there = all(path.is_file() for path in step.outputs.values())
         made: Made = "made" if self._is_done(step) else "outdated"
         return ArtefactStatus(
@@ -262,51 +245,71 @@ class _Reader:
         )
 
     def _running(self, step: Step, holder: Holder) -> RunningStep:
-        return RunningStep(
-            str(step),
-            holder.process,
-            holder.host,
-            epochs_of(step),
-            self._epochs_done(step),
-            holder.is_stale,
-        )
+        return RunningStep(str(step), holder.process, holder.host, step.epochs, _epochs_done(step))
 
     def _failed(self, step: Step, error: str) -> FailedStep:
-        log = log_of(self._configuration.scale, step.rule, step.key)
-        return FailedStep(str(step), log.as_posix(), error)
+        return FailedStep(str(step), self._log(step).as_posix(), error)
 
-    def _epochs_done(self, step: Step) -> int:
-        timing = read_timing(timing_path(self._layout, step.rule, step.key))
-        goes_on = timing and not timing.finished and timing.version == step.version
-        return timing.done if timing and goes_on and has_state(step) else 0
+    def _log(self, step: Step) -> Path:
+        """Where Snakemake's rules write it."""
+        return Path("logs") / self._configuration.run / step.rule / f"{step.key}.log"
 
     def _left(self) -> TimeLeft:
-        samples = collect_samples(self._layout, self._needed)
-        device = _device_to_judge_by(samples, self._device)
-        estimates = Estimates(self._configuration, device, samples)
+        trained = [self._told[step] for step in self._told if step.rule == "train"]
+        devices = Counter(map(_device, trained))
+        device = max(sorted(devices), key=lambda name: devices[name], default="")
+        times: dict[tuple[str, ...], list[float]] = defaultdict(list)
+        for step, told in self._told.items():
+            if _device(told) in (device, ""):
+                for likeness in _likenesses(step):
+                    times[likeness].append(told["seconds"])
         waiting = [step for step in self._needed if not self._is_done(step)]
-        known = {step: estimates.of(step) for step in waiting}
-        cells = [estimate for step, estimate in known.items() if step.rule == "train"]
-        based_on = Counter(estimate.alike for estimate in cells if estimate)
-        seconds = [
-            estimate.seconds(self._epochs_done(step))
-            for step, estimate in known.items()
-            if estimate
-        ]
+        known = {
+            step: median(next((times[each] for each in _likenesses(step) if each in times), [0.0]))
+            for step in waiting
+        }
+        seconds = sum(
+            each * (1 - _epochs_done(step) / (step.epochs or 1)) for step, each in known.items()
+        )
         return TimeLeft(
-            seconds=round(sum(seconds), 1) if estimates.cells else None,
+            seconds=round(seconds, 1) if trained else None,
             device=device,
-            finished_cells=estimates.cells,
-            based_on=dict(sorted(based_on.items())),
-            without=sum(estimate is None for estimate in cells),
+            finished_cells=devices[device],
+            without=sum((step.rule,) not in times for step in waiting),
         )
 
 
-def _device_to_judge_by(samples: list[Sample], here: str) -> str:
-    trained = Counter(sample.device for sample in samples if sample.step.rule == "train")
-    if not trained or here in trained:
-        return here
-    return max(sorted(trained), key=lambda device: trained[device])
+def _receipt(step: Step) -> Receipt | None:
+    with suppress(OSError, ValueError):
+        return read(step)
+    return None
+
+
+def _device(told: Receipt) -> str:
+    return str((told.get("device") or {}).get("name", ""))
+
+
+def _likenesses(step: Step) -> Iterator[tuple[str, ...]]:
+    """What a step has in common with others that take about as long, the closest first."""
+    cell = step.cell
+    if cell:
+        yield step.rule, cell.dataset, cell.method, cell.variant
+        yield step.rule, cell.dataset, cell.variant
+        yield step.rule, cell.variant
+    elif step.values:
+        yield step.rule, step.values[-1]
+    yield (step.rule,)
+
+
+def _epochs_done(step: Step) -> int:
+    """As the state says that training leaves after each epoch."""
+    if step.state is None or not step.state.is_file():
+        return 0
+    try:
+        with safe_open(step.state, framework="numpy") as stream:
+            return len(json.loads(stream.metadata()["medhash"])["history"])
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
+        return 0
 
 
 def project_folder() -> Path:

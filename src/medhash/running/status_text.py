@@ -81,9 +81,8 @@ def _part(heading: str, entries: list[str]) -> Iterator[str]:
 
 
 def _running(step: RunningStep) -> str:
-    epochs = f", epoch {step.done + 1} of {step.epochs}" if step.epochs else ""
-    silent = ", silent for long: probably gone" if step.silent else ""
-    return f"{step.step}  process {step.process} on {step.host}{epochs}{silent}"
+    epoch = min(step.done + 1, step.epochs)
+    return f"{step.step}  process {step.process} on {step.host}, epoch {epoch} of {step.epochs}"
 
 
 def _slurm(status: Status) -> list[str]:
@@ -102,11 +101,8 @@ def _left(status: Status) -> str:
         return (
             "no finished cell to estimate from" if status.cells.done < status.cells.total else "-"
         )
-    elsewhere = "" if left.device == status.device else ", which is not the device of this machine"
-    bases = [f"{count} of the same {what}" for what, count in left.based_on.items()]
-    bases += [f"{left.without} of which nothing is known"] if left.without else []
-    outstanding = f"; outstanding cells: {', '.join(bases)}" if bases else ""
+    without = f"; {left.without} steps of which nothing is known" if left.without else ""
     return (
-        f"about {duration_text(left.seconds)} on one {left.device}{elsewhere} "
-        f"(trained cells to judge by: {left.finished_cells}{outstanding})"
+        f"about {duration_text(left.seconds)} on one {left.device} "
+        f"(trained cells to judge by: {left.finished_cells}{without})"
     )

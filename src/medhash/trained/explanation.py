@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from torch import Tensor
 from medhash.causal.class_codes import ClassCodes, class_softmax
 from medhash.causal.lcr import LesionReasoning, Scene, frequency_scores
 from medhash.causal.masking import blank_out, lesion_boxes
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.models.backbones import vit
 from medhash.models.heads import HashHead, HashingNetwork
@@ -27,7 +30,11 @@ from medhash.training.cells import CellInputs, build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.hashing import Coder
-from medhash.training.images import rows_of
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 IMAGES_AT_ONCE = 256
 
@@ -54,16 +61,31 @@ class TrainedCell:
         return self.coder.network
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Explain the cell of a step."""
+    cell = Cell.parse(step.key)
+    explain_cell(
+        cell,
+        configuration.settings_of(cell),
+        configuration.explanation,
+        CellInputs.of(step.inputs),
+        step.inputs["checkpoint"].parent,
+        step.outputs["explanation"],
+        device=job.device,
+    )
+
+
 def explain_cell(
     cell: Cell,
     settings: Settings,
     chosen: ExplanationSettings,
     inputs: CellInputs,
     folder: Path,
+    path: Path,
     *,
     device: str = "auto",
-) -> Path:
-    """Write ``explanation.npz`` beside a cell's checkpoint.
+) -> None:
+    """Write where a trained cell looks (``explanation.npz``).
 
     Its arrays, for n images on a grid of G x G patches with S mask scales:
 
@@ -82,6 +104,7 @@ def explain_cell(
         chosen: which images.
         inputs: dataset and split.
         folder: the cell's folder.
+        path: the file that is written.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
@@ -89,16 +112,14 @@ def explain_cell(
             not linear in the pooled features, so that it has no class activation map.
     """
     trained = load_cell(cell, settings, inputs, folder, device)
-    labels = np.load(inputs.data_folder / "labels.npy")
+    dataset = PreparedDataset(inputs.data_folder)
+    labels, images = dataset.labels, dataset.images
     queries = rows_of(inputs.split, "query")
     rows = choose_rows(queries, labels, chosen.images_per_class, chosen.seed)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")
     arrays = {"rows": rows} | _look(trained, images[rows], labels[rows], chosen.seed)
     feature_rows = _some(queries, chosen.features, chosen.seed)
     arrays |= {"feature_rows": feature_rows, "features": _features(trained, images, feature_rows)}
-    path = folder / "explanation.npz"
     write_arrays(path, arrays)
-    return path
 
 
 def load_cell(
@@ -113,7 +134,7 @@ def load_cell(
     if not path.is_file():
         raise MedhashError(f"{path}: no such file; train the cell {cell} first")
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
-    labels = np.load(inputs.data_folder / "labels.npy")
+    labels = PreparedDataset(inputs.data_folder).labels
     train = torch.from_numpy(labels[rows_of(inputs.split, "train")]).float()
     objective = build_objective(cell, settings, train, where)
     tensors, facts = load_tensors(path)

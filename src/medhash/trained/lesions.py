@@ -6,10 +6,11 @@ positions; the database's codes stay those of whole images.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -19,6 +20,8 @@ from torch import Tensor
 from medhash.causal.lcr import LesionReasoning, Scene, gather_tokens
 from medhash.causal.positioning import segment_patches
 from medhash.data.lesions import Lesions, marked_lesions
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value, write_json
 from medhash.flow.code import fingerprint
@@ -40,7 +43,11 @@ from medhash.trained.speed import (
 )
 from medhash.training.cells import CellInputs, Score
 from medhash.training.devices import seed_for
-from medhash.training.images import rows_of
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 SCHEMA = 1
 DEPTH = 10
@@ -98,12 +105,35 @@ class PatchSearch(Search):
         return places[None, None].to(self.device.torch_device)
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Search with the lesion patches of a step's cell."""
+    cell = Cell.parse(step.key)
+    settings, layout = configuration.settings_of(cell), configuration.layout
+    finder = configuration.finder_of(cell)
+    # By its name, as a method is: whoever finds lesions or reads patches needs no metrics.
+    score = import_module("medhash.retrieval.precision").precision_at_ten
+    search_lesions(
+        cell,
+        settings,
+        configuration.lesions,
+        CellInputs.of(step.inputs),
+        step.inputs["checkpoint"].parent,
+        step.outputs["lesions"].parent,
+        boxes=configuration.lesion_boxes(cell.dataset),
+        scale=configuration.scale,
+        score=partial(score, protocol=settings.evaluation.protocol),
+        finder=Finder(finder, configuration.settings_of(finder), layout.cell(finder)),
+        device=job.device,
+    )
+
+
 def search_lesions(
     cell: Cell,
     settings: Settings,
     chosen: LesionSettings,
     inputs: CellInputs,
     folder: Path,
+    out: Path,
     *,
     boxes: Path,
     scale: str,
@@ -127,6 +157,7 @@ def search_lesions(
         chosen: which patches.
         inputs: dataset and split.
         folder: the cell's folder.
+        out: the folder that both files go to.
         boxes: CSV of the dataset's boxes; need not be there.
         scale: name of the scale.
         score: P@10 of codes under the settings' protocol; it comes from outside so that training
@@ -142,17 +173,17 @@ def search_lesions(
     """
     lesions, reason = _choose(chosen, inputs, boxes, finder, device)
     facts = _facts(cell, inputs, chosen, scale) | {"protocol": settings.evaluation.protocol}
-    path = folder / "lesions.json"
+    path = out / "lesions.json"
     if not len(lesions.rows):
         nothing = np.zeros((0, 4), dtype=np.int64)
-        _write_patches(folder, lesions, nothing, np.zeros((0, packed_width(cell.bits)), np.uint8))
+        _write_patches(out, lesions, nothing, np.zeros((0, packed_width(cell.bits)), np.uint8))
         write_json(path, facts | {"patches": 0, "reason": reason})
         return path
     trained = load_cell(cell, settings, inputs, folder, device)
     codes = Codes.load(folder / "codes.npz")
     search = PatchSearch(trained, codes.database_codes)
     patches = lesions.patches(trained.coder.grid)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")[lesions.rows]
+    images = PreparedDataset(inputs.data_folder).images[lesions.rows]
     pairs = zip(images, patches, strict=True)
     packed = np.concatenate([search.encode_patch(image, patch) for image, patch in pairs])
     facts |= {
@@ -163,7 +194,7 @@ def search_lesions(
         "runtime": _runtime(search, inputs.data_folder, lesions.rows, patches),
     }
     facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
-    _write_patches(folder, lesions, patches, packed)
+    _write_patches(out, lesions, patches, packed)
     write_json(path, facts | machine_facts(trained.device))
     return path
 
@@ -207,7 +238,8 @@ def _choose(
     chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Finder | None, device: str
 ) -> tuple[Lesions, str]:
     """The lesions to search with; none, and why, where nobody has marked any."""
-    labels = np.load(inputs.data_folder / "labels.npy")
+    dataset = PreparedDataset(inputs.data_folder)
+    labels = dataset.labels
     if chosen.source != "found":
         given = marked_lesions(boxes, inputs.data_folder, inputs.split)
         if given is not None and len(given.rows):
@@ -219,7 +251,7 @@ def _choose(
     if finder is None:
         raise MedhashError("lesions.source asks for C2F-LP, but no cell that finds was named")
     rows = choose_rows(rows_of(inputs.split, "query"), labels, chosen.per_class, chosen.seed)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")[rows]
+    images = dataset.images[rows]
     trained = load_cell(finder.cell, finder.settings, inputs, finder.folder, device)
     return Lesions("found", rows, find_lesions(trained, images, labels[rows], chosen.seed)), ""
 
@@ -235,13 +267,13 @@ def _why_none(given: Lesions | None, boxes: Path) -> str:
 
 def _facts(cell: Cell, inputs: CellInputs, chosen: LesionSettings, scale: str) -> dict[str, Any]:
     """What is known before anything is searched."""
-    description = json.loads((inputs.data_folder / "dataset.json").read_text(encoding="utf-8"))
+    dataset = PreparedDataset(inputs.data_folder)
     return {
         "schema": SCHEMA,
         "scale": scale,
         "cell": asdict(cell),
-        "synthetic": description["synthetic"],
-        "classes": description["classes"],
+        "synthetic": dataset.synthetic,
+        "classes": dataset.classes,
         "asked_per_class": chosen.per_class,
         "depth": DEPTH,
         "code": fingerprint("medhash.trained.lesions", f"medhash.methods.{cell.method}"),

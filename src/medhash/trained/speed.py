@@ -8,26 +8,26 @@ that has to be the same bytes again.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow import environment
-from medhash.flow.account import described
+from medhash.flow.account import require_trained_together
 from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
@@ -37,7 +37,11 @@ from medhash.schema.settings import Settings
 from medhash.training.cells import build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device
-from medhash.training.images import rows_of
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 SCHEMA = 1
 WARM_UP = 30
@@ -110,6 +114,22 @@ class Search:
         return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BICUBIC))
 
 
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Time the queries of a step's cell."""
+    cell = Cell.parse(step.key)
+    measure_speed(
+        cell,
+        configuration.settings_of(cell),
+        step.inputs["images"].parent,
+        step.inputs["split"],
+        step.inputs["checkpoint"].parent,
+        configuration.layout.receipt("train", step.key),
+        step.outputs["speed"],
+        scale=configuration.scale,
+        device=job.device,
+    )
+
+
 def measure_speed(
     cell: Cell,
     settings: Settings,
@@ -117,11 +137,12 @@ def measure_speed(
     split: Path,
     folder: Path,
     receipt: Path,
+    path: Path,
     *,
     scale: str,
     device: str = "auto",
-) -> Path:
-    """Time a cell's queries and write ``speed.json`` beside its codes.
+) -> None:
+    """Time a cell's queries and write them (``speed.json``).
 
     Args:
         cell: which cell.
@@ -130,16 +151,14 @@ def measure_speed(
         split: its manifest.
         folder: the cell's folder with checkpoint and codes.
         receipt: of its training.
+        path: the file that is written.
         scale: name of the scale.
         device: ``auto``, ``cpu`` or ``cuda``.
-
-    Returns:
-        The file's path.
 
     Raises:
         MedhashError: the cell is not trained, or its files are not those of the receipt.
     """
-    described(receipt, "checkpoint", "codes")
+    require_trained_together(receipt, folder)
     codes = Codes.load(folder / "codes.npz")
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
     network, method = _trained(cell, settings, data_folder, split, folder, where)
@@ -149,16 +168,14 @@ def measure_speed(
         "schema": SCHEMA,
         "scale": scale,
         "cell": asdict(cell),
-        "synthetic": json.loads((data_folder / "dataset.json").read_text())["synthetic"],
+        "synthetic": PreparedDataset(data_folder).synthetic,
         "database": len(codes.database_codes),
         "query_pixels": _sizes(images),
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
     }
-    path = folder / "speed.json"
     write_json(path, facts | machine_facts(where))
-    return path
 
 
 def machine_facts(device: Device) -> dict[str, Any]:
@@ -256,9 +273,8 @@ def query_images(data_folder: Path, rows: NDArray[np.int64]) -> list[NDArray[np.
     Archives need not be there: prepared images are enlarged to the size that ``index.csv`` tells.
     How long an answer takes depends on the size, not on what the pixels show.
     """
-    index = pd.read_csv(data_folder / "index.csv", usecols=["width", "height"])[["width", "height"]]
-    prepared = np.load(data_folder / "images.npy", mmap_mode="r")
-    sizes = index.to_numpy(np.int64)
+    dataset = PreparedDataset(data_folder)
+    prepared, sizes = dataset.images, dataset.original_sizes
     return [
         np.asarray(Image.fromarray(prepared[row]).resize((int(sizes[row, 0]), int(sizes[row, 1]))))
         for row in rows
@@ -280,7 +296,7 @@ def _trained(
     cell: Cell, settings: Settings, data_folder: Path, split: Path, folder: Path, device: Device
 ) -> tuple[HashingNetwork, HashingMethod[Any]]:
     path = folder / "checkpoint.safetensors"
-    labels = np.load(data_folder / "labels.npy")[rows_of(split, "train")]
+    labels = PreparedDataset(data_folder).labels[rows_of(split, "train")]
     objective = build_objective(cell, settings, torch.from_numpy(labels).float(), device)
     tensors, _ = load_tensors(path)
     for name, module in (("network", objective.network), ("method", objective.method)):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,6 +33,11 @@ from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
 from medhash.training.loop import Pause, Run, fit, never
 
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
 Score = Callable[[Codes], float]
 
 
@@ -52,6 +58,12 @@ class CellInputs:
     pretrained: Path | None
     masks: bool = False
 
+    @classmethod
+    def of(cls, files: Mapping[str, Path]) -> CellInputs:
+        """From the inputs of a step: ``images``, ``split``; for training perhaps others, too."""
+        pretrained, masks = files.get("pretrained"), "masks" in files
+        return cls(files["images"].parent, files["split"], pretrained, masks)
+
     def files(self) -> dict[str, Path]:
         """Every file that decides the result, by name."""
         files = {
@@ -61,6 +73,21 @@ class CellInputs:
         }
         files |= {"pretrained": self.pretrained} if self.pretrained else {}
         return files | ({"masks": self.data_folder / "masks.npy"} if self.masks else {})
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Train the cell of a step."""
+    cell = Cell.parse(step.key)
+    settings = configuration.settings_of(cell)
+    train_cell(
+        cell,
+        settings,
+        CellInputs.of(step.inputs),
+        step.outputs["checkpoint"].parent,
+        device=job.device,
+        score=_map_of if settings.evaluation.selection == "best-query-map" else None,
+        pause=job.pause,
+    )
 
 
 def train_cell(
@@ -200,6 +227,13 @@ class BestEpoch:
 
     def _kept(self) -> dict[str, Any]:
         return load_tensors(self.path)[1]
+
+
+def _map_of(codes: Codes) -> float:
+    """Loaded by its name: only where an epoch is chosen by it does training depend on its code."""
+    metrics = import_module("medhash.retrieval.evaluation")
+    score: float = metrics.evaluate(codes).metrics["map"]
+    return score
 
 
 def _load_pretrained(

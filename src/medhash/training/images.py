@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.models.backbone import ImageBackbone
 from medhash.schema.settings import Augmentation
@@ -102,31 +103,23 @@ def load_images(
         MedhashError: masks are asked for, and the dataset has none.
     """
     rows = rows_of(split, part)
-    images = np.load(data_folder / "images.npy", mmap_mode="r")[rows]
-    labels = np.load(data_folder / "labels.npy")[rows]
+    dataset = PreparedDataset(data_folder)
     return ImageSet(
-        torch.from_numpy(images).to(device),
-        torch.from_numpy(labels).to(device, torch.float32),
+        torch.from_numpy(dataset.images[rows]).to(device),
+        torch.from_numpy(dataset.labels[rows]).to(device, torch.float32),
         rows,
-        torch.from_numpy(_masks(data_folder, rows)).to(device) if masks else None,
+        torch.from_numpy(_masks(dataset, rows)).to(device) if masks else None,
     )
 
 
-def _masks(data_folder: Path, rows: np.ndarray) -> np.ndarray:
+def _masks(dataset: PreparedDataset, rows: np.ndarray) -> np.ndarray:
     """Class ids, uint8 (n, T, T)."""
-    path = data_folder / "masks.npy"
-    if not path.is_file():
+    if dataset.masks is None:
         raise MedhashError(
-            f"{path}: no such file; a method that needs masks cannot be trained on this dataset"
+            f"{dataset.folder}: this dataset has no masks; a method that needs masks cannot be "
+            "trained on it"
         )
-    return np.load(path, mmap_mode="r")[rows].astype(np.uint8)
-
-
-def rows_of(split: Path, part: str) -> np.ndarray:
-    """Rows, int64 (n,), of the index that a manifest gives to ``part``."""
-    manifest = pd.read_csv(split)
-    chosen = manifest["train"] == 1 if part == "train" else manifest["role"] == part
-    return manifest.loc[chosen, "row"].to_numpy(np.int64, copy=True)
+    return dataset.masks[rows]
 
 
 def training_view(

@@ -18,7 +18,7 @@ import torch
 from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
-from medhash.errors import MedhashError
+from medhash.errors import MedhashError, PausedError
 from medhash.progress import progress
 from medhash.schema.settings import OptimisationSettings
 from medhash.training.checkpoints import (
@@ -51,18 +51,6 @@ class Objective(nn.Module):
 
 
 Pause = Callable[[], bool]
-
-
-class PausedError(MedhashError):
-    """A run was asked to stop after an epoch; the next start goes on from there.
-
-    Attributes:
-        states: SHA-256 of the training state after each finished epoch.
-    """
-
-    def __init__(self, message: str, states: list[str]) -> None:
-        super().__init__(message)
-        self.states = states
 
 
 def never() -> bool:
@@ -150,7 +138,11 @@ def fit(
             _save(state, history, run)
             advance(1, " ".join(f"{name} {value:.4g}" for name, value in means.items()))
             if epoch + 1 < settings.epochs and run.pause():
-                raise PausedError(f"{run.title}: paused after epoch {epoch + 1}", history.states)
+                raise PausedError(
+                    f"{run.title}: stopped after epoch {epoch + 1} of {settings.epochs}; the next "
+                    "start goes on from there",
+                    history.states,
+                )
     return history
 
 

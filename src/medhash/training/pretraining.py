@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -28,7 +28,27 @@ from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.images import Batch, ImageSet, load_images, training_view
 from medhash.training.loop import Objective, Pause, Run, fit, never
 
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
+
 Stage = Literal["mae", "classification"]
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> None:
+    """Train the stage of a step."""
+    paper, _, stage = step.values
+    pretrain(
+        "mae" if stage == "mae" else "classification",
+        configuration.settings[paper],
+        step.inputs["images"].parent,
+        step.inputs["split"],
+        step.outputs["weights"],
+        previous=step.inputs.get("previous"),
+        device=job.device,
+        pause=job.pause,
+    )
 
 
 def pretrain(

@@ -7,13 +7,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from medhash.analysis.tables.rendering import markdown_text
 from medhash.files import write_text
-from medhash.verdicts.claims import VERDICTS, Decision
-from medhash.verdicts.run import ClaimRun
+from medhash.verdicts.claims import VERDICTS, Decision, decide_claims
+from medhash.verdicts.run import ClaimRun, load_runs
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.flow.running import Job
+    from medhash.flow.steps import Step
 
 CSV_COLUMNS = (
     "paper",
@@ -32,6 +38,14 @@ CSV_COLUMNS = (
     "needs",
     "note",
 )
+
+
+def run(configuration: Configuration, step: Step, job: Job) -> str:
+    """Decide the claims of a step; how they came out, and the files."""
+    runs = load_runs(configuration)
+    decisions = decide_claims(runs)
+    paths = write_claims(decisions, runs, step.outputs["csv"].parent)
+    return "\n".join([summary_text(decisions), *map(str, paths)])
 
 
 def write_claims(

@@ -91,7 +91,7 @@ def details(spec: ArtefactSpec, records: Sequence[Record], context: Context) -> 
     seeds = seeds_of(records)
     parts = [
         f"{spec.bits[0]} bits",
-        f"scale {context.scale}",
+        f"scale {context.label}",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
         *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
         PROTOCOLS.get(context.protocol, context.protocol),

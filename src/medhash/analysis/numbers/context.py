@@ -56,6 +56,7 @@ class Context:
         not_run: dataset -> why the run does not have it, where more is known than that it was
             left out ("archive not found").
         reported: the numbers that the paper prints, where they are known.
+        run: name of the run, where it is not the scale's own.
     """
 
     paper: Paper
@@ -63,6 +64,12 @@ class Context:
     protocol: str
     not_run: Mapping[str, str] = field(default_factory=dict)
     reported: ReportedPaper | None = None
+    run: str = ""
+
+    @property
+    def label(self) -> str:
+        """The scale and, where the run has a name of its own, that: ``small, run mine``."""
+        return f"{self.scale}, run {self.run}" if self.run else self.scale
 
     def heading_of(self, dataset: str, origin: str = "") -> str:
         """What stands above columns: ``COVID-CT-Dataset``, or in a transfer ``A → B``."""
@@ -148,7 +155,7 @@ class Context:
                 self.heading_of(*group) + ("" if group in ran else f" ({NOT_RUN})")
                 for group in _groups_of(spec)
             ),
-            f"scale {self.scale}",
+            f"scale {self.label}",
             f"seed{'s' * (len(seeds) != 1)} {', '.join(seeds) or 'none'}",
             *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
         ]

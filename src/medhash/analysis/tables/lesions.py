@@ -118,7 +118,7 @@ class _Grid:
 
     def title(self) -> str:
         """What is shown; patches that nobody has marked are called so here too."""
-        title = f"{self.context.heading(self.spec)} Scale {self.context.scale}."
+        title = f"{self.context.heading(self.spec)} Scale {self.context.label}."
         sources = {search.source for search in self.ran.values()}
         if "found" not in sources:
             return title

@@ -112,7 +112,7 @@ def speed_table(
     blocks = [_block(spec, row, columns, ran, context) for row in rows]
     reported = _reported_row(spec, columns, context)
     printed = PrintedTable(
-        title=f"{context.heading(spec)} Scale {context.scale}.",
+        title=f"{context.heading(spec)} Scale {context.label}.",
         groups=context.column_groups(columns),
         blocks=(*blocks, *([(reported,)] if reported else [])),
         notes=tuple(_notes(list(ran.values()), reported is not None)),

@@ -1,0 +1,76 @@
+"""Pretrained backbones."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medhash.flow.files import view_files
+from medhash.flow.kind import DATASET, PAPER, Files, Parts, Resources, Values, ViewKind, Wildcard
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
+    from medhash.configuration.paths import Layout
+    from medhash.flow.steps import Steps
+
+_STAGE = Wildcard("stage", "[^/]+", given="option", help="mae, then classification.")
+_STAGES = ("mae", "classification")
+
+
+class Kind(ViewKind):
+    """Pretrain the backbone on a dataset's training images.
+
+    Writes results/<run>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    """
+
+    order = 40
+    wildcards = (PAPER, DATASET, _STAGE)
+    runs_in = "medhash.training.pretraining"
+    on_device = True
+    resources = Resources(memory_mb=8000, minutes=720, gpu=1)
+    timed = ("facts",)
+    trains = True
+    facts = "facts"
+
+    def complete(self, configuration: Configuration, *given: str) -> Values:
+        """Paper and dataset must be of the configuration, and the stage be one of two."""
+        from medhash.schema.validation import check_name
+
+        check_name(given[-1], _STAGES, "stage", "--stage")
+        return super().complete(configuration, *given)
+
+    def outputs(self, layout: Layout, *values: str) -> Files:
+        """Weights, losses, and with what they were trained."""
+        weights = layout.pretrained(*values)
+        suffixes = {"losses": ".csv", "facts": ".json"}
+        return {"weights": weights} | {n: weights.with_suffix(s) for n, s in suffixes.items()}
+
+    def parts(self, steps: Steps, *values: str) -> Parts:
+        """The training images, and the stage before."""
+        from medhash.configuration import relevant_settings
+
+        configuration, (paper, dataset, stage) = steps.configuration, values
+        inputs = view_files(configuration, paper, dataset, "images", "labels")
+        if stage != _STAGES[0]:
+            inputs["previous"] = configuration.layout.pretrained(paper, dataset, _STAGES[0])
+        chosen = configuration.settings[paper]
+        modules = self.runs_in, f"medhash.models.backbones.{chosen.network.kind}"
+        return Parts(inputs, relevant_settings.pretraining(chosen, stage), modules)
+
+    def number_of_threads(self, configuration: Configuration, *values: str) -> int:
+        """Those of the paper's settings."""
+        return configuration.settings[values[0]].threads
+
+    def epochs(self, settings: dict[str, Any], *values: str) -> int:
+        """Those of the stage."""
+        epochs: int = settings[values[-1]]["epochs"]
+        return epochs
+
+    def state(self, outputs: Files) -> Path:
+        """Beside the weights."""
+        weights = outputs["weights"]
+        return weights.with_name(f".{weights.stem}.resume.safetensors")
+
+    def group(self, *values: str) -> Values:
+        """One stage a dataset."""
+        return ("pretrain", *values[:2])

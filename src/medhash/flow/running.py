@@ -1,0 +1,84 @@
+"""Runs steps: here, with a receipt, or in a folder of their own, without touching the run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+from medhash.configuration.loading import Configuration
+from medhash.flow.borrowing import borrow
+from medhash.flow.locks import held
+from medhash.flow.receipts import recorded
+from medhash.flow.steps import Step, Steps
+
+Pause = Callable[[], bool]
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Job:
+    """How a step is run, which decides nothing of what it writes.
+
+    Attributes:
+        device: ``auto``, ``cpu`` or ``cuda``.
+        pause: asked after each epoch but the last, once its state is saved, whether to stop there.
+    """
+
+    device: str = "auto"
+    pause: Pause = _never
+
+
+def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -> str | None:
+    """Run a step and leave its receipt; a named run borrows first what the step reads.
+
+    Args:
+        configuration: what is run.
+        steps: of the configuration.
+        step: one of them.
+        job: how.
+
+    Returns:
+        What the step has to say to the person who started it.
+
+    Raises:
+        MedhashError: another process is training it; or see the step's own module.
+        PausedError: ``job.pause`` said so; there is no receipt.
+    """
+    borrow(configuration, steps, step.inputs.values())
+    alone = held(configuration.layout, step) if step.kind.trains else nullcontext()
+    with alone, recorded(steps, step):
+        return _run(configuration, step, job)
+
+
+def run_step_in(folder: Path, configuration: Configuration, step: Step, job: Job) -> Step:
+    """Run a step on the inputs of the run, with its outputs in another folder, without receipt.
+
+    Args:
+        folder: where the outputs go, below their own paths.
+        configuration: what is run.
+        step: one of its steps.
+        job: how.
+
+    Returns:
+        The step with its outputs in the folder.
+
+    Raises:
+        MedhashError: see the step's own module.
+        PausedError: ``job.pause`` said so; the state of training lies in the folder.
+    """
+    there = step.into(folder)
+    for path in there.outputs.values():
+        path.parent.mkdir(parents=True, exist_ok=True)
+    _run(configuration, there, job)
+    return there
+
+
+def _run(configuration: Configuration, step: Step, job: Job) -> str | None:
+    told: str | None = import_module(step.kind.runs_in).run(configuration, step, job)
+    return told
