@@ -1,11 +1,12 @@
 """Records from codes and facts on disk, and every way in which these may not belong together."""
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from medhash.configuration import relevant_settings
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
@@ -17,6 +18,11 @@ from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
 CELL = Cell("ach", "covid_ct", "csq", "dbw", 8, 0)
+OUTPUTS = {
+    "checkpoint": "checkpoint.safetensors",
+    "codes": "codes.npz",
+    "facts": "training.json",
+}
 STAGE = {"epochs": 1, "learning_rate": 0.001}
 SETTINGS = Settings.model_validate({"mae": STAGE, "classification": STAGE, "hashing": STAGE})
 
@@ -54,19 +60,21 @@ def write_codes(layout, bits=8, seed=0, classes=2):
 
 
 def write_facts(layout, **changes):
-    files = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
+    """What the training leaves behind: its own account, and the receipt of the step."""
+    write_json(layout.training(CELL), {"selection": "last-epoch", "epochs": 1})
+    files = {name: layout.cell(CELL) / file for name, file in OUTPUTS.items()}
     split = layout.split("ach", CELL.dataset, 0)
-    facts = {
-        "cell": asdict(CELL),
-        "settings": SETTINGS.model_dump(mode="json"),
-        "selection": "last-epoch",
+    receipt = {
+        "key": str(CELL),
+        "settings": relevant_settings.training(SETTINGS, CELL),
         "inputs": {"split": {"path": str(split), "sha256": sha256_of_file(split)}},
         "outputs": {
-            name: {"path": file, "sha256": sha256_of_file(layout.cell(CELL) / file)}
-            for name, file in files.items()
+            name: {"path": str(path), "sha256": sha256_of_file(path)}
+            for name, path in files.items()
         },
+        "seconds": 3.5,
     }
-    write_json(layout.training(CELL), facts | changes)
+    write_json(layout.receipt("train", str(CELL)), receipt | changes)
 
 
 def write(layout, settings=SETTINGS):
@@ -95,7 +103,7 @@ def test_the_record_holds_the_metrics_of_the_codes(layout):
     assert record["per_query_ap"] == tie_aware.per_query_ap.tolist()
     assert record["stable"] == {"map": evaluate(codes, "stable").metrics["map"]}
     assert record["query_rows"] == [0, 1, 2, 3, 4]
-    assert record["training"] == {"selection": "last-epoch", "seconds": None}
+    assert record["training"] == {"selection": "last-epoch", "seconds": 3.5}
     assert record["chance"]["random"]["map"] < record["chance"]["random"]["recall_at"]["20"] == 1
     assert record["per_query"] is None
 
@@ -145,14 +153,14 @@ def test_without_data_and_weights_the_codes_are_enough(layout):
 @pytest.mark.parametrize(
     "other", [{"dataset": "brain_tumor_mri"}, {"method": "adsh"}, {"bits": 16}, {"seed": 1}]
 )
-def test_facts_of_another_cell_are_refused(layout, other):
-    write_facts(layout, cell=asdict(CELL) | other)
-    refused(layout, r"training\.json: describes the cell .*, not ach/covid_ct/csq/dbw/8/0")
+def test_a_receipt_of_another_cell_is_refused(layout, other):
+    write_facts(layout, key=str(replace(CELL, **other)))
+    refused(layout, r"0\.json: describes the cell .*, not ach/covid_ct/csq/dbw/8/0")
 
 
 def test_other_codes_are_refused(layout):
     write_codes(layout, seed=1)
-    refused(layout, r"codes\.npz: is not the file that .*training\.json describes as 'codes'")
+    refused(layout, r"codes\.npz: is not the file that .*receipts/train/.* describes as 'codes'")
 
 
 def test_codes_of_another_length_are_refused(layout):

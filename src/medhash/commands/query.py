@@ -120,7 +120,7 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
     data, folder = configuration.data_of(cell), layout.cell(cell)
     files = [data / name for name in FILES.values()]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
-    files += [layout.codes(cell), layout.training(cell)]
+    files += [layout.codes(cell), _receipt(configuration, cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
     if missing:
         lines = "".join(f"\n  {file}" for file in missing)
@@ -129,6 +129,11 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
             "`dvc pull FILE …` fetches those that are published, "
             f"`snakemake --config scale={configuration.scale} -- FILE …` makes them"
         )
+
+
+def _receipt(configuration: Configuration, cell: Cell) -> Path:
+    """What says that checkpoint and codes were written by the same training."""
+    return configuration.layout.receipt("train", str(cell))
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
@@ -160,10 +165,9 @@ def _code_of(
     from medhash.training.cells import CellInputs
 
     inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
+    settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)
     folder = configuration.layout.cell(cell)
-    return encode_image(
-        cell, configuration.settings_of(cell), inputs, folder, pixels, device=device
-    )
+    return encode_image(cell, settings, inputs, folder, receipt, pixels, device=device)
 
 
 def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:

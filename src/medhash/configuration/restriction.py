@@ -76,9 +76,9 @@ class Restriction:
         datasets = (*map(self.stand_in, spec.datasets), *self._own(paper))
         chosen: dict[str, tuple[Any, ...]] = {
             axis: self._chosen(
-                _kept(getattr(spec, axis), getattr(own, axis)),
+                getattr(spec, axis),
                 getattr(self.config, axis),
-                getattr(self.scale.grid, axis),
+                getattr(self.scale.grid if getattr(own, axis) is None else own, axis),
             )
             for axis in ("methods", "variants", "bits")
         }

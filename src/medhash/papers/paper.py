@@ -22,14 +22,20 @@ from medhash.papers.kinds import FIGURES, TABLES
 from medhash.papers.specs import ArtefactSpec, FigureSpec, FileName, Name, TableSpec
 from medhash.schema.base import StrictModel
 from medhash.schema.datasets import PHANTOM_PREFIX, SplitRule
-from medhash.schema.settings import NetworkSettings, Settings
+from medhash.schema.settings import Settings, VitSettings
 from medhash.schema.variants import split_variant
 
 
-class MethodTitle(StrictModel):
-    """How a paper prints a method."""
+class PrintedMethod(StrictModel):
+    """How a paper prints a method, and what it trains that one with.
+
+    Attributes:
+        title: as printed.
+        settings: a part of a :class:`~medhash.schema.settings.Settings` tree, over the paper's.
+    """
 
     title: str
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class Paper(StrictModel):
@@ -39,7 +45,7 @@ class Paper(StrictModel):
         paper: the file's name without suffix.
         title: the paper's title.
         datasets: dataset -> its title as printed.
-        methods: method -> its title as printed.
+        methods: method -> its title as printed, and settings of its own.
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.schema.settings.Settings` tree.
         splits: dataset -> how this paper splits it, where that is not the card's split; a phantom
@@ -52,7 +58,7 @@ class Paper(StrictModel):
     paper: FileName
     title: str
     datasets: dict[Name, str]
-    methods: dict[Name, MethodTitle]
+    methods: dict[Name, PrintedMethod]
     variants: dict[Name, str]
     settings: dict[str, Any] = Field(default_factory=dict)
     splits: dict[Name, SplitRule] = Field(default_factory=dict)
@@ -110,12 +116,17 @@ class Paper(StrictModel):
         title = self.methods[method].title if method in self.methods else method
         base, ablation = split_variant(variant)
         suffix = self.variants.get(base, f"+{base.upper()}")
-        return f"{title}{suffix} ({ablation})" if ablation else title + suffix
+        if not ablation:
+            return title + suffix
+        printed = self.ablations[ablation].title if ablation in self.ablations else ""
+        return title + suffix + (printed or f" ({ablation})")
 
     @property
-    def _grid(self) -> int:
-        """Patches along one side of the paper's own images."""
-        return NetworkSettings.model_validate(self.settings.get("network", {})).grid
+    def _grid(self) -> int | None:
+        """Patches along one side of the paper's own images, if its network has patches."""
+        network = self.settings.get("network", {})
+        vit = network.get("kind", "vit") == "vit"
+        return VitSettings.model_validate(network).grid if vit else None
 
 
 _OTHER_FOLDERS = ("data", "receipts", "running")

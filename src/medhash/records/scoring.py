@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file, write_json
+from medhash.files import write_json
+from medhash.flow.account import described, require_same
 from medhash.records.record import GradedScores, Record
 from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
@@ -34,6 +34,7 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
         cell,
         configuration.settings_of(cell),
         step.inputs,
+        configuration.layout.receipt("train", step.key),
         scale=configuration.scale,
         method_title=step.settings["method_title"],
     )
@@ -44,6 +45,7 @@ def write_record(
     cell: Cell,
     settings: Settings,
     files: Mapping[str, Path],
+    receipt: Path,
     *,
     scale: str,
     method_title: str,
@@ -55,15 +57,16 @@ def write_record(
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
         files: the cell's ``codes`` and ``facts``, and the dataset's ``description``.
+        receipt: of its training.
         scale: name of the scale.
         method_title: the method as printed.
 
     Raises:
-        MedhashError: a file is missing, or the codes are not those that ``training.json``
-            describes: another cell, other settings, other bytes of codes or inputs.
+        MedhashError: a file is missing, or the codes are not those that the receipt of the
+            training describes: another cell, other settings, other bytes of codes or inputs.
     """
     training = _read_json(files["facts"])
-    _check_training(training, files, cell, settings)
+    account = _account_of_training(receipt, files, cell, settings)
     codes = Codes.load(files["codes"])
     if codes.bits != cell.bits:
         raise MedhashError(f"{files['codes']}: holds codes of {codes.bits} bits, not {cell.bits}")
@@ -84,7 +87,7 @@ def write_record(
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
         query_rows=codes.query_rows.tolist(),
-        training={"selection": training["selection"], "seconds": training.get("seconds")},
+        training={"selection": training["selection"], "seconds": account["seconds"]},
     )
     write_json(path, record.model_dump(mode="json", by_alias=True))
 
@@ -98,33 +101,23 @@ def _graded(scores: QueryScores) -> GradedScores:
     )
 
 
-def _check_training(
-    training: dict[str, Any], files: Mapping[str, Path], cell: Cell, settings: Settings
-) -> None:
-    path = files["facts"]
-    if training.get("cell") != asdict(cell):
-        raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
-    trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
-    wanted = relevant_settings.training(settings, cell)
-    different = [key for key in wanted if trained[key] != wanted[key]]
-    if different:
-        changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
-        raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
-    for name, file in training.get("outputs", {}).items():
-        _check_file(path, name, path.parent / file["path"], file["sha256"])
-    for name, file in training.get("inputs", {}).items():
-        _check_file(path, name, Path(file["path"]), file["sha256"])
+def _account_of_training(
+    path: Path, files: Mapping[str, Path], cell: Cell, settings: Settings
+) -> dict[str, Any]:
+    """The receipt of the training, if it is that of these files and settings."""
+    account = described(path, {name: files[name] for name in ("codes", "facts")})
     if not files["codes"].is_file():
         raise MedhashError(f"{files['codes']}: no such file; train the cell again")
-
-
-def _check_file(described_in: Path, name: str, path: Path, sha256: str) -> None:
-    """A file that is there must be the one described; data and weights may be elsewhere."""
-    if path.is_file() and sha256_of_file(path) != sha256:
-        raise MedhashError(
-            f"{path}: is not the file that {described_in} describes as '{name}' "
-            f"(SHA-256 {sha256}); train the cell again"
-        )
+    if account.get("key") != str(cell):
+        raise MedhashError(f"{path}: describes the cell {account.get('key')}, not {cell}")
+    trained, wanted = account["settings"], relevant_settings.training(settings, cell)
+    different = [key for key in wanted if trained.get(key) != wanted[key]]
+    if different:
+        changes = ", ".join(f"{key} was {trained.get(key)}, is {wanted[key]}" for key in different)
+        raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
+    for name, file in account["inputs"].items():
+        require_same(Path(file["path"]), file["sha256"], name, path)
+    return account
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -53,8 +53,9 @@ class Kind(ViewKind):
         inputs = view_files(configuration, paper, dataset, "images", "labels")
         if stage != _STAGES[0]:
             inputs["previous"] = configuration.layout.pretrained(paper, dataset, _STAGES[0])
-        settings = relevant_settings.pretraining(configuration.settings[paper], stage)
-        return Parts(inputs, settings, (self.runs_in,))
+        chosen = configuration.settings[paper]
+        modules = self.runs_in, f"medhash.models.backbones.{chosen.network.kind}"
+        return Parts(inputs, relevant_settings.pretraining(chosen, stage), modules)
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
         """Those of the paper's settings."""
