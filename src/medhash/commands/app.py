@@ -7,6 +7,7 @@ import sys
 import typer
 
 from medhash.commands import (
+    accept,
     audit,
     cells,
     claims,
@@ -38,6 +39,7 @@ for group in (
     cells,
     status,
     restore,
+    accept,
     papers,
     claims,
     versioning,
