@@ -5,12 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from medhash.analysis.figures.contact_sheet import RIGHT, WRONG
+from medhash.data.prepared import PreparedDataset
+from medhash.data.prepared_files import FILES
 from medhash.errors import MedhashError
+from medhash.files import write_json
 from medhash.query.answer import CellDatabase, answer_data, answer_query
-from medhash.query.image import Dataset, QueryImage
+from medhash.query.image import QueryImage
 from medhash.query.sheet import draw_sheet, write_sheet
 from medhash.query.text import answer_text
 from medhash.retrieval.codes import Codes
@@ -22,27 +26,36 @@ QUERIES, ITEMS = 6, 50
 
 
 @pytest.fixture(scope="module")
-def database():
+def database(tmp_path_factory):
     random = np.random.default_rng(2)
     count = QUERIES + ITEMS
     # As datasets are: stored class by class.
     labels = np.eye(3, dtype=np.uint8)[np.sort(np.arange(count) % 3)]
-    dataset = Dataset(
-        "Dataset",
-        synthetic=True,
-        classes=CLASSES,
-        images=random.integers(0, 255, (count, 16, 16, 3), dtype=np.uint8),
-        labels=labels,
-        image_ids=tuple(f"image{row}" for row in range(count)),
-        pixel_hashes=tuple(f"hash{row}" for row in range(count)),
-        patients=tuple("" if row % 2 else f"patient{row // 8}" for row in range(count)),
-    )
+    folder = tmp_path_factory.mktemp("data")
+    np.save(folder / FILES["images"], random.integers(0, 255, (count, 16, 16, 3), dtype=np.uint8))
+    np.save(folder / FILES["labels"], labels)
+    facts = {"title": "Dataset", "synthetic": True, "classes": CLASSES}
+    write_json(folder / FILES["description"], facts)
+    index = {
+        "image_id": [f"image{row}" for row in range(count)],
+        "pixel_sha256": [f"hash{row}" for row in range(count)],
+        "patient_id": ["" if row % 2 else f"patient{row // 8}" for row in range(count)],
+    }
+    pd.DataFrame(index).to_csv(folder / FILES["index"], index=False)
+    dataset = PreparedDataset(folder)
     rows = random.permutation(count)
     query, database = np.sort(rows[:QUERIES]), np.sort(rows[QUERIES:])
     packed = pack(random.choice([-1, 1], (count, 4)))
     sides = packed[query], packed[database], 4, labels[query], labels[database], query, database
-    cell = Cell("folder", "adsh", "ach", 4, 0)
+    cell = Cell("ach", "folder", "adsh", "ach", 4, 0)
     return CellDatabase(cell, "ADSH+ACH", "demo", dataset, Codes(*sides))
+
+
+def with_labels(dataset, labels):
+    """The same dataset, were these its labels."""
+    other = PreparedDataset(dataset.folder)
+    other.labels = labels
+    return other
 
 
 def stranger(database, classes=()):
@@ -54,7 +67,7 @@ def stranger(database, classes=()):
 def member(database, row):
     classes = database.dataset.classes_of(row)
     image = database.dataset.images[row]
-    return QueryImage(database.dataset.image_ids[row], image, (row,), classes, "dataset")
+    return QueryImage(database.dataset.ids[row], image, (row,), classes, "dataset")
 
 
 def ask(database, query, count=10, ties="lot", code=0b10100000):
@@ -150,7 +163,7 @@ def test_what_makes_a_result_no_wonder_is_said(database):
     kept = int(database.codes.database_codes[place, 0])
     answer = ask(database, member(database, row), ITEMS, code=kept)
     assert [result.row for result in answer.results if result.same_pixels] == [row]
-    patients = database.dataset.patients
+    patients = database.dataset.column("patient_id")
     same = {result.row for result in answer.results if result.same_patient}
     assert same == {
         r for r in database.codes.database_rows.tolist() if patients[r] == patients[row]
@@ -239,9 +252,9 @@ def test_a_sheet_is_the_same_bytes_twice(database, tmp_path):
 def test_codes_of_other_images_are_refused(database):
     labels = database.dataset.labels[:, [1, 0, 2]]
     with pytest.raises(MedhashError, match="is of other images than Dataset"):
-        replace(database, dataset=replace(database.dataset, labels=labels))
-    fewer = replace(database.dataset, labels=database.dataset.labels[:20])
+        replace(database, dataset=with_labels(database.dataset, labels))
+    fewer = with_labels(database.dataset, database.dataset.labels[:20])
     with pytest.raises(MedhashError, match="is of other images than Dataset"):
         replace(database, dataset=fewer)
     with pytest.raises(MedhashError, match="has codes of 4 bits"):
-        replace(database, cell=Cell("folder", "adsh", "ach", 8, 0))
+        replace(database, cell=Cell("ach", "folder", "adsh", "ach", 8, 0))

@@ -1,7 +1,6 @@
 """The image of a query: decoded and looked up as the dataset's own images are."""
 
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,11 +9,11 @@ from PIL import Image
 from medhash.data.cards import load_cards
 from medhash.data.phantoms import generate
 from medhash.data.preparation import prepare, prepare_image
+from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
 from medhash.query.image import (
     image_of_dataset,
     image_of_file,
-    load_dataset,
     with_classes,
 )
 
@@ -30,7 +29,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def dataset(folder):
-    return load_dataset(folder)
+    return PreparedDataset(folder)
 
 
 def write_image(path, pixels, **options):
@@ -41,10 +40,10 @@ def write_image(path, pixels, **options):
 def test_a_dataset_is_what_prepare_wrote(dataset, folder):
     assert dataset.classes == ("COVID", "NonCOVID")
     assert dataset.synthetic
-    assert len(dataset.image_ids) == len(dataset.pixel_hashes) == len(dataset.labels) == 24
-    assert dataset.image_ids[0] == "COVID/00000"
+    assert len(dataset.ids) == len(dataset.images) == len(dataset.labels) == 24
+    assert dataset.ids[0] == "COVID/00000"
     assert dataset.classes_of(0) == ("COVID",)
-    assert dataset.patients[0] == "COVID/patient_00000"
+    assert dataset.column("patient_id")[0] == "COVID/patient_00000"
 
 
 @pytest.mark.parametrize("suffix", ["png", "bmp", "tiff"])
@@ -92,26 +91,25 @@ def test_an_image_of_an_archive_is_the_prepared_one(tmp_path):
             write_image(archive / name / f"{name}{number}.png", pixels)
     card = load_cards()["covid_ct"]
     prepare(card, [archive], tmp_path / "data", SIZE)
-    dataset = load_dataset(tmp_path / "data")
-    for row, name in enumerate(dataset.image_ids):
+    dataset = PreparedDataset(tmp_path / "data")
+    for row, name in enumerate(dataset.ids):
         query = image_of_file(archive / name, dataset)
         assert query.rows == (row,)
         assert np.array_equal(query.pixels, dataset.images[row])
 
 
 def test_an_image_of_the_dataset_is_named_by_id_or_row(dataset):
-    by_row, by_id = (image_of_dataset(name, dataset) for name in ("3", dataset.image_ids[3]))
+    by_row, by_id = (image_of_dataset(name, dataset) for name in ("3", dataset.ids[3]))
     for query in (by_row, by_id):
-        assert query.name == dataset.image_ids[3]
+        assert query.name == dataset.ids[3]
         assert query.rows == (3,)
         assert np.array_equal(query.pixels, dataset.images[3])
         assert query.classes == dataset.classes_of(3)
 
 
 def test_every_image_of_the_same_pixels_is_listed(dataset):
-    hashes = list(dataset.pixel_hashes)
-    hashes[5] = hashes[20]
-    twice = replace(dataset, pixel_hashes=tuple(hashes))
+    twice = PreparedDataset(dataset.folder)
+    twice.index.loc[5, "pixel_sha256"] = dataset.index.loc[20, "pixel_sha256"]
     assert image_of_dataset("20", twice).rows == (20, 5)
     assert image_of_dataset("5", twice).rows == (5, 20)
 
@@ -161,5 +159,5 @@ def test_a_dataset_that_lost_images_is_refused(folder, tmp_path):
     shutil.copytree(folder, tmp_path / "data")
     lines = (folder / "index.csv").read_text().splitlines()
     (tmp_path / "data" / "index.csv").write_text("\n".join(lines[:-1]) + "\n")
-    with pytest.raises(MedhashError, match="hold 24, 24 and 23 images; prepare the dataset again"):
-        load_dataset(tmp_path / "data")
+    with pytest.raises(MedhashError, match=r"\(images.npy 24, labels.npy 24, index.csv 23"):
+        PreparedDataset(tmp_path / "data").check()

@@ -14,12 +14,8 @@ from upstream_archives import (
     zip_bytes,
 )
 
-from medhash.data.archives.finding import (
-    archive_folders,
-    content_sha256,
-    find_archives,
-    missing_report,
-)
+from medhash.data.archives.finding import archive_folders, content_sha256
+from medhash.data.upstream import find_archives, missing_report
 from medhash.errors import MedhashError
 
 
@@ -40,7 +36,7 @@ def test_zips_are_found_in_upstream_layout(tmp_path, name):
     card, files = BUILDERS[name]()
     found = find_archives(card, [write(tmp_path, files)])
     assert found.complete
-    assert sum(len(folder.names) for folder in found.folders) == card.images
+    assert sum(len(part.files) for part in found.parts) == card.image_count
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -49,7 +45,7 @@ def test_unpacked_folders_are_found(tmp_path, name):
     unpacked(files, tmp_path / "some/where")
     found = find_archives(card, [tmp_path])
     assert found.complete
-    assert sum(len(folder.names) for folder in found.folders) == card.images
+    assert sum(len(part.files) for part in found.parts) == card.image_count
 
 
 def test_four_datasets_in_one_folder_are_told_apart_whatever_their_names(tmp_path):
@@ -65,7 +61,7 @@ def test_four_datasets_in_one_folder_are_told_apart_whatever_their_names(tmp_pat
     for name, card in cards.items():
         found = find_archives(card, [tmp_path])
         assert found.complete, name
-        assert sum(len(folder.names) for folder in found.folders) == card.images
+        assert sum(len(part.files) for part in found.parts) == card.image_count
     assert missing_report(cards, [tmp_path], {}) == ""
 
 
@@ -146,7 +142,7 @@ def test_a_spoilt_archive_is_reported_with_its_reason(tmp_path):
 
 def test_own_classes_are_the_folders(tmp_path):
     found = find_archives(own_folder(tmp_path / "mine"), [])
-    assert [folder.slot.image_class for folder in found.folders] == ["benign", "malignant"]
+    assert [part.name for part in found.parts] == ["benign", "malignant"]
 
 
 def test_own_folder_with_classes_on_two_levels_is_refused(tmp_path):
@@ -171,13 +167,13 @@ def test_an_own_folder_without_a_path_takes_nothing_that_lies_around(tmp_path):
 
 
 def test_the_missing_report_says_what_from_where_how_large_by_hand_and_who_waits(tmp_path):
-    waiting = {"brain_tumor_mri": ["ach_table6"], "covid_radiograph": ["ach_table3", "ach_fig7"]}
+    waiting = {"brain_tumor_mri": ["ach/table6"], "covid_radiograph": ["ach/table3", "ach/fig7"]}
     report = missing_report(REAL_CARDS, [tmp_path], waiting)
     assert str(tmp_path) in report
     assert "https://www.kaggle.com/datasets/sartajbhuvaji/brain-tumor-classification-mri" in report
     assert "93.6 MB" in report
     assert "press Download on the page" in report
-    assert "waiting  ach_table3, ach_fig7" in report
+    assert "waiting  ach/table3, ach/fig7" in report
     assert "phantom" not in report
 
 

@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medhash.data.cards import SplitRule, find_card, load_cards
+from medhash.data.cards import find_card, load_cards
 from medhash.errors import MedhashError
+from medhash.schema.datasets import SplitRule
 
 PROJECT = Path(__file__).parents[2]
 CARDS_FILE = PROJECT / "config/datasets.yaml"
@@ -34,7 +35,7 @@ def write_cards(folder: Path, **changes: object) -> Path:
 
 def test_the_cards_of_the_four_datasets_count_what_the_archives_hold():
     cards = load_cards(CARDS_FILE)
-    images = {name: card.images for name, card in cards.items() if not card.synthetic}
+    images = {name: card.image_count for name, card in cards.items() if not card.synthetic}
     assert images == {
         "covid_radiograph": 21165,
         "covid_ct": 746,
@@ -82,17 +83,30 @@ def test_find_card_suggests_the_nearest_name():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"titel": "x"}, r"unknown key 'mine.titel' \(did you mean 'title'\?\)"),
-        ({"reader": "folders"}, "mine.reader = 'folders'"),
-        ({"classes": {"a": 0}}, "mine.classes.a = 0"),
+        ({"titel": "x"}, r"unknown key 'mine.titel'; did you mean 'title'\?"),
+        (
+            {"reader": "folders"},
+            "mine.reader: unknown reader 'folders'; did you mean",
+        ),
+        ({"classes": {"a": 0}}, "mine.classes.a: 0 must be at least 1"),
         ({"classes": {}}, "needs its classes"),
         ({"classes": {"a|b": 2, "c": 1}}, "must not be empty or contain"),
         ({"split": {"rule": "random"}}, "needs the key 'query'"),
         ({"split": {"rule": "random", "query": 7}}, "leaves no database"),
-        ({"split": {"rule": "random", "query": 1.5}}, "mine.split.query"),
+        ({"split": {"rule": "random", "query": 1.5}}, "mine.split.query: 1.5 must be a number"),
+        ({"split": {"rule": "random", "query": {"a": 0}}}, "mine.split.query: {'a': 0} must be"),
         ({"split": {"rule": "official", "query": 2}}, "only for split rule 'random'"),
         ({"split": {"rule": "listed"}}, "needs the key 'file'"),
-        ({"split": {"rule": "random", "query": 2, "group_by": "image_id"}}, "group_by"),
+        ({"split": {"rule": "random", "query": 2, "group_by": []}}, "mine.split.group_by"),
+        ({"split": {"rule": "random", "query": {"a": 1}}}, "split.query counts a, but the classes"),
+        ({"split": {"rule": "random", "query": {"a": 3, "b": 4}}}, "leaves no database of 7"),
+        ({"split": {"query": {"a": 1, "b": 1}, "stratified": False}}, "stratified: true"),
+        ({"split": {"rule": "official", "validation": 2}}, "only for split rule 'random'"),
+        ({"images": 3}, "images: 3 images cannot have 7 labels"),
+        ({"images": 8}, "images: 8 images cannot have 7 labels"),
+        ({"mask_classes": ["lesion"]}, "mask_classes needs at least two names"),
+        ({"selection": {"images": 0}}, "mine.selection.images: 0 must be at least 1"),
+        ({"selection": {"images": 5, "order": "random"}}, "mine.selection.order"),
         ({"split": {"rule": "random", "query": 2, "seed": -1}}, "mine.split.seed"),
         ({"path": "x"}, "either 'path'"),
         ({"sources": [{"kind": "ftp"}]}, "mine.sources.0"),
@@ -119,6 +133,15 @@ def test_a_file_that_holds_no_cards_is_one_error(tmp_path, text):
     path.write_text(text)
     with pytest.raises(MedhashError, match=r"datasets\.yaml"):
         load_cards(path)
+
+
+@pytest.mark.parametrize("again", ["mine: {}", "  title: U"])
+def test_a_key_given_twice_is_refused(tmp_path, again):
+    path = write_cards(tmp_path)
+    path.write_text(f"{path.read_text()}{again}\n")
+    with pytest.raises(MedhashError, match=r"the key '(mine|title)' occurs twice") as caught:
+        load_cards(path)
+    assert "datasets.yaml" in str(caught.value)
 
 
 def test_a_missing_file_is_one_error(tmp_path):

@@ -15,7 +15,7 @@ from medhash.data.confounded import (
     resolve_card,
 )
 from medhash.data.phantoms import generate
-from medhash.data.splits import write_split
+from medhash.data.splits.making import write_split
 from medhash.errors import MedhashError
 
 CARDS = load_cards(Path(__file__).resolve().parents[2] / "config/datasets.yaml")

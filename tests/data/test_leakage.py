@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 
 from medhash.data import leakage
-from medhash.data.cards import SplitRule
 from medhash.data.leakage import measure, write_leakage, write_leakage_table
-from medhash.data.splits import write_split
+from medhash.data.splits.making import write_split
 from medhash.errors import MedhashError
 from medhash.files import write_json
+from medhash.schema.datasets import SplitRule
 
 
 def random_dataset(

@@ -6,6 +6,7 @@ import pytest
 
 from medhash.data.lesions import Lesions, lesions_of_masks, marked_lesions, read_boxes
 from medhash.errors import MedhashError
+from medhash.files import write_json
 
 HEADER = "image_id,top,left,height,width"
 
@@ -127,9 +128,22 @@ def test_boxes_win_over_masks_and_without_either_there_is_nothing(data):
     masks = np.zeros((4, 8, 8), dtype=np.uint8)
     masks[:, 2:4, 2:4] = 1
     np.save(data / "masks.npy", masks)
+    write_json(data / "dataset.json", {})
     found = marked_lesions(boxes, data, split)
     assert found.source == "masks"
     assert found.rows.tolist() == [0, 1]  # queries alone
     boxes.write_text(f"{HEADER}\na,0,0,5,5\n")
     assert marked_lesions(boxes, data, split).source == "boxes"
     assert found.take(np.array([1])).rows.tolist() == [1]
+
+
+def test_masks_of_organs_are_no_lesions_and_lesions_beside_organs_are(data):
+    masks = np.zeros((4, 8, 8), dtype=np.uint8)
+    masks[:, :, 4:] = 1
+    masks[:, 1:3, 5:6] = 2
+    np.save(data / "masks.npy", masks)
+    asked = data / "boxes.csv", data, data / "split.csv"
+    write_json(data / "dataset.json", {"mask_classes": ["background", "lung"]})
+    assert marked_lesions(*asked) is None
+    write_json(data / "dataset.json", {"mask_classes": ["background", "lung", "lesion"]})
+    assert marked_lesions(*asked).areas.tolist() == [[0.125, 0.625, 0.25, 0.125]] * 2

@@ -18,14 +18,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.cards import load_cards
 from medhash.data.phantoms import MODALITIES, Confounding, generate, thermal
 from medhash.data.phantoms.canvas import Canvas, Ellipse
 from medhash.data.phantoms.confounding import draw_confounders
 from medhash.data.phantoms.generation import rescaled_counts
-from medhash.data.phantoms.modality import Drawing, Request
-from medhash.data.splits import make_split, read_index
+from medhash.data.phantoms.modality import Drawing, Modality, Request
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.making import make_split, write_split
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
+from medhash.schema.datasets import DatasetCard, SplitRule
 
 DATASETS = list(MODALITIES)
 MODULES = {
@@ -54,7 +57,7 @@ def test_files_are_those_of_a_prepared_dataset(name, tmp_path):
     assert {path.name for path in (tmp_path / "out").iterdir()} == FILES
     images = np.load(tmp_path / "out" / "images.npy", mmap_mode="r")
     labels, masks = (np.load(tmp_path / "out" / f"{n}.npy") for n in ("labels", "masks"))
-    index = read_index(tmp_path / "out")
+    index = PreparedDataset(tmp_path / "out").index
     confounders = pd.read_csv(tmp_path / "out" / "confounders.csv", keep_default_na=False)
     description = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert (images.shape, images.dtype) == ((48, 24, 24, 3), np.uint8)
@@ -99,14 +102,14 @@ def test_an_image_does_not_depend_on_how_many_there_are(name, tmp_path):
     indexes = []
     for folder, images in (("few", 60), ("many", 130)):
         generate(card_of(name), tmp_path / folder, 16, images, 0)
-        indexes.append(read_index(tmp_path / folder).set_index("image_id"))
+        indexes.append(PreparedDataset(tmp_path / folder).index.set_index("image_id"))
     few, many = indexes
     pd.testing.assert_frame_equal(few, many.loc[few.index])
 
 
 def test_images_of_a_patient_share_anatomy_and_differ(tmp_path):
     generate(card_of("brain_tumor_mri"), tmp_path / "out", 16, 200, 0)
-    sizes = read_index(tmp_path / "out").groupby("patient_id").size()
+    sizes = PreparedDataset(tmp_path / "out").index.groupby("patient_id").size()
     assert sizes.max() > 1
     assert sizes.max() <= 3
     assert sizes.mean() > 1.5
@@ -307,7 +310,7 @@ def test_confounded_phantom_follows_its_official_split(tmp_path):
     confounding = Confounding(confounder="palette", strength=1.0)
     generate(card, tmp_path / "plain", 32, 220, 0)
     generate(card, tmp_path / "out", 32, 220, 0, confounding)
-    index = read_index(tmp_path / "out")
+    index = PreparedDataset(tmp_path / "out").index
     labels = np.load(tmp_path / "out" / "labels.npy")
     split = make_split(index, labels, SplitRule(rule="official"), 0).manifest
     palette = pd.read_csv(tmp_path / "out" / "confounders.csv")["palette"]
@@ -420,3 +423,48 @@ def test_texture_is_standardised_and_smooth():
     assert abs(np.mean(planes)) < 0.1
     assert np.std(planes) == pytest.approx(1.0, abs=0.1)
     assert np.abs(np.diff(planes, axis=2)).mean() < 0.25
+
+
+def test_a_phantom_may_have_several_findings_class_masks_and_attributes(tmp_path, monkeypatch):
+    """As the fundus and the chest phantoms will: a mask of three classes, a known ratio."""
+
+    def draw(request: Request) -> Drawing:
+        canvas = request.canvas
+        image = np.full((canvas.size, canvas.size), 0.2 + 0.2 * len(request.further))
+        image += request.rng.random(image.shape) / 100
+        mask = np.zeros(image.shape, np.uint8)
+        mask[:8], mask[:4] = 1, 2
+        return Drawing(image, np.zeros(image.shape), mask, {"cdr": 0.5, "eye": "left"})
+
+    def further(finding: str, rng: np.random.Generator) -> set[str]:
+        return {"c"} if rng.random() < 0.5 else {finding}
+
+    modality = Modality(("a", "b", "c"), {"window": ("wide", "narrow")}, draw, further)
+    monkeypatch.setitem(MODALITIES, "covid_ct", modality)
+    tree = CARDS["covid_ct"].model_dump() | {
+        "classes": {"a": 40, "b": 30, "c": 60},
+        "images": 100,
+        "mask_classes": ("background", "disc", "cup"),
+        "split": {"rule": "random", "query": 20, "group_by": "patient_id"},
+    }
+    generate(DatasetCard.model_validate(tree), tmp_path / "out", 16, 60, 0)
+    dataset = PreparedDataset(tmp_path / "out")
+    dataset.check()
+    own = dataset.index["classes"].str.split("|")
+    assert set(dataset.index["classes"]) == {"a", "b", "c", "a|c", "b|c"}
+    assert [list(dataset.classes_of(row)) for row in range(60)] == own.tolist()
+    counts = dict(zip(dataset.classes, dataset.labels.sum(axis=0).tolist(), strict=True))
+    assert dataset.description["counts"] == counts
+    assert sum(counts.values()) > 60
+    # One finding more makes the image brighter.
+    brightness = dataset.images.mean(axis=(1, 2, 3))
+    assert brightness[own.str.len() == 2].min() > brightness[own.str.len() == 1].max()
+    assert dataset.mask_classes == ("background", "disc", "cup")
+    assert (dataset.masks[7] == np.repeat([2, 1, 0], [4, 4, 8])[:, None]).all()
+    assert set(dataset.attributes) == {"cdr", "eye"}
+    assert (dataset.numbers("cdr") == 0.5).all()
+    split_csv = tmp_path / "0.csv"
+    write_split(tmp_path / "out", DatasetCard.model_validate(tree).split, 0, split_csv)
+    assert len(rows_of(split_csv, "query")) == 12  # 20 of 100, rescaled to 60
+    summary = json.loads(split_csv.with_suffix(".json").read_text())
+    assert sum(part["query"] for part in summary["sizes_by_class"].values()) > 12

@@ -4,6 +4,7 @@ import json
 import os
 import stat
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import imagehash
@@ -23,10 +24,14 @@ from upstream_archives import (
     zip_bytes,
 )
 
-from medhash.data import preparation
-from medhash.data.archives.finding import archive_folders, find_archives
-from medhash.data.preparation import INDEX_COLUMNS, prepare, prepare_image
+from medhash.data import preparation, readers
+from medhash.data.archives.finding import archive_folders
+from medhash.data.preparation import prepare, prepare_image
+from medhash.data.prepared_files import INDEX_COLUMNS
+from medhash.data.readers import brain_tumor_mri as brain_tumor_reader
+from medhash.data.upstream import find_archives
 from medhash.errors import MedhashError
+from medhash.schema.datasets import Selection
 
 FILES = ("dataset.json", "images.npy", "index.csv", "labels.npy")
 
@@ -50,7 +55,7 @@ def test_each_layout_is_prepared(tmp_path, name):
     prepare(card, [write(tmp_path / "archives", files)], tmp_path / "data" / name, 16)
     assert sorted(path.name for path in (tmp_path / "data" / name).iterdir()) == sorted(FILES)
     index, images, labels, dataset = read_back(tmp_path / "data" / name)
-    assert images.shape == (card.images, 16, 16, 3)
+    assert images.shape == (card.image_count, 16, 16, 3)
     assert images.dtype == labels.dtype == np.uint8
     assert tuple(index.columns) == INDEX_COLUMNS
     assert index.image_id.is_unique
@@ -278,6 +283,78 @@ def test_missing_archives_are_reported_when_nothing_may_be_downloaded(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_images_that_are_not_selected_are_never_decoded(tmp_path):
+    """Files that are no images lie behind those that are, in the order of the archive."""
+    bad = {f"Training/no_tumor/z{number}.jpg": b"not an image" for number in range(9)}
+    members = brain_tumor_members() | bad
+    card, _ = brain_tumor_mri()
+    card = card.model_copy(update={"selection": Selection(images=2)})
+    archives = write(tmp_path / "archives", {"archive.zip": zip_bytes(members)})
+    prepare(card, [archives], tmp_path / "out", 8)
+    index, images, labels, dataset = read_back(tmp_path / "out")
+    assert len(images) == 8
+    assert labels.sum(0).tolist() == [2, 2, 2, 2]
+    assert dataset["notes"][-1].startswith("8 of 21 images selected: 2 a class")
+    assert sorted(index.image_id[labels[:, 2] == 1]) == [
+        "Testing/no_tumor/image(0).jpg",
+        "Training/no_tumor/image(0).jpg",
+    ]
+
+
+def prepare_with_mask(folder, monkeypatch, mask):
+    """The Brain Tumor archive (images of 24 x 18), were one mask of three classes that of all."""
+
+    class Masked(brain_tumor_reader.Reader):
+        def read(self, card, found):
+            reading = super().read(card, found)
+            return replace(reading, images=[replace(i, mask=mask) for i in reading.images])
+
+    monkeypatch.setattr(readers, "reader_of", lambda name: Masked())
+    card, files = brain_tumor_mri()
+    card = card.model_copy(update={"mask_classes": ("background", "disc", "cup")})
+    prepare(card, [write(folder / "archives", files)], folder / "out", 12)
+    return np.load(folder / "out" / "masks.npy")
+
+
+@pytest.mark.parametrize("scale", [1, 2])
+def test_masks_are_squeezed_as_their_images_are_and_keep_their_classes(
+    tmp_path, monkeypatch, scale
+):
+    """At the image's own size or another: 24 x 18 to 12 x 12 takes every second column."""
+    mask = np.zeros((18 * scale, 24 * scale), np.uint8)
+    mask[:, : 8 * scale] = 2
+    mask[: 6 * scale, 8 * scale :] = 1
+    masks = prepare_with_mask(tmp_path, monkeypatch, lambda: mask)
+    expected = np.zeros((12, 12), np.uint8)
+    expected[:, :4] = 2
+    expected[:4, 4:] = 1
+    assert masks.dtype == np.uint8
+    assert masks.shape == (12, 12, 12)
+    assert (masks == expected).all()
+
+
+def unreadable():
+    raise OSError("cut short")
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (lambda: np.zeros((24, 18), np.uint8), "its 18x24 pixels are not in the proportions"),
+        (lambda: np.full((18, 24), 3, np.uint8), "it holds 3, but the card's mask_classes end at"),
+        (lambda: np.zeros((18, 24)), "it is no array of whole numbers"),
+        (lambda: np.zeros((18, 24, 3), np.uint8), "it is no array of whole numbers"),
+        (unreadable, "cut short"),
+    ],
+)
+def test_a_mask_that_does_not_fit_is_one_error_and_leaves_nothing(
+    tmp_path, monkeypatch, mask, message
+):
+    with pytest.raises(MedhashError, match=f"the mask of image '.*image.0..jpg'.*{message}"):
+        prepare_with_mask(tmp_path, monkeypatch, mask)
+    assert not (tmp_path / "out").exists()
+
+
 # the real archives
 
 
@@ -305,7 +382,7 @@ def test_real_covid_ct_is_read_whole(tmp_path):
 def test_real_brain_tumor_images_are_found_in_their_folders():
     name = "brain_tumor_mri"
     found = find_archives(REAL_CARDS[name], real_archives(name))
-    counts = {str(folder.slot): len(folder.names) for folder in found.folders}
+    counts = {part.name: len(part.files) for part in found.parts}
     assert sum(counts.values()) == 3264
     testing = sum(count for slot, count in counts.items() if slot.startswith("Testing"))
     assert testing == 394

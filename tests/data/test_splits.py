@@ -12,16 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medhash.data.cards import SplitRule
-from medhash.data.splits import (
-    largest_remainder,
-    make_split,
-    nearest_subset,
-    read_split,
-    write_split,
-)
+from medhash.data.splits.drawing import Draw, largest_remainder, nearest_subset
+from medhash.data.splits.making import make_split, write_split
+from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
+from medhash.schema.datasets import SplitRule
 
 CLASS_SIZES = st.lists(st.integers(2, 40), min_size=2, max_size=6)
 
@@ -347,3 +343,151 @@ def test_nothing_is_written_on_an_error_and_the_dataset_is_named(tmp_path):
     with pytest.raises(MedhashError, match="split of tiny: class 'c0'"):
         write_split(folder, SplitRule(query=2), 0, tmp_path / "out" / "0.csv")
     assert not (tmp_path / "out").exists()
+
+
+# query by class, groups of several columns, validation
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(3, 40), min_size=2, max_size=5), st.data())
+def test_query_images_can_be_counted_by_class(sizes, data):
+    counts = {f"c{n}": data.draw(st.integers(1, size - 1)) for n, size in enumerate(sizes)}
+    index, labels = dataset(sizes)
+    manifest = make_split(index, labels, SplitRule(query=counts), 0).manifest
+    queries = index["classes"][manifest["role"] == "query"]
+    assert queries.value_counts().to_dict() == counts
+
+
+def test_counts_by_class_are_those_that_a_stratified_draw_would_not_give():
+    """ORIGA's 49 + 16 of 482 + 168: in proportion they would be 48 + 17."""
+    index, labels = dataset([482, 168])
+    by_share = make_split(index, labels, SplitRule(query=65), 0).manifest["role"] == "query"
+    by_class = make_split(index, labels, SplitRule(query={"c0": 49, "c1": 16}), 0)
+    assert labels[by_share].sum(0).tolist() == [48, 17]
+    assert labels[by_class.manifest["role"] == "query"].sum(0).tolist() == [49, 16]
+
+
+def test_counts_by_class_are_rescaled_for_fewer_images():
+    index, labels = dataset([48, 17])
+    split = make_split(index, labels, SplitRule(query={"c0": 49, "c1": 16}), 0, 650)
+    assert labels[split.manifest["role"] == "query"].sum(0).tolist() == [5, 2]
+    assert any("65 images instead of 650" in note for note in split.notes)
+
+
+@pytest.mark.parametrize(
+    ("labels", "query", "message"),
+    [
+        ([[1, 0], [0, 1], [1, 1]] * 3, {"c0": 1, "c1": 1}, "there are images of several"),
+        ([[1, 0], [0, 1]] * 3, {"c0": 1}, "counts c0, but the classes are c0, c1"),
+        ([[1, 0], [0, 1]] * 3, {"c0": 3, "c1": 1}, "3 of the 3 images of class 'c0' leave none"),
+    ],
+)
+def test_bad_counts_by_class_are_refused(labels, query, message):
+    labels = np.uint8(labels)
+    classes = ["|".join(f"c{c}" for c in np.flatnonzero(row)) for row in labels]
+    index = pd.DataFrame({"image_id": [str(n) for n in range(len(labels))], "classes": classes})
+    with pytest.raises(MedhashError, match=message):
+        make_split(index, labels, SplitRule(query=query), 0)
+
+
+def joined_slowly(columns: list[list[str]]) -> list[set[int]]:
+    """Groups of rows that share a value in any column, merged until none can be."""
+    groups = [{row} for row in range(len(columns[0]))]
+
+    def linked(one: set[int], other: set[int]) -> bool:
+        pairs = itertools.product(one, other)
+        return any(column[a] and column[a] == column[b] for a, b in pairs for column in columns)
+
+    while True:
+        pair = next((p for p in itertools.combinations(groups, 2) if linked(*p)), None)
+        if pair is None:
+            return groups
+        groups = [group for group in groups if group not in pair] + [pair[0] | pair[1]]
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10_000))
+def test_groups_of_several_columns_stay_whole_and_no_larger(seed):
+    rng = np.random.default_rng(seed)
+    index, labels = dataset([12, 14])
+    for column, kinds in (("patient_id", 12), ("lesion_id", 16)):
+        index[column] = [str(n) if n else "" for n in rng.integers(0, kinds, len(index))]
+    columns = [index["patient_id"].tolist(), index["lesion_id"].tolist()]
+    rule = SplitRule(query=0.3, group_by=("patient_id", "lesion_id"))
+    groups = joined_slowly(columns)
+    names = Draw(index, labels, rule, 0, None).group_names
+    assert sorted(sorted(np.flatnonzero(names == name)) for name in set(names)) == sorted(
+        sorted(group) for group in groups
+    )
+    if max(map(len, groups)) > 10:
+        return  # One group is nearly everything: no split can keep it whole.
+    manifest = make_split(index, labels, rule, seed).manifest
+    for group in groups:
+        assert len(set(manifest["role"].iloc[list(group)])) == 1
+
+
+def test_groups_of_several_columns_do_not_depend_on_the_order_of_images():
+    rng = np.random.default_rng(1)
+    index, labels = dataset([30, 30])
+    for column in ("patient_id", "lesion_id"):
+        index[column] = rng.integers(1, 40, len(index)).astype(str)
+    rule = SplitRule(query=0.3, group_by=("patient_id", "lesion_id"))
+    order = rng.permutation(len(index))
+    shuffled = make_split(index.iloc[order].reset_index(drop=True), labels[order], rule, 0)
+    assert roles_by_id(make_split(index, labels, rule, 0).manifest) == roles_by_id(
+        shuffled.manifest
+    )
+
+
+@pytest.mark.parametrize("grouped", [None, "patient_id"])
+def test_validation_images_are_neither_query_nor_database(grouped):
+    index, labels = dataset([60, 40], 2)
+    rule = SplitRule(query=20, validation=0.1, train=30, group_by=grouped)
+    plain = SplitRule(query=20, group_by=grouped)
+    manifest = make_split(index, labels, rule, 4).manifest
+    assert manifest["role"].value_counts().to_dict() == {
+        "database": 70,
+        "query": 20,
+        "validation": 10,
+    }
+    assert labels[manifest["role"] == "validation"].sum(0).tolist() == [6, 4]
+    assert manifest["train"].sum() == 30
+    assert set(manifest["role"][manifest["train"] == 1]) == {"database"}
+    queries = make_split(index, labels, plain, 4).manifest["role"] == "query"
+    assert (queries == (manifest["role"] == "query")).all()
+    if grouped:
+        roles_of_patient = manifest.groupby(index["patient_id"])["role"].agg(set)
+        assert (roles_of_patient.map(len) == 1).all()
+
+
+def test_validation_is_written_counted_and_read_back(tmp_path):
+    path = tmp_path / "0.csv"
+    write_split(prepared(tmp_path / "tiny", [30, 20]), SplitRule(query=10, validation=5), 0, path)
+    summary = json.loads(path.with_suffix(".json").read_text())
+    assert summary["sizes"] == {"query": 10, "database": 35, "validation": 5, "train": 35}
+    assert summary["rule"]["validation"] == 5
+    parts = {part: rows_of(path, part) for part in ("query", "database", "validation", "train")}
+    assert {part: len(rows) for part, rows in parts.items()} == summary["sizes"]
+    assert (parts["train"] == parts["database"]).all()
+
+
+def test_validation_that_leaves_no_database_is_refused():
+    with pytest.raises(MedhashError, match="6 validation images of 6 leave no validation"):
+        make_split(*dataset([4, 4]), SplitRule(query=2, validation=6), 0)
+
+
+def test_lists_may_name_validation_images(tmp_path):
+    index, labels = dataset([2, 2])
+    text = "image_id,role\nc0/0,query\nc0/1,validation\nc1/0,database\nc1/1,database\n"
+    manifest = make_split(index, labels, listed(tmp_path, text), 0).manifest
+    assert manifest["role"].tolist() == ["query", "validation", "database", "database"]
+    assert manifest["train"].tolist() == [0, 0, 1, 1]
+
+
+def test_counts_are_meant_for_images_where_classes_overlap(tmp_path):
+    folder = prepared(tmp_path / "tiny", [30, 20])
+    facts = json.loads((folder / "dataset.json").read_text())
+    facts |= {"card_counts": {"c0": 90, "c1": 60}, "card_images": 100}
+    write_json(folder / "dataset.json", facts)
+    write_split(folder, SplitRule(query=20), 0, tmp_path / "0.csv")
+    assert json.loads((tmp_path / "0.json").read_text())["sizes"]["query"] == 10

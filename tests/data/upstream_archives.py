@@ -12,7 +12,8 @@ import numpy as np
 import openpyxl
 from PIL import Image
 
-from medhash.data.cards import DatasetCard, load_cards
+from medhash.data.cards import load_cards
+from medhash.schema.datasets import DatasetCard
 
 PROJECT = Path(__file__).parents[2]
 REAL_CARDS = load_cards(PROJECT / "config/datasets.yaml")
@@ -152,6 +153,39 @@ def thermal_ir() -> tuple[DatasetCard, dict[str, bytes]]:
         for number in range(count)
     }
     return card_with_counts("thermal_ir", counts), {"m4sbt8hbvk-3.zip": zip_bytes(members)}
+
+
+TOY_TABLE = """\
+file,findings,patient,age
+007.png,Mass|Effusion,p3,71
+001.png,none,p1,50
+002.png,Mass,p1,50.5
+003.png,Effusion|Hernia,p2,33
+004.png,Mass,p4,64
+005.png,Effusion|Mass,p5,28
+006.png,Mass,p6,45
+008.png,Hernia,p7,61
+"""
+
+
+def toy_mask(name: str) -> np.ndarray:
+    """0, 1, 2 in three bars, whose place depends on the name."""
+    return np.roll(np.repeat(np.uint8([0, 1, 2]), 6)[:, None] * np.ones(24, np.uint8), int(name), 0)
+
+
+def toy_labelled(table: str = TOY_TABLE) -> dict[str, bytes]:
+    """As examples/toy_reader.py reads it: a table in a zip with images, the masks in another."""
+    names = [f"{number:03d}" for number in range(1, 9)]
+    images = {f"toy/images/{n}.png": image_bytes(500 + int(n), mode="L") for n in names}
+    masks = {}
+    for name in names:
+        stream = io.BytesIO()
+        Image.fromarray(toy_mask(name)).save(stream, "PNG")
+        masks[f"masks/{name}.png"] = stream.getvalue()
+    return {
+        "images.zip": zip_bytes({"toy/labels.csv": table.encode(), **images}),
+        "masks.zip": zip_bytes(masks),
+    }
 
 
 def own_folder(folder: Path) -> DatasetCard:

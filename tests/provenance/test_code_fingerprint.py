@@ -131,7 +131,7 @@ def test_an_entry_that_does_not_exist_is_an_error(name):
 STEPS = [
     ["medhash.data.preparation"],
     ["medhash.data.phantoms"],
-    ["medhash.data.splits"],
+    ["medhash.data.splits.making"],
     ["medhash.data.leakage"],
     ["medhash.training.cells", "medhash.methods.csq"],
     ["medhash.records.scoring"],
@@ -158,3 +158,18 @@ def test_a_cell_reaches_its_own_method_and_no_other():
     methods = {f"medhash.methods.{path.stem}" for path in folder.glob("[a-z]*.py")}
     reached = set(fingerprint("medhash.training.cells", "medhash.methods.csq")["modules"])
     assert reached & methods == {"medhash.methods.base", "medhash.methods.csq"}
+
+
+def test_a_dataset_reaches_its_own_reader_and_no_other():
+    entries = "medhash.data.preparation", "medhash.data.readers.brain_tumor_mri"
+    reached = set(fingerprint(*entries)["modules"])
+    folder = "medhash.data.readers"
+    assert {name for name in reached if name.startswith(f"{folder}.")} == {
+        f"{folder}.{name}" for name in ("brain_tumor_mri", "class_folders", "reading")
+    }
+
+
+def test_training_reads_a_split_and_does_not_depend_on_how_it_was_drawn():
+    reached = set(fingerprint("medhash.training.cells", "medhash.methods.csq")["modules"])
+    assert "medhash.data.splits.manifest" in reached
+    assert "medhash.data.splits.drawing" not in reached

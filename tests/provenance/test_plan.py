@@ -14,8 +14,8 @@ from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATASET = "phantom_covid_ct"
-CELL = Cell(DATASET, "csq", "none", 8, 0)
-TUNED = Cell("phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
+CELL = Cell("ach", DATASET, "csq", "none", 8, 0)
+TUNED = Cell("ach", "phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def steps(tmp_path, monkeypatch):
     last = [
         made.of("record", CELL).receipt,
         made.of("record", TUNED).receipt,
-        made.of("leakage", DATASET).receipt,
+        made.of("leakage", "ach", DATASET).receipt,
     ]
     for step in made.needed_for(*last):
         with recorded(made, step):
@@ -71,26 +71,26 @@ def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
     steps.of("record", TUNED).receipt.unlink()
     steps.of("train", TUNED).outputs["codes"].unlink()
     steps.of("train", CELL).outputs["checkpoint"].unlink()
-    steps.of("pretrain", DATASET, "classification").outputs["weights"].unlink()
-    steps.of("pretrain", DATASET, "mae").outputs["weights"].unlink()
+    steps.of("pretrain", "ach", DATASET, "classification").outputs["weights"].unlink()
+    steps.of("pretrain", "ach", DATASET, "mae").outputs["weights"].unlink()
     # Fine-tuning needs the source's checkpoint, whose training needs the pretrained weights, ...
     assert running(steps, record_of(steps, TUNED)) == {
         f"record {TUNED}",
         f"train {TUNED}",
         f"train {CELL}",
-        f"pretrain {DATASET}/classification",
-        f"pretrain {DATASET}/mae",
+        f"pretrain ach/{DATASET}/classification",
+        f"pretrain ach/{DATASET}/mae",
     }
 
 
 def test_forced_steps_take_what_is_made_of_them_along(steps):
-    wanted = [record_of(steps, CELL), steps.of("leakage", DATASET).outputs["csv"]]
+    wanted = [record_of(steps, CELL), steps.of("leakage", "ach", DATASET).outputs["csv"]]
     forced = running(steps, *wanted, forced=lambda step: step.rule == "train")
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
-    leakage = steps.of("leakage", DATASET)
+    leakage = steps.of("leakage", "ach", DATASET)
     leakage.receipt.unlink()
     ahead = time.time() + 1e6
     for path in leakage.outputs.values():
@@ -106,12 +106,49 @@ def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
 
 
 def test_a_step_without_files_needs_no_marker(steps):
-    figure = steps.of("figure", "ach_fig7")
+    figure = steps.of("figure", "ach/fig7")
     plan = Plan(steps, Receipts(steps), [figure.outputs["pdf"]])
     assert plan.inputs(figure) == list(figure.inputs.values())
 
 
 def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.of("leakage", DATASET).outputs["csv"]])
+    plan = Plan(steps, Receipts(steps), [steps.of("leakage", "ach", DATASET).outputs["csv"]])
     record = steps.of("record", CELL)
     assert plan.inputs(record) == list(record.inputs.values())
+
+
+def test_what_gathers_asks_for_nothing_to_be_made(steps):
+    """A page is made of what is there: in a fresh clone, too, nothing begins to train."""
+    page = steps.of("report").outputs["page"]
+    plan = Plan(steps, Receipts(steps), [page])
+    assert set(map(str, plan.running)) == {"report all"}
+    assert plan.inputs(steps.of("report")) == []
+
+
+def test_what_gathers_waits_for_what_is_made_anyway(steps):
+    leakage, report = steps.of("leakage", "ach", DATASET), steps.of("report")
+    leakage.receipt.unlink()
+    plan = Plan(steps, Receipts(steps), [report.outputs["page"], leakage.outputs["csv"]])
+    assert set(map(str, plan.running)) == {"report all", str(leakage)}
+    assert set(plan.inputs(report)) == {leakage.outputs["csv"], leakage.outputs["md"]}
+
+
+def test_what_gathers_is_outdated_by_what_came_or_changed(steps):
+    report, leakage = steps.of("report"), steps.of("leakage", "ach", DATASET)
+    page = report.outputs["page"]
+    with recorded(steps, report):
+        page.write_text("page")
+    assert running(steps, page) == set()
+    text = leakage.outputs["md"].read_text()
+    leakage.outputs["md"].write_text("other")
+    assert running(steps, page) == {"report all"}
+    leakage.outputs["md"].write_text(text)
+    assert running(steps, page) == set()
+    table = steps.of("table", "ach/table3").outputs["csv"]
+    table.parent.mkdir(parents=True)
+    table.write_text("new")
+    assert running(steps, page) == {"report all"}
+    table.unlink()
+    # What is elsewhere, in a clone without pictures, is still what the page shows.
+    leakage.outputs["md"].unlink()
+    assert running(steps, page) == set()

@@ -30,7 +30,7 @@ from medhash.report.page import report_html
 pytestmark = pytest.mark.xdist_group("report")
 
 PAGE = Path("results/real/report.html")
-TABLE = Path("results/real/tables/mini_table1.csv")
+TABLE = Path("results/real/mini/tables/table1.csv")
 EVIL = "<script>alert('title')</script> & \"more\""
 REPORTED = {
     "paper": "mini",
@@ -84,7 +84,7 @@ def reported_tree(tmp_path_factory):
         (root / "docs").mkdir()
         (root / "docs/fidelity.md").write_text(FIDELITY)
         for scale in ("real", "synthetic"):
-            medhash("table", "mini_table1", "--scale", scale)
+            medhash("table", "mini/table1", "--scale", scale)
             medhash("report", "--scale", scale)
         return root
 
@@ -124,8 +124,8 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
     text = report(scale)
     tables = load(overrides={"scale": scale}).tables
     found = 0
-    for stem in tables:
-        path = Path(f"results/{scale}/tables/{stem}.csv")
+    for table in tables.values():
+        path = Path(f"results/{scale}/mini/tables/{table.name}.csv")
         for line in lines_of(path):
             if line["status"] != "ran":
                 continue
@@ -133,7 +133,8 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
             place = html.escape(f"{line['row']}, {column_title(line)}")
             printed = html.escape(line["printed"])
             anchor = re.search(
-                rf'id="(n-{stem}-\d+)">\s*<summary>{re.escape(place)}: <b>{re.escape(printed)}</b>',
+                rf'id="(n-{table.label}-\d+)">\s*<summary>{re.escape(place)}: '
+                rf"<b>{re.escape(printed)}</b>",
                 text,
             )[1]
             assert f'<a href="#{anchor}">{printed}</a></td>' in text
@@ -152,20 +153,20 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
 
 def test_a_cell_leads_to_its_files_and_archives(tree):
     text = report()
-    cell = "covid_ct/hashnet/dbw/8/1"
+    cell = "mini/covid_ct/hashnet/dbw/8/1"
     own = part(text, "c-" + cell.replace("/", "."))
     for rule, name in (("record", "record"), ("train", "codes"), ("train", "checkpoint")):
         receipt = json.loads(Path(f"results/real/receipts/{rule}/{cell}.json").read_text())
         file = receipt["outputs"][name]
         row = f'<td><code>{file["path"]}</code></td><td><code class="hash">{file["sha256"]}<'
         assert f"<td>{name}</td>{row}" in own
-    assert f"medhash audit results/real/cells/{cell}/record.json" in own
-    assert '<a href="#d-covid_ct">' in own
+    assert f"medhash audit results/real/mini/cells/{cell.removeprefix('mini/')}/record.json" in own
+    assert '<a href="#d-covid_ct.16">' in own
     train = json.loads(Path(f"results/real/receipts/train/{cell}.json").read_text())
     assert train["inputs"]["split"]["sha256"] in own
     assert train["inputs"]["pretrained"]["sha256"] in own
-    dataset = part(text, "d-covid_ct")
-    for archive in json.loads(Path("results/real/data/covid_ct/dataset.json").read_text())[
+    dataset = part(text, "d-covid_ct.16")
+    for archive in json.loads(Path("results/real/data/covid_ct/16/dataset.json").read_text())[
         "archives"
     ]:
         assert archive["sha256"] in dataset
@@ -230,7 +231,7 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded(tree):
 def test_each_picture_is_there_once(tree):
     text = report()
     pictures = re.findall(r"data:image/png;base64,([^\"]+)", text)
-    on_disk = [path.read_bytes() for path in Path("results/real/figures").glob("*.png")]
+    on_disk = [path.read_bytes() for path in Path("results/real/mini/figures").glob("*.png")]
     assert [base64.b64decode(picture) for picture in pictures] == on_disk
 
 
@@ -240,7 +241,7 @@ def test_titles_and_notes_are_text_not_markup(tree):
     paper["title"] = paper["tables"]["table1"]["title"] = EVIL
     paper["methods"]["hashnet"]["title"] = "Hash<i>Net</i>"
     path.write_text(yaml.safe_dump(paper))
-    medhash("table", "mini_table1", "--scale", "real")
+    medhash("table", "mini/table1", "--scale", "real")
     text = report()
     assert text.count("<script>") == 1
     assert "<i>Net" not in text
@@ -268,7 +269,7 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
     own = Steps(load(overrides={"scale": "real"}))
     medhash("claims", "--scale", "real")
     for stem in ("table", "figure"):
-        medhash(stem, "mini_table2", "--scale", "real")
+        medhash(stem, "mini/table2", "--scale", "real")
     medhash("report", "--scale", "real")
     assert Receipts(own).fits(own.report()).ok
     Path("docs/fidelity.md").write_text("# Other\n")
@@ -279,20 +280,20 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
 @pytest.mark.parametrize(
     ("gone", "text"),
     [
-        (TABLE, "Missing: results/real/tables/mini_table1.csv: not made yet."),
+        (TABLE, "Missing: results/real/mini/tables/table1.csv: not made yet."),
         (
-            Path("results/real/figures/mini_table2.png"),
-            "Missing: results/real/figures/mini_table2.png: not made yet.",
+            Path("results/real/mini/figures/table2.png"),
+            "Missing: results/real/mini/figures/table2.png: not made yet.",
         ),
         (Path("results/real/claims.csv"), "Missing: results/real/claims.csv: not made yet."),
         (
-            Path("results/real/leakage/covid_ct/0.md"),
-            "Missing: results/real/leakage/covid_ct/0.md: not made yet.",
+            Path("results/real/mini/leakage/covid_ct/0.md"),
+            "Missing: results/real/mini/leakage/covid_ct/0.md: not made yet.",
         ),
         (Path("docs/fidelity.md"), "Missing: docs/fidelity.md."),
         (
-            Path("results/real/data/covid_ct/dataset.json"),
-            "results/real/data/covid_ct/dataset.json: not made yet",
+            Path("results/real/data/covid_ct/16/dataset.json"),
+            "results/real/data/covid_ct/16/dataset.json: not made yet",
         ),
     ],
 )
@@ -320,13 +321,13 @@ def test_a_file_that_is_not_what_its_receipt_says_is_named(tree):
     )
     assert f"{TABLE}: is not what" not in report()
     assert f"</strong> {TABLE} is not what its receipt says." in report()
-    Path("results/real/receipts/figure/mini_table2.json").unlink()
-    assert "</strong> results/real/figures/mini_table2.png has no receipt." in report()
+    Path("results/real/receipts/figure/mini/table2.json").unlink()
+    assert "</strong> results/real/mini/figures/table2.png has no receipt." in report()
 
 
 def test_what_is_no_picture_is_refused_by_name(tree):
-    Path("results/real/figures/mini_table2.png").write_bytes(b"GIF89a")
-    with pytest.raises(MedhashError, match=r"figures/mini_table2\.png: is no PNG"):
+    Path("results/real/mini/figures/table2.png").write_bytes(b"GIF89a")
+    with pytest.raises(MedhashError, match=r"figures/table2\.png: is no PNG"):
         report()
 
 

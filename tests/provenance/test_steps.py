@@ -1,5 +1,6 @@
 """Which steps a changed setting touches: exactly those that depend on it."""
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 CELLS = [
-    Cell("phantom_covid_ct", method, variant, 8, 0)
+    Cell("ach", "phantom_covid_ct", method, variant, 8, 0)
     for method in ("csq", "adsh")
     for variant in ("none", "dbw", "lcr", "lfr", "dbw+lfr")
 ]
@@ -29,13 +30,13 @@ def versions(**settings):
     dataset = "phantom_covid_ct"
     steps = {
         "phantom": of("prepare", dataset),
-        "split": of("split", dataset),
-        "leakage": of("leakage", dataset),
-        "mae": of("pretrain", dataset, "mae"),
-        "classification": of("pretrain", dataset, "classification"),
+        "split": of("split", "ach", dataset),
+        "leakage": of("leakage", "ach", dataset),
+        "mae": of("pretrain", "ach", dataset, "mae"),
+        "classification": of("pretrain", "ach", dataset, "classification"),
         "record": of("record", CELLS[0]),
-        "table": of("table", "ach_table3"),
-        "figure": of("figure", "ach_fig7"),
+        "table": of("table", "ach/table3"),
+        "figure": of("figure", "ach/fig7"),
     }
     steps |= {f"{cell.method}/{cell.variant}": of("train", cell) for cell in CELLS}
     return {name: step.version for name, step in steps.items()}
@@ -84,9 +85,9 @@ def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
             made = demo_again().making(path)
             assert (made.rule, made.key) == (step.rule, step.key)
     assert steps.making(PROJECT / "config/config.yaml") is None
-    assert steps.making(Path("results/demo/cells/phantom_covid_ct/csq/none/8/0/other")) is None
-    assert steps.making(Path("results/demo/splits/phantom_covid_ct/77.csv")) is None
-    assert steps.making(Path("results/demo/tables/ach_table99.csv")) is None
+    assert steps.making(Path("results/demo/ach/cells/phantom_covid_ct/csq/none/8/0/other")) is None
+    assert steps.making(Path("results/demo/ach/splits/phantom_covid_ct/77.csv")) is None
+    assert steps.making(Path("results/demo/ach/tables/table99.csv")) is None
 
 
 @cache
@@ -106,32 +107,32 @@ def test_steps_come_after_what_they_read():
 def test_what_a_cell_starts_from_is_an_input_of_its_training():
     steps = demo()
     names = ("phantom_brain_tumor_mri", "hashnet", "ach", 8, 0)
-    own, scratch = Cell(*names), Cell(*names, "scratch")
-    tuned = Cell(*names, "phantom_covid_ct")
+    own, scratch = Cell("ach", *names), Cell("ach", *names, "scratch")
+    tuned = Cell("ach", *names, "phantom_covid_ct")
     assert steps.of("train", own).inputs["pretrained"].name == "classification.safetensors"
     assert "pretrained" not in steps.of("train", scratch).inputs
     source = steps.making(steps.of("train", tuned).inputs["pretrained"])
-    assert (source.rule, source.key) == ("train", "phantom_covid_ct/hashnet/ach/8/0")
+    assert (source.rule, source.key) == ("train", "ach/phantom_covid_ct/hashnet/ach/8/0")
     needed = {(step.rule, step.key) for step in steps.needed_for(steps.of("train", tuned).receipt)}
-    assert ("pretrain", "phantom_covid_ct/mae") in needed
+    assert ("pretrain", "ach/phantom_covid_ct/mae") in needed
     assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
 
 
 def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
-    table = Steps(configuration).of("table", "ach_table3")
-    cells = configuration.tables["ach_table3"].cells()
+    table = Steps(configuration).of("table", "ach/table3")
+    cells = configuration.tables["ach/table3"].cells()
     assert set(table.inputs.values()) == {configuration.layout.record(cell) for cell in cells}
 
 
 @pytest.mark.parametrize(
     ("rule", "key", "message"),
     [
-        ("split", "phantom_covid_ct/5", "no step 'split phantom_covid_ct/5'"),
-        ("prepare", "phantom_covid_ct", "no step 'prepare phantom_covid_ct'"),
-        ("pretrain", "phantom_covid_ct/middle", "unknown stage 'middle'"),
-        ("table", "ach_fig7", "unknown table 'ach_fig7'"),
-        ("train", "phantom_covid_ct/csq", "no step 'train phantom_covid_ct/csq'"),
+        ("split", "ach/phantom_covid_ct/5", "no step 'split ach/phantom_covid_ct/5'"),
+        ("prepare", "phantom_covid_ct/32", "no step 'prepare phantom_covid_ct/32'"),
+        ("pretrain", "ach/phantom_covid_ct/middle", "unknown stage 'middle'"),
+        ("table", "ach/fig7", "unknown table 'ach/fig7'"),
+        ("train", "ach/phantom_covid_ct/csq", "no step 'train ach/phantom_covid_ct/csq'"),
         ("bake", "phantom_covid_ct", "no step 'bake phantom_covid_ct'"),
     ],
 )
@@ -143,10 +144,11 @@ def test_a_step_that_there_is_not_is_refused(rule, key, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "phantom_covid_ct/csq"), "expected dataset/method/variant/bits/seed"),
-        (("train", "phantom_covid_ct/csk/none/8/0"), "unknown method 'csk'.*csq"),
+        (("train", "ach/phantom_covid_ct/csq"), "expected paper/dataset/method/variant/bits/seed"),
         (("split", "phantom_covid"), "phantom_covid_ct"),
-        (("prepare", "a/b"), "expected dataset, for example"),
+        (("split", "other/phantom_covid_ct"), "unknown paper 'other'"),
+        (("prepare", "phantom_covid_ct/33"), "unknown image size '33'"),
+        (("table", "table3"), r"expected PAPER/TABLE\. Such as ach/table3"),
     ],
 )
 def test_what_is_typed_is_looked_up(arguments, message):
@@ -161,6 +163,13 @@ def test_a_step_is_typed_as_it_is_found():
         assert steps.of(name, *given) is step
 
 
+def test_what_a_run_has_one_of_may_be_left_out():
+    steps = demo()
+    assert steps.of("prepare", "phantom_covid_ct").key == "phantom_covid_ct/32"
+    assert steps.of("split", "phantom_covid_ct").key == "ach/phantom_covid_ct/0"
+    assert steps.of("pretrain", "phantom_covid_ct", "mae").key == "ach/phantom_covid_ct/mae"
+
+
 def test_a_step_can_write_elsewhere(tmp_path):
     step = demo().of("train", CELLS[0])
     there = step.into(tmp_path)
@@ -168,3 +177,68 @@ def test_a_step_can_write_elsewhere(tmp_path):
     assert there.version == step.version
     assert there.outputs == {name: tmp_path / path for name, path in step.outputs.items()}
     assert there.state.is_relative_to(tmp_path)
+
+
+def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypatch):
+    cell = Cell("ach", "phantom_covid_ct", "adsh", "none", 8, 0)
+
+    def step(**lesions):
+        overrides = {"scale": "demo", "lesions": lesions}
+        return Steps(load(PROJECT / "config/config.yaml", overrides)).of("lesions", cell)
+
+    monkeypatch.chdir(tmp_path)
+    masks = Path("results/demo/data/phantom_covid_ct/32/masks.npy")
+    assert step().inputs["masks"] == masks
+    found = step(source="found")
+    finder = Path("results/demo/ach/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
+    assert found.inputs["finder_checkpoint"] == finder
+    assert "masks" not in found.inputs
+    either = step(source="given-or-found")
+    assert {"masks", "finder_codes"} <= either.inputs.keys()
+    boxes = tmp_path / "config/lesions/phantom_covid_ct.csv"
+    boxes.parent.mkdir(parents=True)
+    boxes.write_text("image_id,top,left,height,width\n")
+    drawn = step()
+    assert drawn.inputs["boxes"] == Path("config/lesions/phantom_covid_ct.csv")
+    assert "masks" not in drawn.inputs
+    assert "finder_codes" not in step(source="given-or-found").inputs
+    boxes.unlink()
+    versions = {each.version for each in (step(), step(seed=1), found, either, drawn)}
+    assert len(versions) == 5
+
+
+def claims_step(**overrides):
+    return Steps(load(PROJECT / "config/config.yaml", {"scale": "small"} | overrides)).of("claims")
+
+
+def test_claims_read_the_files_of_this_run_and_depend_on_what_they_print():
+    step = claims_step()
+    assert Path("results/small/ach/cells/covid_ct/dsh/ach/8/0/record.json") in step.inputs.values()
+    assert (
+        Path("results/small/ach/cells/covid_ct/dsh/ach/16/0/record.json")
+        not in step.inputs.values()
+    )
+    assert claims_step(bits=[8]).version != step.version
+    assert claims_step(settings={"evaluation": {"protocol": "stable"}}).version != step.version
+    assert claims_step(settings={"hashing": {"epochs": 11}}).version == step.version
+
+
+def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
+    step = claims_step(scale="demo")
+    assert step.inputs == {}
+    other = {"evaluation": {"protocol": "stable"}}
+    assert claims_step(scale="demo", settings=other, bits=[16]).version == step.version
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [
+        ("ach/phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
+        ("ach/phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
+        ("ach/phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
+    ],
+)
+def test_a_cell_of_unknown_names_is_refused_with_the_nearest(key, message):
+    with pytest.raises(MedhashError, match=re.escape(message)):
+        demo().find("train", key)
+    assert demo().making(Path(f"results/demo/ach/cells/{key}/codes.npz")) is None

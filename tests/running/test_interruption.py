@@ -16,14 +16,27 @@ pytestmark = pytest.mark.xdist_group("interruption")
 
 CSQ = CELLS[0]
 FILES = ("checkpoint.safetensors", "codes.npz", "train.csv")
-SNAKEMAKE = (sys.executable, "-m", "snakemake", "--config", "scale=tiny", "--cores", "2")
-TABLE = "results/tiny/tables/ach_table3.csv"
+TABLE = "results/tiny/ach/tables/table3.csv"
+
+
+def snakemake(folder, *before):
+    """A run of Snakemake, perhaps under another command."""
+    command = [*before, sys.executable, "-m", "snakemake", "--profile", "default"]
+    return subprocess.run(
+        [*command, "--config", "scale=tiny", "--cores", "2", "--", TABLE],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
 
 
 def files_of(folder, cells=CELLS):
     """The bytes that must not depend on how often a run was interrupted."""
-    root = folder / "results/tiny/cells"
-    return {f"{cell}/{name}": (root / cell / name).read_bytes() for cell in cells for name in FILES}
+    folders = {cell: state_of(folder, cell).parent for cell in cells}
+    return {f"{cell}/{n}": (folders[cell] / n).read_bytes() for cell in cells for n in FILES}
 
 
 def project_with(folder, epochs):
@@ -41,7 +54,7 @@ def project_with(folder, epochs):
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
-    return project_with(tmp_path_factory.mktemp("prepared") / "project", 400)
+    return project_with(tmp_path_factory.mktemp("prepared") / "project", 150)
 
 
 @pytest.fixture(scope="module")
@@ -49,13 +62,8 @@ def undisturbed(prepared, tmp_path_factory):
     """All cells, trained without an interruption."""
     folder = tmp_path_factory.mktemp("undisturbed") / "project"
     shutil.copytree(prepared, folder, symlinks=True)
-    subprocess.run(
-        [*SNAKEMAKE, "--quiet", "--", TABLE],
-        cwd=folder,
-        env=environment(),
-        check=True,
-        capture_output=True,
-    )
+    result = snakemake(folder)
+    assert result.returncode == 0, result.stdout + result.stderr
     return folder
 
 
@@ -68,7 +76,8 @@ def project(prepared, tmp_path, monkeypatch):
 
 
 def state_of(folder, cell=CSQ):
-    return folder / f"results/tiny/cells/{cell}/.resume.safetensors"
+    paper, _, coordinates = cell.partition("/")
+    return folder / "results/tiny" / paper / "cells" / coordinates / ".resume.safetensors"
 
 
 def epochs_done(folder, cell=CSQ):
@@ -92,16 +101,16 @@ def test_a_training_finishes_its_epoch_and_goes_on_from_there(project, undisturb
     assert process.returncode == 128 + number, errors
     done = epochs_done(project)
     assert f"{number.name}: stopping after this epoch; once more to stop at once" in errors
-    assert f"train {CSQ}: stopped after epoch {done} of 400; the next start goes on" in errors
-    assert 0 < done < 400
+    assert f"train {CSQ}: stopped after epoch {done} of 150; the next start goes on" in errors
+    assert 0 < done < 150
     assert not list((project / "results").rglob("*.part*"))
     assert not (project / f"results/tiny/receipts/train/{CSQ}.json").exists()
     result = medhash("train", CSQ, "--scale", "tiny", "--device", "cpu")
     assert result.exit_code == 0, result.output
     assert not state_of(project).exists()
     assert files_of(project, [CSQ]) == files_of(undisturbed, [CSQ])
-    lines = (project / f"results/tiny/cells/{CSQ}/train.csv").read_text().splitlines()
-    assert len(lines) == 1 + 400
+    lines = state_of(project).with_name("train.csv").read_text().splitlines()
+    assert len(lines) == 1 + 150
 
 
 def test_a_killed_process_leaves_a_cell_that_goes_on(project, undisturbed):
@@ -123,19 +132,6 @@ def test_a_cell_that_is_being_trained_is_refused(project):
     first.communicate()
 
 
-def limited(seconds, folder, *options):
-    """Snakemake as a short allocation runs it."""
-    return subprocess.run(
-        ["timeout", "--signal=INT", f"{seconds}s", *SNAKEMAKE, *options, "--", TABLE],
-        cwd=folder,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-
-
 @pytest.mark.parametrize("warm", [True, False], ids=["forked", "own-process"])
 def test_a_short_allocation_loses_at_most_an_epoch_a_job(project, undisturbed, warm, monkeypatch):
     if not warm:
@@ -143,12 +139,12 @@ def test_a_short_allocation_loses_at_most_an_epoch_a_job(project, undisturbed, w
     seen = []
     for _ in range(40):
         began = time.monotonic()
-        result = limited(12, project)
+        result = snakemake(project, "timeout", "--signal=INT", "20s")
         said = result.stdout + result.stderr
         # Whatever was begun has ended with the run.
         assert time.monotonic() - began < 60, said
         logs = "".join(path.read_text() for path in (project / "logs/tiny/train").rglob("*.log"))
-        seen += re.findall(r"stopped after epoch (\d+) of 400", logs)
+        seen += re.findall(r"stopped after epoch (\d+) of 150", logs)
         if result.returncode == 0:
             break
     else:

@@ -45,10 +45,10 @@ class Tree:
 
     def prepare(self):
         steps = self.steps
-        for step in (steps.of("prepare", DATASET), steps.of("split", DATASET)):
+        for step in (steps.of("prepare", DATASET, 16), steps.of("split", "ach", DATASET)):
             self.make(step)
         for stage in ("mae", "classification"):
-            self.make(steps.of("pretrain", DATASET, stage))
+            self.make(steps.of("pretrain", "ach", DATASET, stage))
 
     def train(self, cell):
         return self.steps.of("train", Cell.parse(cell))
@@ -109,8 +109,8 @@ def test_each_cell_is_counted_where_it_stands(mixed):
     status = mixed.status()
     assert status.cells == Counts(done=1, running=1, failed=1, outstanding=1)
     assert status.papers == {"ach": status.cells}
-    assert status.artefacts["ach_table3"].cells == status.cells
-    assert status.artefacts["ach_fig7"].cells == Counts(done=1, running=1)
+    assert status.artefacts["ach/table3"].cells == status.cells
+    assert status.artefacts["ach/fig7"].cells == Counts(done=1, running=1)
 
 
 def test_what_runs_is_named_with_its_epoch(mixed):
@@ -181,7 +181,7 @@ def test_a_changed_file_is_not_done(mixed):
 
 def test_files_that_are_elsewhere_are_done(mixed):
     (mixed.layout.cell(CSQ) / "checkpoint.safetensors").unlink()
-    (mixed.layout.data(DATASET) / "images.npy").unlink()
+    (mixed.layout.data(DATASET, 16) / "images.npy").unlink()
     assert mixed.status().cells.done == 1
 
 
@@ -204,10 +204,10 @@ def test_a_table_is_made_or_outdated(tree):
     tree.prepare()
     for cell in CELLS:
         tree.finish(cell)
-    tree.make(tree.steps.of("table", "ach_table3"))
-    assert tree.status().artefacts["ach_table3"].file == "made"
+    tree.make(tree.steps.of("table", "ach/table3"))
+    assert tree.status().artefacts["ach/table3"].file == "made"
     tree.layout.record(CSQ).write_text('{"map": 1}')
-    assert tree.status().artefacts["ach_table3"].file == "outdated"
+    assert tree.status().artefacts["ach/table3"].file == "outdated"
 
 
 def test_a_process_that_is_gone_does_not_run(tree):
@@ -219,10 +219,12 @@ def test_a_process_that_is_gone_does_not_run(tree):
 
 def test_a_failed_step_before_cells_is_named(tree):
     tree.log(
-        f"{DATASET}/mae", "Traceback (most recent call last):\n  …\nRuntimeError: no\n", "pretrain"
+        f"ach/{DATASET}/mae",
+        "Traceback (most recent call last):\n  …\nRuntimeError: no\n",
+        "pretrain",
     )
     status = tree.status()
-    assert [each.step for each in status.failed] == [f"pretrain {DATASET}/mae"]
+    assert [each.step for each in status.failed] == [f"pretrain ach/{DATASET}/mae"]
     assert status.cells == Counts(outstanding=4)
 
 
@@ -281,7 +283,7 @@ def test_text_in_a_pipe_is_plain(mixed):
     output = medhash("status", "--scale", "tiny").output
     assert output.startswith("Scale tiny: 1 of 4 cells done\n")
     assert "\x1b" not in output
-    row = next(line for line in output.splitlines() if line.startswith("ach_table3"))
+    row = next(line for line in output.splitlines() if line.startswith("ach/table3"))
     assert re.split(r"  +", row)[1:6] == ["1", "1", "1", "1", "not made"]
 
 

@@ -34,7 +34,7 @@ SCALE = {
 }
 DATASET = "phantom_covid_ct"
 CELLS = [
-    f"{DATASET}/{method}/{variant}/8/0"
+    f"ach/{DATASET}/{method}/{variant}/8/0"
     for method, variant in (
         ("csq", "none"),
         ("csq", "dbw"),
@@ -47,20 +47,20 @@ CELLS = [
 def make_project(root: Path, **settings: object) -> Path:
     """A folder with a scale ``tiny``; what Snakemake needs is in it, too."""
     shutil.copytree(PROJECT / "config", root / "config")
-    for part in ("Snakefile", "workflow", "environment.yml"):
+    for part in ("Snakefile", "workflow", "environment.yml", "default"):
         (root / part).symlink_to(PROJECT / part)
     paper = yaml.safe_load((root / "config/papers/ach.yaml").read_text())
     others = {*paper["tables"], *paper["figures"]} - {"table3", "fig7"}
     scale = SCALE | {
         "settings": SCALE["settings"] | settings,
-        "artefacts": {f"ach_{name}": {"datasets": []} for name in sorted(others)},
+        "artefacts": {f"ach/{name}": {"datasets": []} for name in sorted(others)},
     }
     (root / "config/scales/tiny.yaml").write_text(yaml.safe_dump(scale))
     return root
 
 
 def environment(**variables: str) -> dict[str, str]:
-    """For processes: this package, one thread, short leases."""
+    """For processes: this package, one thread."""
     return (
         os.environ
         | {

@@ -13,13 +13,15 @@ from pathlib import Path
 import yaml
 from safetensors import safe_open
 
+from medhash.configuration.paths import Layout
+
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "slurm")
 NOT_COPIED = shutil.ignore_patterns("__pycache__")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 DATASET = "phantom_covid_ct"
 METHODS = ("csq", "hashnet", "adsh", "dbdh")
-TABLE = "results/demo/tables/ach_table3.md"
+TABLE = "results/demo/ach/tables/table3.md"
 # An undisturbed cell trains for some seconds, so that there is time to disturb it.
 EPOCHS = 24
 # Nothing here takes so long (seconds) unless it is broken or the machine has much else to do.
@@ -176,11 +178,11 @@ class Project:
         return (self.root / log).read_text()
 
     def cell(self, method):
-        return Cell(self.root, f"{DATASET}/{method}/none/8/0")
+        return Cell(self.root, f"ach/{DATASET}/{method}/none/8/0")
 
     def take_backbone_of(self, other):
         """Copy the results of another project up to the pretrained backbone."""
-        for folder in ("data", "splits", "pretrain", "receipts"):
+        for folder in ("data", "ach/splits", "ach/pretrain", "receipts"):
             part = f"results/demo/{folder}"
             shutil.copytree(other.root / part, self.root / part)
         for rule in ("train", "record", "table"):
@@ -202,7 +204,7 @@ class Cell:
 
     @property
     def folder(self):
-        return self.root / "results" / "demo" / "cells" / self.name
+        return Layout(self.root / "results" / "demo").cell(self.name)
 
     def codes(self):
         return (self.folder / "codes.npz").read_bytes()

@@ -25,7 +25,7 @@ from medhash.trained.explanation import load_cell
 from medhash.training.cells import CellInputs, train_cell
 from medhash.training.devices import seed_for
 
-CELL, BASELINE = (Cell("folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
+CELL, BASELINE = (Cell("ach", "folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")
 NO_BOXES = Path("config/lesions/folder.csv")
 

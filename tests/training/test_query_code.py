@@ -14,8 +14,8 @@ from medhash.schema.cell import Cell
 from medhash.training.cells import CellInputs, train_cell
 
 CELLS = (
-    Cell("folder", "adsh", "ach", 12, 0),
-    Cell("folder", "transhash", "none", 12, 0, origin="scratch"),
+    Cell("ach", "folder", "adsh", "ach", 12, 0),
+    Cell("ach", "folder", "transhash", "none", 12, 0, origin="scratch"),
 )
 
 

@@ -19,7 +19,7 @@ from medhash.trained import speed
 from medhash.training.cells import train_cell
 from medhash.training.devices import choose_device
 
-CELL = Cell("toy", "adsh", "ach", 12, 0)
+CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medhash import methods
 from medhash.configuration.loading import load
@@ -34,9 +35,9 @@ def expected_jobs(configuration):
     sources = {cell.source for cell in configuration.cells if cell.source}
     trained = sources | set(configuration.cells)
     pretrained = {cell.dataset for cell in trained if not cell.origin}
-    prepared = {cell.dataset for cell in trained} | set(configuration.datasets)
+    prepared = {cell.dataset for cell in trained} | {dataset for _, dataset in configuration.views}
     every_dataset = dict.fromkeys((images, "split"), len(prepared))
-    every_dataset["leakage"] = len(configuration.datasets)
+    every_dataset["leakage"] = len(configuration.views)
     of_kind = {"fps": "fps", "lesion_retrieval": "lesions"}
     cells = {rule: set() for rule in ("record", "fps", "lesions")}
     for spec in configuration.artefacts.values():
@@ -93,14 +94,14 @@ def test_the_papers_grid_is_planned_quickly_and_without_archives(project):
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     paper = configured(project, scale="paper")
     assert counts == expected_jobs(paper)
-    assert counts["train"] >= len(paper.tables["ach_table3"].cells()) == 2 * 6 * 4 * 4
+    assert counts["train"] >= len(paper.tables["ach/table3"].cells()) == 2 * 6 * 4 * 4
     assert 0 < seconds < SECONDS_FOR_THE_PAPER_GRID
 
 
 def test_one_table_plans_nothing_that_it_does_not_need(project):
     configuration = configured(project, scale="demo")
-    cells = configuration.tables["ach_table4"].cells()
-    counts = project.planned("--profile", "demo", "results/demo/tables/ach_table4.csv")
+    cells = configuration.tables["ach/table4"].cells()
+    counts = project.planned("--profile", "demo", "results/demo/ach/tables/table4.csv")
     assert counts["train"] == counts["record"] == len(cells) < len(configuration.cells)
     assert counts["table"] == 1
     assert not counts["figure"]
@@ -114,6 +115,24 @@ def test_a_restricted_run_plans_only_its_datasets(project):
     assert counts == expected_jobs(asked)
     assert {cell.dataset.split("~")[0] for cell in asked.cells} == {"phantom_covid_ct"}
     assert counts["leakage"] == 1
+
+
+def test_two_papers_on_one_dataset_are_planned_side_by_side(copy_project):
+    project = copy_project()
+    project.thin("covid_ct")
+    paper = yaml.safe_load(project.path("config/papers/ach.yaml").read_text())
+    scale = yaml.safe_load(project.path("config/scales/demo.yaml").read_text())
+    own = scale["settings"].pop("network")
+    project.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
+    for name, size in (("ach", 32), ("other", 64)):
+        paper |= {"paper": name, "ablations": {}}
+        paper["settings"]["network"] = own | {"image_size": size}
+        project.path(f"config/papers/{name}.yaml").write_text(yaml.safe_dump(paper))
+    paper["splits"] = {"covid_ct": {"rule": "random", "query": 0.5}}
+    project.edit("config/config.yaml", "papers: [ach]", "papers: [ach, other]")
+    counts = project.planned("--profile", "demo", "all")
+    each = {"phantom": 2, "split": 2, "leakage": 2, "pretrain": 4, "train": 4, "record": 4}
+    assert counts == each | {"table": 2, "figure": 2, "report": 1, "all": 1}
 
 
 def test_no_rule_spells_out_what_the_configuration_lists():
@@ -161,7 +180,7 @@ def test_missing_archives_are_reported_before_any_job(project):
     assert result.returncode != 0
     assert "missing archives (looked in data/archives)" in result.stdout
     assert "https://github.com/UCSD-AI4H/COVID-CT" in result.stdout
-    assert "waiting  ach_table3, ach_table4, " in result.stdout
+    assert "waiting  ach/table3, ach/table4, " in result.stdout
     assert "No job was started" in result.stdout
     assert "rule prepare" not in result.stdout
     assert "brain_tumor_mri" not in result.stdout

@@ -15,7 +15,7 @@ from medhash.commands.warm import ADDRESS
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
 
 PROJECT = Path(__file__).resolve().parents[2]
-TABLE = "results/demo/tables/ach_table3.csv"
+TABLE = "results/demo/ach/tables/table3.csv"
 VARIANTS = ["none", "dbw", "lcr", "ach", "lfr", "dbw+lfr"]
 METHOD = "src/medhash/methods/toy.py"
 CHOICE = [
@@ -89,7 +89,7 @@ def test_a_finished_run_has_nothing_to_do(run):
 
 def test_the_tables_code_and_another_methods_make_the_table_again(run, changed):
     changed("src/medhash/methods/csq.py", "pow(2)", "pow(4)")
-    changed("src/medhash/analysis/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
+    changed("src/medhash/analysis/tables/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
     assert planned(run) == {"table": 1}
 
 

@@ -10,13 +10,18 @@ def inputs_of(kind):
     """An input function for a rule whose wildcards are the parts of its steps' keys."""
 
     def inputs(wildcards):
-        step = steps.find(kind.rule, kind.key(*wildcards))
+        step = steps.find(kind.rule, kind.key(*values_of(kind, wildcards)))
         # The process of a single job, on a cluster's node, makes what it is told to make.
         if not workflow.is_main_process:
-            return [ancient(str(path)) for path in step.inputs.values()]
-        return the_plan().inputs(step)
+            return [ancient(str(steps.declared(p))) for p in step.inputs.values()]
+        return [steps.declared(path) for path in the_plan().inputs(step)]
 
     return inputs
+
+
+def values_of(kind, wildcards):
+    """The parts of a step's key, in their order."""
+    return [getattr(wildcards, wildcard.name) for wildcard in kind.wildcards]
 
 
 @cache

@@ -1,5 +1,5 @@
 # What is said before the first job, and at the end of a run that failed.
-from medhash.data.archives.finding import missing_report
+from medhash.data.upstream import missing_report
 from medhash.commands.warm import start_server
 
 

@@ -6,7 +6,9 @@ def threads_of(kind):
     """A measurement takes all cores, so that no job runs beside it."""
     if kind.resources.alone:
         return workflow.cores or 16
-    return lambda wildcards: kind.number_of_threads(configuration, *wildcards)
+    return lambda wildcards: kind.number_of_threads(
+        configuration, *values_of(kind, wildcards)
+    )
 
 
 def growing(amount):
@@ -14,10 +16,9 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def command_of(kind):
-    """The command that does the same by hand."""
-    arguments = kind.arguments(*[f"{{wildcards.{each.name}}}" for each in kind.wildcards])
-    return f"medhash {arguments} {{params.options}} > {{log}} 2>&1"
+def arguments_of(kind):
+    """What does the same by hand."""
+    return lambda wildcards: kind.arguments(*values_of(kind, wildcards))
 
 
 for kind in kinds():
@@ -36,8 +37,7 @@ for kind in kinds():
             f"{logs}/{kind.rule}/{key}.log",
         wildcard_constraints:
             **{wildcard.name: wildcard.pattern for wildcard in kind.wildcards},
-        localrule:
-            kind.resources.local
+        localrule: kind.resources.local
         conda:
             "../../environment.yml"
         threads: threads_of(kind)
@@ -46,6 +46,8 @@ for kind in kinds():
             mem_mb=growing(kind.resources.memory_mb),
             runtime=growing(kind.resources.minutes),
         params:
+            arguments=arguments_of(kind),
             options=options,
+        # The same text for every rule: it is looked at when a job begins, after the loop.
         shell:
-            command_of(kind)
+            "medhash {params.arguments} {params.options} > {log} 2>&1"

@@ -1,30 +1,20 @@
-"""Archives, prepared data, splits and leakage tables: looked at, and drawn again."""
+"""Archives and prepared data: do they belong together?"""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
 from medhash.audit.values import differences
-from medhash.configuration.loading import Configuration
-from medhash.data.archives.finding import FoundArchives, content_sha256, find_archives
-from medhash.data.confounded import confounding_of
-from medhash.data.leakage import write_leakage
-from medhash.data.phantoms import generate
-from medhash.data.preparation import prepare
-from medhash.data.readers import Reading, read_archives
-from medhash.data.splits import read_index, write_split
+from medhash.data.prepared import PreparedDataset
+from medhash.data.readers.reading import Reading
+from medhash.data.upstream import archive_checksums, find_archives, read_archives
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file
 from medhash.flow.steps import Step
 
 _UNREADABLE = (OSError, ValueError, KeyError, MedhashError)
@@ -46,46 +36,9 @@ def check_data(step: Step, evidence: Evidence) -> Iterator[Finding]:
     for problem in problems:
         yield broken("data", paths["images"].parent, problem, remedy=evidence.again(step))
     if not problems:
-        count = len(np.load(paths["labels"], mmap_mode="r"))
+        count = len(PreparedDataset(paths["labels"].parent).labels)
         text = f"index, labels, images and description agree on {count} images"
         yield verified("data", paths["images"].parent, text)
-
-
-def check_data_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """In a deep audit: prepare or generate the data again and compare."""
-    if evidence.encode is None:
-        return
-    paths = [path for path in step.outputs.values() if path.is_file()]
-    subject = step.outputs["images"].parent
-    with TemporaryDirectory() as folder:
-        again = Path(folder) / step.key
-        try:
-            _make_data(evidence.configuration, step.key, again)
-        except _UNREADABLE as error:
-            yield missing("data again", subject, f"cannot be made again: {error}")
-            return
-        others = [p for p in paths if sha256_of_file(again / p.name) != evidence.sha256(p)]
-    names = ", ".join(path.name for path in others)
-    if not others:
-        text = f"made again from their source: the same bytes ({len(paths)} files)"
-        yield verified("data again", subject, text)
-    elif evidence.is_elsewhere(step):
-        text = f"made again in another environment: other bytes in {names}; not decided here"
-        yield missing("data again", subject, text)
-    else:
-        text = f"made again from their source, {names} are others"
-        yield broken("data again", subject, text, remedy=evidence.again(step))
-
-
-def _make_data(configuration: Configuration, dataset: str, folder: Path) -> None:
-    card = configuration.card(dataset)
-    size = configuration.settings_for(dataset).network.image_size
-    if card.synthetic:
-        phantoms = configuration.required_phantoms()
-        confounding = confounding_of(dataset)
-        generate(card, folder, size, phantoms.images, phantoms.seed, confounding)
-    else:
-        prepare(card, configuration.archive_folders, folder, size)
 
 
 def check_archives(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -114,64 +67,12 @@ def check_archives(step: Step, evidence: Evidence) -> Iterator[Finding]:
     yield from _check_images(step, reading)
 
 
-def check_split(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Draw the split again, from the index, the labels, the rule and the seed."""
-    needed = [step.inputs[name] for name in ("labels", "index", "description")]
-    absent = [path.as_posix() for path in needed if not path.is_file()]
-    manifest = step.outputs["manifest"]
-    if absent or not manifest.is_file():
-        text = f"cannot be drawn again: {listed(absent or [manifest.as_posix()])} not here"
-        yield missing("split", manifest, text)
-        return
-    dataset, seed = step.key.rsplit("/", 1)
-    card = evidence.configuration.card(dataset)
-    with TemporaryDirectory() as folder:
-        again = Path(folder) / manifest.name
-        try:
-            write_split(needed[0].parent, card.split, int(seed), again, card.reported_counts)
-        except _UNREADABLE as error:
-            yield broken("split", manifest, f"cannot be drawn again: {error}")
-            return
-        yield from _compare_split(again, manifest, evidence.restore(manifest, step))
-        facts = step.outputs["facts"]
-        yield from _compare_json(again.with_suffix(".json"), facts, "split", evidence, step)
-
-
-def check_leakage(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Look for duplicates and shared patients again."""
-    inputs = {name: step.inputs[name] for name in ("index", "description", "split")}
-    paths = [*inputs.values(), inputs["split"].with_suffix(".json"), *step.outputs.values()]
-    absent = [path.as_posix() for path in paths if not path.is_file()]
-    stem = step.outputs["csv"].with_suffix("")
-    if absent:
-        yield missing("leakage", stem, f"cannot be measured again: {listed(absent)} not here")
-        return
-    with TemporaryDirectory() as folder:
-        again = Path(folder) / stem.name
-        try:
-            write_leakage(inputs["index"].parent, inputs["split"], again)
-        except _UNREADABLE as error:
-            yield broken("leakage", stem, f"cannot be measured again: {error}")
-            return
-        others = [
-            path
-            for path in step.outputs.values()
-            if path.read_bytes() != (Path(folder) / path.name).read_bytes()
-        ]
-    for path in others:
-        text = "is not what index and split give when it is measured again"
-        yield broken("leakage", path, text, remedy=evidence.restore(path, step))
-    if not others:
-        yield verified("leakage", stem, "measured again: the same bytes")
-
-
 def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
-    description = json.loads(paths["description"].read_text(encoding="utf-8"))
-    images = np.load(paths["images"], mmap_mode="r", allow_pickle=False)
-    labels = np.load(paths["labels"], allow_pickle=False)
-    index = read_index(paths["index"].parent)
+    dataset = PreparedDataset(paths["images"].parent)
+    description, images, labels = dataset.description, dataset.images, dataset.labels
+    index = dataset.index
     size, classes = step.settings["image_size"], list(description["classes"])
-    if description["dataset"] != step.key:
+    if description["dataset"] != step.key.partition("/")[0]:
         yield f"dataset.json describes {description['dataset']}"
     if images.shape != (len(index), size, size, 3) or labels.shape != (len(index), len(classes)):
         yield f"images {images.shape} and labels {labels.shape} for {len(index)} lines of index.csv"
@@ -190,7 +91,7 @@ def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
 def _find(step: Step, evidence: Evidence) -> tuple[dict[str, str], Reading] | Finding:
     """Checksums of the archives that are here, and the images in them."""
     configuration = evidence.configuration
-    card = configuration.card(step.key)
+    card = configuration.card(step.key.partition("/")[0])
     receipt = evidence.receipt(step) or {}
     sources = ", ".join(source.page for source in card.sources) or card.by_hand
     files = ", ".join(archive["file"] for archive in receipt.get("archives") or [])
@@ -201,30 +102,16 @@ def _find(step: Step, evidence: Evidence) -> tuple[dict[str, str], Reading] | Fi
             text = f"{files} not found in {where}"
             return missing("archive", step, text, f"get it from {sources}")
         reading = read_archives(card, found)
-        return _checksums(found, reading, evidence), reading
+        return archive_checksums(
+            found,
+            reading,
+            lambda image: _sha256(image.read()),
+            lambda archive: (
+                evidence.sha256(archive.path) if archive.path.is_file() else archive.sha256()
+            ),
+        ), reading
     except _UNREADABLE as error:
         return broken("archive", step, str(error), remedy=f"get it again from {sources}")
-
-
-def _checksums(found: FoundArchives, reading: Reading, evidence: Evidence) -> dict[str, str]:
-    """File name -> SHA-256, as they are written when data are prepared."""
-    checksums = {}
-    for container in found.containers:
-        path = container.path
-        checksum = evidence.sha256(path) if path.is_file() else container.sha256()
-        if checksum is None:
-            own = {
-                n for folder in found.folders if folder.container is container for n in folder.names
-            }
-            checksum = content_sha256(
-                {
-                    image.image_id: _sha256(image.read())
-                    for image in reading.images
-                    if image.file in own
-                }
-            )
-        checksums[path.name] = checksum
-    return checksums | reading.tables
 
 
 def _check_archive(
@@ -233,10 +120,11 @@ def _check_archive(
     name, said = archive["file"], archive["sha256"]
     if said in checksums.values():
         return verified("archive", name, f"SHA-256 {said}, from {archive['source']}")
+    dataset = step.key.partition("/")[0]
     if name not in checksums:
-        text = f"not found; other archives of {step.key} are here"
+        text = f"not found; other archives of {dataset} are here"
         return missing("archive", name, text, f"get it from {archive['source']}")
-    known = said in evidence.configuration.card(step.key).known_checksums
+    known = said in evidence.configuration.card(dataset).known_checksums
     return broken(
         "archive",
         name,
@@ -252,7 +140,7 @@ def _check_images(step: Step, reading: Reading) -> Iterator[Finding]:
     path = step.outputs["index"]
     if not path.is_file():
         return
-    index = read_index(path.parent)
+    index = PreparedDataset(path.parent).index
     try:
         said = dict(zip(index["image_id"], index["sha256"], strict=True))
         here = {image.image_id: _sha256(image.read()) for image in reading.images}
@@ -272,39 +160,3 @@ def _sha256(content: bytes) -> str:
     import hashlib
 
     return hashlib.sha256(content).hexdigest()
-
-
-def _compare_split(again: Path, manifest: Path, remedy: str) -> Iterator[Finding]:
-    if again.read_bytes() == manifest.read_bytes():
-        yield verified("split", manifest, "drawn again from index, labels, rule and seed: the same")
-        return
-    expected, found = _lines(again), _lines(manifest)
-    changes = [
-        f"row {one.get('row')} ({one.get('image_id')}): {_role(other)}, not {_role(one)}"
-        for one, other in zip(expected, found, strict=False)
-        if one != other
-    ]
-    if len(expected) != len(found):
-        changes.append(f"{len(found)} images, not {len(expected)}")
-    text = "is not the split that its rule and seed draw"
-    yield broken(
-        "split", manifest, f"{text}: {listed(changes)}" if changes else text, remedy=remedy
-    )
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))))
-
-
-def _role(line: dict[str, str]) -> str:
-    return f"{line.get('role')}{' (train)' if line.get('train') == '1' else ''}"
-
-
-def _compare_json(
-    again: Path, path: Path, check: str, evidence: Evidence, step: Step
-) -> Iterator[Finding]:
-    found = evidence.json(path)
-    expected: Any = json.loads(again.read_text(encoding="utf-8"))
-    changes = [str(difference) for difference in differences(expected, found)]
-    if changes:
-        yield broken(check, path, listed(changes), remedy=evidence.restore(path, step))

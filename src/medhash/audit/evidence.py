@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -12,7 +11,9 @@ from typing import Any
 
 from medhash.audit.tracked import TrackedFiles
 from medhash.configuration.loading import Configuration
-from medhash.data.splits import read_index
+from medhash.data.prepared import PreparedDataset
+from medhash.errors import MedhashError
+from medhash.files import usable_cores
 from medhash.flow import environment, receipts
 from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
@@ -56,7 +57,7 @@ class Evidence:
     def hash_all(self, paths: Iterable[Path]) -> None:
         """Hash many files at once; the lock of the interpreter is free meanwhile."""
         new = [path for path in dict.fromkeys(paths) if path not in self._hashes]
-        with ThreadPoolExecutor(_usable_cores()) as pool:
+        with ThreadPoolExecutor(usable_cores()) as pool:
             list(pool.map(self.sha256, new))
 
     def receipt(self, step: Step) -> Receipt | None:
@@ -120,25 +121,26 @@ class ImageNames:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._names: dict[str, dict[int, str]] = {}
+        self._names: dict[tuple[str, str], dict[int, str]] = {}
 
-    def of(self, dataset: str, row: int) -> str:
-        """An image's id; ``row 17`` if nothing here knows it."""
-        if dataset not in self._names:
-            self._names[dataset] = self._read(dataset)
-        return self._names[dataset].get(row, f"row {row}")
+    def of(self, cell: Cell, row: int) -> str:
+        """The id of an image of a cell's dataset; ``row 17`` if nothing here knows it."""
+        view = cell.paper, cell.dataset
+        if view not in self._names:
+            self._names[view] = self._read(*view)
+        return self._names[view].get(row, f"row {row}")
 
-    def _read(self, dataset: str) -> dict[int, str]:
+    def _read(self, paper: str, dataset: str) -> dict[int, str]:
         import pandas as pd
 
         configuration = self._evidence.configuration
-        layout, seed = configuration.layout, configuration.split_seed(dataset)
+        folder = configuration.data_for(paper, dataset)
         try:
-            if (layout.data(dataset) / "index.csv").is_file():
-                ids = read_index(layout.data(dataset))["image_id"]
+            if (folder / "index.csv").is_file():
+                ids = PreparedDataset(folder).index["image_id"]
             else:
-                ids = pd.read_csv(layout.split(dataset, seed), dtype=str)["image_id"]
-        except (OSError, ValueError, KeyError):
+                ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
+        except (OSError, ValueError, KeyError, MedhashError):
             return {}
         return dict(enumerate(map(str, ids)))
 
@@ -148,9 +150,3 @@ def modules_now(*modules: str) -> dict[str, str]:
     """Module -> hash of its code, of all that some modules reach."""
     now: dict[str, str] = fingerprint(*modules)["modules"]
     return now
-
-
-def _usable_cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

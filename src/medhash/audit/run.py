@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from medhash.audit.artefact_checks import check_artefact, check_claims
 from medhash.audit.cell_checks import (
     check_codes_again,
     check_lesions,
@@ -15,15 +14,10 @@ from medhash.audit.cell_checks import (
     check_record,
     check_training,
 )
-from medhash.audit.data_checks import (
-    check_archives,
-    check_data,
-    check_data_again,
-    check_leakage,
-    check_split,
-)
+from medhash.audit.data_checks import check_archives, check_data
 from medhash.audit.evidence import Encode, Evidence
 from medhash.audit.findings import Finding, Link, Report
+from medhash.audit.made_again import check_again
 from medhash.audit.receipt_checks import check_inputs, check_outputs, check_receipt
 from medhash.audit.targets import find_target
 from medhash.configuration.loading import Configuration
@@ -33,21 +27,17 @@ from medhash.progress import progress
 Check = Callable[[Step, Evidence], Iterator[Finding]]
 
 OWN_CHECKS: dict[str, tuple[Check, ...]] = {
-    "phantom": (check_data, check_data_again),
-    "prepare": (check_data, check_archives, check_data_again),
-    "split": (check_split,),
-    "leakage": (check_leakage,),
+    "phantom": (check_data,),
+    "prepare": (check_data, check_archives),
     "pretrain": (check_pretraining,),
     "train": (check_training, check_codes_again),
     "record": (check_record,),
     "fps": (check_measurement,),
     "lesions": (check_lesions,),
-    "table": (check_artefact,),
-    "figure": (check_artefact,),
-    "claims": (check_claims,),
 }
-"""Rule -> what is checked of its steps beside receipt and files."""
+"""Rule -> what is checked of its steps beside receipt and files, and beside making them again."""
 
+_OF_EVERY_STEP = (check_receipt, check_outputs, check_inputs, check_again)
 _IN_NO_LINK = {"rule", "key", "schema", "inputs", "outputs"}
 
 
@@ -91,7 +81,7 @@ def audit(
 
 
 def _link(step: Step, evidence: Evidence) -> Link:
-    checks = (check_receipt, check_outputs, check_inputs, *OWN_CHECKS.get(step.rule, ()))
+    checks = (*_OF_EVERY_STEP, *OWN_CHECKS.get(step.rule, ()))
     findings = tuple(finding for check in checks for finding in check(step, evidence))
     receipt = evidence.receipt(step) or {}
     return Link(

@@ -30,11 +30,11 @@ Assignments = Annotated[
         "--set 'methods=\\[csq]' --set settings.hashing.epochs=3",
     ),
 ]
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="A name in the configuration.")]
 CellName = Annotated[
     str,
     typer.Argument(
-        metavar="CELL", help="dataset/method/variant/bits/seed, such as covid_ct/csq/ach/8/0"
+        metavar="CELL",
+        help="paper/dataset/method/variant/bits/seed, such as ach/covid_ct/csq/ach/8/0",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from medhash.configuration.loading import Configuration
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import Dataset, QueryImage
+    from medhash.query.image import QueryImage
     from medhash.schema.cell import Cell
 
 app = typer.Typer()
@@ -53,7 +54,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -112,9 +113,11 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 
 def _check_files(configuration: Configuration, cell: Cell) -> None:
     """Everything that a query needs, or one error that names all that is missing."""
+    from medhash.data.prepared_files import FILES
+
     layout = configuration.layout
-    data, folder = layout.data(cell.dataset), layout.cell(cell)
-    files = [data / name for name in ("images.npy", "labels.npy", "index.csv", "dataset.json")]
+    data, folder = configuration.data_of(cell), layout.cell(cell)
+    files = [data / name for name in FILES.values()]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), layout.training(cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
@@ -128,18 +131,19 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
+    from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.query.image import load_dataset
     from medhash.retrieval.codes import Codes
 
-    layout = configuration.layout
-    title = configuration.paper_for(cell.dataset).method_title(cell.method, cell.variant)
-    dataset, codes = load_dataset(layout.data(cell.dataset)), Codes.load(layout.codes(cell))
+    title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
+    dataset = PreparedDataset(configuration.data_of(cell))
+    dataset.check()
+    codes = Codes.load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 
 def _asked(
-    dataset: Dataset, image: Path | None, image_id: str | None, classes: list[str]
+    dataset: PreparedDataset, image: Path | None, image_id: str | None, classes: list[str]
 ) -> QueryImage:
     from medhash.query.image import image_of_dataset, image_of_file, with_classes
 
@@ -167,4 +171,4 @@ def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:
 
     stem = str(PurePosixPath(name).with_suffix("")) if is_image(name) else name
     file = re.sub(r"[^\w.-]+", "_", stem) + ".png"
-    return configuration.layout.root / "queries" / str(cell) / file
+    return configuration.layout.queries(cell) / file

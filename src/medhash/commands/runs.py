@@ -13,11 +13,11 @@ config_app = typer.Typer(help="Check and show the configuration.", no_args_is_he
 @app.command(rich_help_panel=RUN)
 def archives(scale: Scale = None, assignments: Assignments = None) -> None:
     """Say which archives are found and which are missing, and how to get those."""
-    from medhash.data.archives.finding import find_archives, missing_report
+    from medhash.data.upstream import find_archives, missing_report
 
     configuration = configuration_of(scale, assignments)
     folders = configuration.archive_folders
-    cards = {name: configuration.cards[name] for name in configuration.datasets}
+    cards = {name: configuration.cards[name] for _, name in configuration.views}
     for name, card in cards.items():
         found = None if card.synthetic else find_archives(card, folders)
         if found is None:
@@ -61,9 +61,9 @@ def config_show(scale: Scale = None, assignments: Assignments = None) -> None:
     configuration = configuration_of(scale, assignments)
     content = {
         "scale": configuration.scale,
-        "datasets": list(configuration.datasets),
+        "datasets": {paper: list(own) for paper, own in configuration.datasets.items()},
         "artefacts": {
-            stem: spec.model_dump(mode="json") for stem, spec in configuration.artefacts.items()
+            key: spec.model_dump(mode="json") for key, spec in configuration.artefacts.items()
         },
         "settings": {
             paper: settings.model_dump(mode="json")

@@ -77,13 +77,10 @@ def _command(kind: StepKind) -> Callable[..., None]:
 
 def _parameters(kind: StepKind) -> list[inspect.Parameter]:
     typed = [wildcard for wildcard in kind.wildcards if wildcard.given != "no"]
-    arguments = [each for each in typed if each.given == "argument"]
     given: dict[str, tuple[Any, Any]] = {}
-    if arguments:
-        name = "/".join(each.name for each in arguments)
-        helps = " ".join(each.help for each in arguments)
-        argument = typer.Argument(metavar=name.upper(), help=helps)
-        given[arguments[-1].name] = Annotated[str, argument], inspect.Parameter.empty
+    if kind.form:
+        argument = typer.Argument(metavar=kind.form, help=kind.help)
+        given["argument"] = Annotated[str, argument], inspect.Parameter.empty
     for each in typed:
         if each.given == "option":
             option = typer.Option(f"--{each.name}", help=each.help)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from medhash.configuration.scales import PhantomSettings
-from medhash.data.cards import DatasetCard
 from medhash.papers.paper import ArtefactSpec, Paper
 from medhash.papers.reported import ReportedPaper
+from medhash.schema.datasets import DatasetCard
 
 
 def preparation(card: DatasetCard, image_size: int) -> dict[str, Any]:

@@ -13,8 +13,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medhash.data.cards import PHANTOM_PREFIX, DatasetCard, SplitRule, find_card
+from medhash.data.cards import find_card
 from medhash.errors import MedhashError
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
 
 # The phantoms' own code takes long to import, and most commands draw nothing.
 if TYPE_CHECKING:

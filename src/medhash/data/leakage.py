@@ -23,7 +23,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medhash.data.splits import read_index, read_split
+from medhash.data.prepared import PreparedDataset, group_columns
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
 
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 NEAR_DISTANCE = 4
 HASH_BITS = 64
-GROUP_COLUMNS = ("patient_id", "lesion_id")
 PAIR_COLUMNS = [
     "query_row",
     "query_image_id",
@@ -103,8 +103,7 @@ def measure(
         },
         "groups": {
             column: _shared_groups(index[column], query, database)
-            for column in GROUP_COLUMNS
-            if column in index
+            for column in group_columns(index)
         },
     }
     for kind in ("exact", "near"):
@@ -136,10 +135,11 @@ def write_leakage(
     Raises:
         MedhashError: as :func:`measure`; the message names the manifest.
     """
-    description = json.loads((data_folder / "dataset.json").read_text(encoding="utf-8"))
+    dataset = PreparedDataset(data_folder)
+    description = dataset.description
     facts = json.loads(split_csv.with_suffix(".json").read_text(encoding="utf-8"))
     try:
-        found = measure(read_index(data_folder), read_split(split_csv), near_distance)
+        found = measure(dataset.index, read_split(split_csv), near_distance)
     except MedhashError as error:
         raise MedhashError(f"leakage of {split_csv}: {error}") from None
     summary = {

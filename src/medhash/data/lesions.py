@@ -16,7 +16,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from medhash.data.splits import read_index, read_split
+from medhash.data.prepared import LESION, PreparedDataset
+from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
 
 COLUMNS = ("image_id", "top", "left", "height", "width")
@@ -65,23 +66,22 @@ def marked_lesions(boxes: Path, data_folder: Path, split: Path) -> Lesions | Non
 
     Args:
         boxes: CSV of boxes; need not be there.
-        data_folder: the prepared dataset; may have ``masks.npy``.
+        data_folder: the prepared dataset; may have masks, of lesions or of organs.
         split: its manifest.
 
     Returns:
-        All lesions, or None where the dataset has neither boxes nor masks.
+        All lesions, or None where the dataset has neither boxes nor masks of lesions.
 
     Raises:
         MedhashError: as :func:`read_boxes`.
     """
     if boxes.is_file():
         return read_boxes(boxes, data_folder, split)
-    masks = data_folder / "masks.npy"
-    if masks.is_file():
-        roles = read_split(split)
-        queries = roles.loc[roles["role"] == "query", "row"].to_numpy(np.int64)
-        return lesions_of_masks(np.load(masks, mmap_mode="r"), queries)
-    return None
+    dataset = PreparedDataset(data_folder)
+    if dataset.masks is None or LESION not in dataset.mask_classes:
+        return None
+    place = dataset.mask_classes.index(LESION)
+    return lesions_of_masks(dataset.masks, rows_of(split, "query"), place)
 
 
 def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
@@ -100,10 +100,10 @@ def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
             message names the line.
     """
     table = _read_csv(path)
-    index = read_index(data_folder)
-    places = {image_id: row for row, image_id in enumerate(index["image_id"])}
+    dataset = PreparedDataset(data_folder)
+    places = {image_id: row for row, image_id in enumerate(dataset.ids)}
     roles = read_split(split).set_index("row")["role"].to_dict()
-    sizes = index[["height", "width"]].to_numpy(np.float64)
+    sizes = dataset.original_sizes[:, ::-1].astype(np.float64)
     rows, areas = [], []
     seen: dict[tuple[str, ...], int] = {}
     for line, entry in enumerate(table[list(COLUMNS)].itertuples(index=False), start=2):
@@ -128,24 +128,25 @@ def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
     return Lesions("boxes", np.array(rows, dtype=np.int64), np.array(areas, dtype=np.float64))
 
 
-def lesions_of_masks(masks: NDArray[np.uint8], rows: NDArray[np.int64]) -> Lesions:
+def lesions_of_masks(masks: NDArray[np.uint8], rows: NDArray[np.int64], lesion: int = 1) -> Lesions:
     """One lesion an image: the box around the largest region of its mask.
 
     Pixels that touch at a corner are of one region; of equal regions the first in reading order
     is taken. An image whose mask is empty has no lesion.
 
     Args:
-        masks: uint8 (N, S, S), 1 where there is a lesion.
+        masks: uint8 (N, S, S), classes of pixels.
         rows: the images to look at.
+        lesion: the class that is a lesion's.
     """
     size = masks.shape[1]
-    boxes = {int(row): _largest_region(masks[row]) for row in rows}
+    boxes = {int(row): _largest_region(masks[row] == lesion) for row in rows}
     marked = {row: box for row, box in boxes.items() if box is not None}
     areas = np.array(list(marked.values()), dtype=np.float64).reshape(-1, 4) / size
     return Lesions("masks", np.array(list(marked), dtype=np.int64), areas)
 
 
-def _largest_region(mask: NDArray[np.uint8]) -> tuple[int, int, int, int] | None:
+def _largest_region(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:
     """Top, left, height and width in pixels."""
     regions, count = ndimage.label(mask, structure=np.ones((3, 3), dtype=int))
     if not count:

@@ -10,10 +10,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import os
 import warnings
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,31 +22,19 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medhash.data.archives.finding import FoundArchives, content_sha256, find_archives
-from medhash.data.cards import DatasetCard
-from medhash.data.readers import ImageFile, Reading, read_archives
+from medhash.data.archives.finding import FoundArchives
+from medhash.data.prepared_files import FILES, INDEX_COLUMNS, MASKS
+from medhash.data.readers.reading import ImageFile, Reading
+from medhash.data.upstream import archive_checksums, find_archives, read_archives
 from medhash.errors import MedhashError
-from medhash.files import write_json, written_whole
+from medhash.files import usable_cores, write_json, written_whole
 from medhash.progress import progress, say
+from medhash.schema.datasets import DatasetCard
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.flow.running import Job
     from medhash.flow.steps import Step
-
-INDEX_COLUMNS = (
-    "image_id",
-    "file",
-    "classes",
-    "sha256",
-    "pixel_sha256",
-    "perceptual_hash",
-    "width",
-    "height",
-    "mode",
-    "patient_id",
-    "official_role",
-)
 
 # The formats that image archives use; Pillow's other decoders stay out of reach of their bytes.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
@@ -96,8 +83,9 @@ def prepare(
 ) -> None:
     """Write ``images.npy``, ``labels.npy``, ``index.csv`` and ``dataset.json``, or nothing.
 
-    The same archives give the same bytes. Differences between the archives and the card are
-    printed and recorded.
+    Where the card names classes of pixels, ``masks.npy`` too: uint8 (N, S, S), squeezed as the
+    images are, to the nearest pixel. The same archives give the same bytes. Differences between
+    the archives and the card are printed and recorded.
 
     Args:
         card: the dataset.
@@ -115,21 +103,28 @@ def prepare(
     with written_whole(output_folder) as folder:
         folder.mkdir(parents=True)
         rows = _write_images(folder, card.name, reading, image_size)
+        if card.mask_classes:
+            _write_masks(folder, card, rows, image_size)
         _write_labels(folder, reading)
         _write_index(folder, rows)
         description = _describe(card, found, reading, rows, image_size)
-        write_json(folder / "dataset.json", description)
+        write_json(folder / FILES["description"], description)
     for text in [*description["differences"], *reading.notes]:
         say(f"{card.name}: {text}")
 
 
-def prepare_image(content: bytes, image_size: int) -> tuple[np.ndarray, ImageFacts]:
+def prepare_image(
+    content: bytes,
+    image_size: int,
+    decode: Callable[[bytes], Image.Image] | None = None,
+) -> tuple[np.ndarray, ImageFacts]:
     """Decode one image, shrink it, and note what is recorded of it.
 
     Args:
         content: the bytes of a BMP, GIF, JPEG, PNG, TIFF or WebP file; of several frames the
             first is taken.
         image_size: S, the side of the square that it is squeezed to.
+        decode: makes an image of other bytes (raw pixels).
 
     Returns:
         The pixels, uint8 (S, S, 3), and the facts.
@@ -137,7 +132,7 @@ def prepare_image(content: bytes, image_size: int) -> tuple[np.ndarray, ImageFac
     Raises:
         ValueError: it cannot be decoded, or has more than ``MAX_PIXELS`` pixels.
     """
-    image = _decode(content)
+    image = (decode or _decode)(content)
     rgb = _to_rgb(image)
     small = rgb.resize((image_size, image_size), Image.Resampling.BICUBIC)
     facts = ImageFacts(
@@ -211,7 +206,8 @@ Row = tuple[ImageFile, ImageFacts]
 def _write_images(folder: Path, title: str, reading: Reading, image_size: int) -> list[Row]:
     """Fill ``images.npy`` image by image; return what the index needs."""
     shape = (len(reading.images), image_size, image_size, 3)
-    array = np.lib.format.open_memmap(folder / "images.npy", mode="w+", dtype=np.uint8, shape=shape)
+    path = folder / FILES["images"]
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     rows: list[Row] = []
     with progress(f"prepare {title}", len(reading.images)) as advance:
         for image, pixels, facts in _decoded(reading.images, image_size):
@@ -226,25 +222,19 @@ def _decoded(
     images: list[ImageFile], image_size: int
 ) -> Iterator[tuple[ImageFile, np.ndarray, ImageFacts]]:
     """Decode in threads (Pillow and hashlib release the lock), a few images ahead, in order."""
-    workers = _usable_cores()
+    workers = usable_cores()
     waiting: deque[tuple[ImageFile, Future[tuple[np.ndarray, ImageFacts]]]] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for image in images:
-                waiting.append((image, pool.submit(prepare_image, image.read(), image_size)))
+                task = pool.submit(prepare_image, image.read(), image_size, image.decode)
+                waiting.append((image, task))
                 if len(waiting) > 2 * workers:
                     yield _finished(*waiting.popleft())
             while waiting:
                 yield _finished(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _usable_cores() -> int:
-    """Cores that this process may use, fewer than the machine's in a cluster's job."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _finished(
@@ -259,28 +249,68 @@ def _finished(
         ) from None
 
 
+def _write_masks(folder: Path, card: DatasetCard, rows: list[Row], image_size: int) -> None:
+    """Fill ``masks.npy`` mask by mask."""
+    shape = (len(rows), image_size, image_size)
+    array = np.lib.format.open_memmap(folder / MASKS, mode="w+", dtype=np.uint8, shape=shape)
+    for row, (image, facts) in enumerate(rows):
+        try:
+            array[row] = _squeezed_mask(image, facts, len(card.mask_classes), image_size)
+        except (ValueError, OSError) as error:
+            raise MedhashError(
+                f"the mask of image '{image.file}' cannot be used: {error}; get the archive again, "
+                "or repair the mask"
+            ) from None
+    array.flush()
+
+
+def _squeezed_mask(
+    image: ImageFile, facts: ImageFacts, classes: int, image_size: int
+) -> np.ndarray:
+    """A mask (S, S), squeezed as its image is; ValueError where it does not fit the image."""
+    mask = image.mask() if image.mask else None
+    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8 or not mask.size:
+        raise ValueError("it is no array of whole numbers (uint8) with rows and columns")
+    height, width = mask.shape
+    # Of the whole image, at any resolution: its sides are in proportion, but for a pixel.
+    if abs(width * facts.height - height * facts.width) > max(facts.width, facts.height):
+        raise ValueError(
+            f"its {width}x{height} pixels are not in the proportions of the image's "
+            f"{facts.width}x{facts.height}"
+        )
+    if mask.max() >= classes:
+        raise ValueError(f"it holds {mask.max()}, but the card's mask_classes end at {classes - 1}")
+    small = Image.fromarray(mask).resize((image_size, image_size), Image.Resampling.NEAREST)
+    return np.asarray(small)
+
+
 def _write_labels(folder: Path, reading: Reading) -> None:
     """``labels.npy``, uint8 (N, C), 1 where the image belongs to the class."""
     column = {name: index for index, name in enumerate(reading.classes)}
     labels = np.zeros((len(reading.images), len(column)), np.uint8)
     for row, image in enumerate(reading.images):
-        labels[row, column[image.image_class]] = 1
-    np.save(folder / "labels.npy", labels)
+        labels[row, [column[name] for name in image.classes]] = 1
+    np.save(folder / FILES["labels"], labels)
 
 
 def _write_index(folder: Path, rows: list[Row]) -> None:
-    with (folder / "index.csv").open("w", encoding="utf-8", newline="") as stream:
+    """``index.csv``: what every index has, then the reader's further groups and attributes."""
+    own = dict.fromkeys(name for image, _ in rows for name in (*image.groups, *image.attributes))
+    columns = [*INDEX_COLUMNS, *(name for name in own if name not in INDEX_COLUMNS)]
+    with (folder / FILES["index"]).open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(INDEX_COLUMNS)
+        writer.writerow(columns)
         for image, facts in rows:
-            values = {**vars(image), **vars(facts), "classes": image.image_class}
-            writer.writerow([values[column] for column in INDEX_COLUMNS])
+            values = {**vars(facts), **image.groups, **image.attributes}
+            values |= {name: getattr(image, name) for name in ("image_id", "file", "official_role")}
+            values["classes"] = "|".join(image.classes)
+            writer.writerow([values.get(column, "") for column in columns])
 
 
 def _describe(
     card: DatasetCard, found: FoundArchives, reading: Reading, rows: list[Row], image_size: int
 ) -> dict[str, Any]:
-    counts = Counter(image.image_class for image in reading.images)
+    counts = Counter(name for image in reading.images for name in image.classes)
     archives = _archives(card, found, reading, rows)
     return {
         "dataset": card.name,
@@ -290,12 +320,16 @@ def _describe(
         "image_size": image_size,
         "card_counts": dict(card.classes),
         "reported_counts": dict(card.reported_counts),
-        "differences": [*_count_differences(card, counts), *_unknown_copies(card, archives)],
+        "differences": [
+            *_count_differences(card, counts, len(rows)),
+            *_unknown_copies(card, archives),
+        ],
         "notes": [*card.notes, *reading.notes],
         "archives": archives,
         "synthetic": False,
         "licence": card.licence,
         "reference": card.reference,
+        **card.facts_of_kinds,
     }
 
 
@@ -304,29 +338,23 @@ def _archives(
 ) -> list[dict[str, str]]:
     """Name and checksum of each archive; of an unpacked folder, its images' common checksum."""
     source = card.sources[0].page if card.sources else ""
-    checksums: dict[str, str] = {}
-    for container in found.containers:
-        checksum = container.sha256()
-        if checksum is None:
-            folders = [folder for folder in found.folders if folder.container is container]
-            files = {name for folder in folders for name in folder.names}
-            checksum = content_sha256(
-                {image.image_id: facts.sha256 for image, facts in rows if image.file in files}
-            )
-        checksums[container.path.name] = checksum
-    checksums |= reading.tables
+    sha256 = {image.image_id: facts.sha256 for image, facts in rows}
+    checksums = archive_checksums(found, reading, lambda image: sha256[image.image_id])
     return [
         {"file": name, "sha256": checksum, "source": source}
         for name, checksum in sorted(checksums.items())
     ]
 
 
-def _count_differences(card: DatasetCard, counts: Counter[str]) -> list[str]:
-    return [
+def _count_differences(card: DatasetCard, counts: Counter[str], images: int) -> list[str]:
+    differences = [
         f"class {name}: {counts[name]} images in the archive, {expected} on the card"
         for name, expected in card.classes.items()
         if counts[name] != expected
     ]
+    if card.images not in (None, images):
+        differences.append(f"{images} images, {card.images} on the card")
+    return differences
 
 
 def _unknown_copies(card: DatasetCard, archives: list[dict[str, str]]) -> list[str]:

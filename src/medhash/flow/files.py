@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import FILES
 from medhash.flow.kind import Files
 from medhash.schema.cell import SCRATCH, Cell
 
@@ -13,24 +14,18 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
 
-_DATA = {
-    "images": "images.npy",
-    "labels": "labels.npy",
-    "index": "index.csv",
-    "description": "dataset.json",
-}
 _CELL = {
     "checkpoint": "checkpoint.safetensors",
     "codes": "codes.npz",
     "losses": "train.csv",
     "facts": "training.json",
 }
-DATA, TRAINED = tuple(_DATA), tuple(_CELL)
+DATA, TRAINED = tuple(FILES), tuple(_CELL)
 
 
 def data_files(folder: Path, *names: str) -> Files:
     """Files of a prepared dataset."""
-    return {name: folder / _DATA[name] for name in names}
+    return {name: folder / FILES[name] for name in names}
 
 
 def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:
@@ -38,11 +33,10 @@ def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:
     return {name: layout.cell(cell) / _CELL[name] for name in names}
 
 
-def dataset_files(configuration: Configuration, dataset: str, *names: str) -> Files:
-    """Files of a prepared dataset, and its split."""
-    seed = configuration.split_seed(dataset)
-    files = data_files(configuration.layout.data(dataset), *names)
-    return files | {"split": configuration.layout.split(dataset, seed)}
+def view_files(configuration: Configuration, paper: str, dataset: str, *names: str) -> Files:
+    """Files of a dataset as a paper sees it, prepared at the paper's size, and its split."""
+    files = data_files(configuration.data_for(paper, dataset), *names)
+    return files | {"split": configuration.split_for(paper, dataset)}
 
 
 def named(layout: Layout, paths: Iterable[Path]) -> Files:
@@ -62,4 +56,4 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
         return cell_files(layout, cell.source, "checkpoint")["checkpoint"]
     if cell.origin == SCRATCH:
         return None
-    return layout.pretrained(cell.dataset, "classification")
+    return layout.pretrained(cell.paper, cell.dataset, "classification")

@@ -38,7 +38,7 @@ class Wildcard:
         name: as Snakemake's rules have it, ``dataset``.
         pattern: regular expression of its values.
         given: how it is typed; ``option`` as ``--stage``, ``no`` where the configuration says it.
-        help: what to type.
+        help: what to type for an option.
     """
 
     name: str
@@ -77,11 +77,13 @@ class Parts:
         inputs: name -> file that it reads.
         settings: those that it depends on.
         modules: the modules that its code starts from.
+        further: the names of files that it writes and others of its kind do not.
     """
 
     inputs: Files
     settings: dict[str, Any]
     modules: Values
+    further: Values = ()
 
 
 class StepKind:
@@ -92,7 +94,8 @@ class StepKind:
         command: of ``medhash``, where several rules share one; empty: the rule's name.
         panel: heading of the command's help.
         wildcards: the parts of a key.
-        example: an argument, for messages.
+        form: of the argument, for help and messages.
+        help: what to type for it.
         runs_in: the module that does the work.
         on_device: whether its command has the option ``--device``.
         resources: of its jobs.
@@ -100,6 +103,7 @@ class StepKind:
         timed: the names of outputs that tell how long something took: never the same bytes twice.
         made_again: whether an audit makes the files again to compare them: always, in a deep
             audit, or never, because it would take too long.
+        gathers: whether it reads those of its inputs that are there, and asks for none to be made.
         trains: whether it runs in epochs: it can be stopped after each and goes on from there.
         facts: the output that says device and archives, if there is one.
         target: Snakemake's name for all the files of the rule that a run asks for.
@@ -109,13 +113,15 @@ class StepKind:
     command: ClassVar[str] = ""
     panel: ClassVar[str] = "Steps, in their order"
     wildcards: ClassVar[tuple[Wildcard, ...]] = ()
-    example: ClassVar[str] = ""
+    form: ClassVar[str] = ""
+    help: ClassVar[str] = ""
     runs_in: ClassVar[str]
     on_device: ClassVar[bool] = False
     resources: ClassVar[Resources]
     cores: ClassVar[int] = 1
     timed: ClassVar[Values] = ()
     made_again: ClassVar[Literal["always", "deep", "never"]] = "never"
+    gathers: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     facts: ClassVar[str] = ""
     target: ClassVar[str] = ""
@@ -129,9 +135,17 @@ class StepKind:
         """Name -> file that a step writes; the values may be wildcards in braces."""
         raise NotImplementedError
 
+    def further(self, layout: Layout, *values: str) -> Files:
+        """Name -> file that only some steps write, those whose parts say so."""
+        return {}
+
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What a step reads and depends on."""
         raise NotImplementedError
+
+    def filled(self, configuration: Configuration, given: str) -> str:
+        """What is typed, with the parts that may be left out."""
+        return given
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
         """All parts of a key from those that are typed.
@@ -181,7 +195,7 @@ class StepKind:
         return ((wildcard, value) for wildcard, value in pairs if wildcard.given != "no")
 
     def arguments(self, *values: str) -> str:
-        """A step as it is typed; also in wildcards: ``pretrain {dataset} --stage {stage}``."""
+        """A step as it is typed; also in wildcards: ``split {paper}/{dataset}``."""
         parts = list(self.typed(*values))
         argument = "/".join(value for wildcard, value in parts if wildcard.given == "argument")
         options = [f"--{each.name} {value}" for each, value in parts if each.given == "option"]
@@ -194,13 +208,12 @@ class StepKind:
             MedhashError: the configuration knows nothing of one.
         """
         wildcards = tuple(each for each in self.wildcards if each.given != "no")
-        parts = _match(wildcards, given) if wildcards else ()
+        parts = _match(wildcards, self.filled(configuration, given)) if wildcards else ()
         return None if parts is None else self.complete(configuration, *parts)
 
     def refusal(self, given: str) -> MedhashError:
         """What to say of an argument of another form."""
-        form = "/".join(each.name for each in self.wildcards if each.given != "no")
-        return MedhashError(f"{self.rule} {given!r}: expected {form}, for example {self.example}")
+        return MedhashError(f"{self.rule} {given!r}: expected {self.form}. {self.help}")
 
     @cached_property
     def _cached_patterns(self) -> dict[Path, list[tuple[str, re.Pattern[str]]]]:
@@ -218,7 +231,7 @@ class StepKind:
         known = self._cached_patterns
         if layout.root not in known:
             names = tuple(map(str, self.wildcards))
-            files = [*self.outputs(layout, *names).values()]
+            files = [*(self.outputs(layout, *names) | self.further(layout, *names)).values()]
             files.append(layout.receipt(self.rule, self.key(*names)))
             texts = [file.as_posix() for file in files]
             known[layout.root] = [(text.partition("{")[0], self._pattern(text)) for text in texts]
@@ -233,25 +246,48 @@ class StepKind:
         return re.compile(escaped)
 
 
-DATASET = Wildcard("dataset", "[^/]+", help="A name in the configuration.")
+PAPER = Wildcard("paper", "[a-z0-9]+")
+DATASET = Wildcard("dataset", "[^/]+")
 SEED = Wildcard("seed", "[0-9]+", given="no")
-CELL = Wildcard(
-    "cell",
-    "[^/]+/[^/]+/[^/]+/[0-9]+/[0-9]+",
-    help="dataset/method/variant/bits/seed, such as covid_ct/csq/ach/8/0",
-)
+CELL = Wildcard("cell", "[^/]+/[^/]+/[^/]+/[0-9]+/[0-9]+")
+
+
+class ViewKind(StepKind):
+    """Steps of one dataset as a paper sees it."""
+
+    form = "[PAPER/]DATASET"
+    help = "Such as ach/covid_ct; the paper may be left out where the run has only one."
+
+    def filled(self, configuration: Configuration, given: str) -> str:
+        """With the paper, where the run has one."""
+        from medhash.configuration.known_cells import known_view
+
+        if given.count("/") + 1 >= sum(each.given != "no" for each in self.wildcards):
+            return given
+        dataset, *rest = given.split("/")
+        return "/".join([*known_view(configuration, dataset), *rest])
+
+    def complete(self, configuration: Configuration, *given: str) -> Values:
+        """Paper and dataset must be of the configuration."""
+        from medhash.configuration.known_cells import known_view
+
+        known_view(configuration, "/".join(given[:2]))
+        return given
 
 
 class CellKind(StepKind):
     """Steps of one cell."""
 
-    wildcards = (CELL,)
+    wildcards = (PAPER, CELL)
+    form = "CELL"
+    help = "paper/dataset/method/variant/bits/seed, such as ach/covid_ct/csq/ach/8/0"
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
         """The cell must be one that the configuration can have."""
         from medhash.configuration.known_cells import known_cell
 
-        return (str(known_cell(configuration, given[0])),)
+        cell = known_cell(configuration, "/".join(given))
+        return cell.paper, cell.coordinates
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
         """Those of the cell's settings."""
@@ -264,7 +300,7 @@ class CellKind(StepKind):
     def group(self, *values: str) -> Values:
         """One stage a dataset and method."""
         cell = self.cell(*values)
-        return ("cells", cell.dataset, cell.method)
+        return ("cells", cell.paper, cell.dataset, cell.method)
 
     def refusal(self, given: str) -> MedhashError:
         """What :meth:`Cell.parse` says."""

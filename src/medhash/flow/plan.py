@@ -32,7 +32,8 @@ class Plan:
     """The steps that some files need, and those of them that must run.
 
     A step runs if it does not fit its receipt, if a step that runs, or the user, asks for a file
-    of it that is not here, or if it was forced or reads what a forced step writes.
+    of it that is not here, or if it was forced or reads what a forced step writes. A step that
+    gathers what is there (claims, the report) asks for nothing: it waits for those that run, too.
 
     Args:
         steps: of the configuration.
@@ -70,6 +71,8 @@ class Plan:
             return inputs
         if step not in self.running:
             return []
+        if step.kind.gathers:
+            inputs = [path for path in inputs if self._steps.making(path) in self.running]
         self._bring_to_the_present(step)
         return [*inputs, self._marker] if any(path.exists() for path in step.files) else inputs
 
@@ -81,7 +84,15 @@ class Plan:
     @cached_property
     def _needed(self) -> dict[Step, None]:
         """In the order in which they run."""
-        return dict.fromkeys(self._steps.needed_for(*self._wanted))
+        found: set[Step] = set()
+        open_ends = [self._steps.making(path) for path in self._wanted]
+        while open_ends:
+            step = open_ends.pop()
+            if step is not None and step not in found:
+                found.add(step)
+                open_ends += [] if step.kind.gathers else self._steps.makers(step)
+        every = self._steps.needed_for(*self._wanted)
+        return dict.fromkeys(step for step in every if step in found)
 
     def _with_what_they_need(self, running: set[Step]) -> set[Step]:
         """Steps that run, those that do not fit, and all that they wait for."""
@@ -91,7 +102,7 @@ class Plan:
             missing = any(path in asked and not path.exists() for path in step.files)
             if missing or step in running or not self._receipts.fits(step).ok:
                 running.add(step)
-                asked.update(step.inputs.values())
+                asked.update(() if step.kind.gathers else step.inputs.values())
         return running
 
     def _following(self, first: Iterable[Step]) -> set[Step]:

@@ -70,7 +70,8 @@ class Receipts:
 
         They are if the receipt's version is the step's, every output that is here has the
         receipt's hash, and every input has the hash that its own step's receipt says, which must
-        fit in its turn. Outputs that are elsewhere do not spoil a fit.
+        fit in its turn. Outputs that are elsewhere do not spoil a fit. Of a step that gathers what
+        is there, the inputs that are here count.
         """
         if step not in self._fits:
             for maker in self._steps.makers(step):
@@ -118,6 +119,10 @@ class Receipts:
             return Fit("outdated", f"{step}: was made with {gone[0]}, which it does not read now")
         for name, path in step.inputs.items():
             maker = self._steps.making(path)
+            if step.kind.gathers:
+                if self._hashes.of(path) not in (None, _sha256(receipt, "inputs", name)):
+                    return Fit("outdated", f"{step}: was made with another {path}, or without it")
+                continue
             if maker is not None and not self._fits[maker].ok:
                 cause = self._fits[maker].cause or maker
                 return Fit("outdated", f"{step}: needs {cause}, which is to be made", cause)

@@ -56,7 +56,7 @@ class Step:
 
     @property
     def key(self) -> str:
-        """Which of the rule's steps: ``covid_ct/mae``, ``covid_ct/hashnet/ach/8/0``."""
+        """Which of the rule's steps: ``ach/covid_ct/mae``, ``ach/covid_ct/hashnet/ach/8/0``."""
         return self.kind.key(*self.values)
 
     @property
@@ -110,7 +110,7 @@ class Steps:
         self._makers_of: dict[Step, list[Step]] = {}
 
     def of(self, command: str, *coordinates: object) -> Step:
-        """The step that a command runs: ``of("train", cell)``, ``of("pretrain", "x", "mae")``.
+        """The step that a command runs: ``of("train", cell)``, ``of("split", paper, dataset)``.
 
         Raises:
             MedhashError: the configuration has none of these coordinates.
@@ -149,6 +149,13 @@ class Steps:
                         continue
         return self._makers.get(path)
 
+    def declared(self, path: Path) -> Path:
+        """What Snakemake waits for instead of a file that only some steps of a rule write."""
+        maker = self.making(path)
+        if maker is None or path in maker.kind.outputs(self._layout, *maker.values).values():
+            return path
+        return maker.receipt
+
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""
         if step not in self._makers_of:
@@ -181,12 +188,13 @@ class Steps:
     def _step(self, kind: StepKind, values: Values) -> Step:
         if (kind.rule, values) not in self._made:
             parts = kind.parts(self, *values)
+            further = kind.further(self._layout, *values)
             step = Step(
                 kind,
                 values,
                 _version(parts.settings, parts.modules),
                 parts.inputs,
-                kind.outputs(self._layout, *values),
+                kind.outputs(self._layout, *values) | {n: further[n] for n in parts.further},
                 self._layout.receipt(kind.rule, kind.key(*values)),
                 parts.settings,
                 parts.modules,

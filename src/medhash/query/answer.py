@@ -11,8 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
-from medhash.query.image import Dataset, QueryImage
+from medhash.query.image import QueryImage
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import distances
 from medhash.retrieval.search import Ranking, drawn_order, nearest
@@ -43,7 +44,7 @@ class CellDatabase:
     cell: Cell
     method_title: str
     scale: str
-    dataset: Dataset
+    dataset: PreparedDataset
     codes: Codes
 
     def __post_init__(self) -> None:
@@ -167,17 +168,18 @@ class Answer:
         dataset, query = self.database.dataset, self.query
         classes = dataset.classes_of(row)
         relevant = bool(set(classes) & set(query.classes)) if query.classes else None
-        patients = {dataset.patients[own] for own in query.rows} - {""}
+        patient_of = dataset.column("patient_id")
+        patients = {patient_of[own] for own in query.rows} - {""}
         return Result(
             rank,
             tied,
             distance,
             row,
-            dataset.image_ids[row],
+            dataset.ids[row],
             classes,
             relevant,
             same_pixels=row in query.rows,
-            same_patient=dataset.patients[row] in patients,
+            same_patient=patient_of[row] in patients,
         )
 
     def _by_class(self, values: NDArray[Any]) -> dict[str, Any]:
@@ -227,7 +229,7 @@ def answer_data(answer: Answer, sheet: Path) -> dict[str, Any]:
         "query": {
             "name": query.name,
             "rows": list(query.rows),
-            "image_ids": [database.dataset.image_ids[row] for row in query.rows],
+            "image_ids": [database.dataset.ids[row] for row in query.rows],
             "classes": list(query.classes),
             "class_source": query.class_source or None,
             "code": answer.code_text,

@@ -2,51 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from medhash.data.archives.containers import FolderContainer
 from medhash.data.preparation import prepare_image
+from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
 from medhash.schema.validation import check_name, nearest
 
 ClassSource = Literal["", "dataset", "command line"]
-
-
-@dataclass(frozen=True, eq=False)
-class Dataset:
-    """A prepared dataset, to look images up in and to show them.
-
-    Attributes:
-        title: as its card prints it.
-        synthetic: whether its images are phantoms.
-        classes: names of the C classes.
-        images: uint8 (N, S, S, 3), memory-mapped.
-        labels: uint8 0/1 (N, C).
-        image_ids: N names.
-        pixel_hashes: N SHA-256 sums of the RGB pixels at the original size.
-        patients: N patient ids, empty where the upstream names none.
-    """
-
-    title: str
-    synthetic: bool
-    classes: tuple[str, ...]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    image_ids: tuple[str, ...]
-    pixel_hashes: tuple[str, ...]
-    patients: tuple[str, ...]
-
-    def classes_of(self, row: int) -> tuple[str, ...]:
-        """Names of an image's classes."""
-        return tuple(self.classes[column] for column in np.flatnonzero(self.labels[row]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,33 +38,7 @@ class QueryImage:
     class_source: ClassSource = ""
 
 
-def load_dataset(folder: Path) -> Dataset:
-    """Open what ``medhash prepare`` wrote.
-
-    Raises:
-        MedhashError: its files do not have the same number of images.
-    """
-    facts = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
-    columns = ["image_id", "pixel_sha256", "patient_id"]
-    index = pd.read_csv(folder / "index.csv", dtype=str, usecols=columns, keep_default_na=False)
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    labels = np.load(folder / "labels.npy")
-    if not len(images) == len(labels) == len(index):
-        raise MedhashError(
-            f"{folder}: images.npy, labels.npy and index.csv hold {len(images)}, {len(labels)} and "
-            f"{len(index)} images; prepare the dataset again"
-        )
-    return Dataset(
-        facts["title"],
-        facts["synthetic"],
-        tuple(facts["classes"]),
-        images,
-        labels,
-        *(tuple(index[column]) for column in columns),
-    )
-
-
-def image_of_file(path: Path, dataset: Dataset) -> QueryImage:
+def image_of_file(path: Path, dataset: PreparedDataset) -> QueryImage:
     """Read an image as ``medhash prepare`` reads those of archives.
 
     The dataset is searched for the same pixels, whatever the file is called; if it has them, the
@@ -119,7 +63,7 @@ def image_of_file(path: Path, dataset: Dataset) -> QueryImage:
     return _looked_up(path.name, pixels, _rows_with(facts.pixel_sha256, dataset), dataset)
 
 
-def image_of_dataset(name: str, dataset: Dataset) -> QueryImage:
+def image_of_dataset(name: str, dataset: PreparedDataset) -> QueryImage:
     """Take an image of the dataset itself.
 
     Args:
@@ -130,11 +74,13 @@ def image_of_dataset(name: str, dataset: Dataset) -> QueryImage:
         MedhashError: there is none of that name.
     """
     row = _row_of(name, dataset)
-    same = [other for other in _rows_with(dataset.pixel_hashes[row], dataset) if other != row]
-    return _looked_up(dataset.image_ids[row], dataset.images[row], [row, *same], dataset)
+    same = [
+        other for other in _rows_with(dataset.column("pixel_sha256")[row], dataset) if other != row
+    ]
+    return _looked_up(dataset.ids[row], dataset.images[row], [row, *same], dataset)
 
 
-def with_classes(query: QueryImage, classes: Sequence[str], dataset: Dataset) -> QueryImage:
+def with_classes(query: QueryImage, classes: Sequence[str], dataset: PreparedDataset) -> QueryImage:
     """The same image with the classes that the user says it has; nothing said changes nothing.
 
     Raises:
@@ -148,19 +94,19 @@ def with_classes(query: QueryImage, classes: Sequence[str], dataset: Dataset) ->
 
 
 def _looked_up(
-    name: str, pixels: NDArray[np.uint8], rows: Sequence[int], dataset: Dataset
+    name: str, pixels: NDArray[np.uint8], rows: Sequence[int], dataset: PreparedDataset
 ) -> QueryImage:
     classes = dataset.classes_of(rows[0]) if rows else ()
     return QueryImage(name, pixels, tuple(rows), classes, "dataset" if classes else "")
 
 
-def _rows_with(pixel_hash: str, dataset: Dataset) -> list[int]:
-    return [row for row, value in enumerate(dataset.pixel_hashes) if value == pixel_hash]
+def _rows_with(pixel_hash: str, dataset: PreparedDataset) -> list[int]:
+    return np.flatnonzero(dataset.column("pixel_sha256") == pixel_hash).tolist()
 
 
-def _row_of(name: str, dataset: Dataset) -> int:
+def _row_of(name: str, dataset: PreparedDataset) -> int:
     """An image_id that looks like a row is an image_id."""
-    ids = dataset.image_ids
+    ids = dataset.ids
     if name in ids:
         return ids.index(name)
     if name.isascii() and name.isdigit() and int(name) < len(ids):

@@ -96,7 +96,7 @@ def _table(answer: Answer) -> str:
 
 def _place(answer: Answer) -> str:
     """Where the dataset has the query, if it does."""
-    names, codes = answer.database.dataset.image_ids, answer.database.codes
+    names, codes = answer.database.dataset.ids, answer.database.codes
     places = [f"{names[row]} (row {row}, {_role(row, codes)})" for row in answer.query.rows]
     return "; ".join(places) or "no image has the same pixels"
 
@@ -118,14 +118,14 @@ def _notes_on_classes(answer: Answer) -> list[str]:
     query, dataset = answer.query, answer.database.dataset
     differing = [row for row in query.rows if set(dataset.classes_of(row)) != set(query.classes)]
     return [
-        f"The dataset has the same pixels as {dataset.image_ids[row]}, with the class "
+        f"The dataset has the same pixels as {dataset.ids[row]}, with the class "
         f"{joined(dataset.classes_of(row))}."
         for row in differing
     ]
 
 
 def _notes_on_stored_codes(answer: Answer) -> list[str]:
-    names = answer.database.dataset.image_ids
+    names = answer.database.dataset.ids
     return [
         f"The code that the cell keeps for {names[row]} differs from its network's in "
         f"{bits_label(bits)}: {_reason(row, answer.database.codes)}."

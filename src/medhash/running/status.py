@@ -115,7 +115,7 @@ class Status:
         scale: its name.
         cells: all, each counted once; done is one that is trained and, if needed, scored.
         papers: paper -> its cells, counted likewise.
-        artefacts: stem -> table or figure.
+        artefacts: key -> table or figure.
         running: what processes are training.
         failed: what failed.
         seconds_used: wall time of the steps that are finished.

@@ -83,6 +83,14 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean '{by_lower[matches[0]]}'?" if matches else ""
 
 
+def some_of(names: Iterable[object], most: int = 5) -> str:
+    """``'a', 'b' and 3 more``: the first few of many names."""
+    listed = list(names)
+    more = len(listed) - most
+    shown = ", ".join(f"'{name}'" for name in listed[:most])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file that holds a mapping.
 

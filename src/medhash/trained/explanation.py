@@ -16,6 +16,8 @@ from torch import Tensor
 from medhash.causal.class_codes import ClassCodes, class_softmax
 from medhash.causal.lcr import LesionReasoning, Scene, frequency_scores
 from medhash.causal.masking import blank_out, lesion_boxes
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.models.heads import HashHead, HashingNetwork
 from medhash.retrieval.arrays import write_arrays
@@ -27,7 +29,6 @@ from medhash.training.cells import CellInputs, build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.hashing import Coder
-from medhash.training.images import rows_of
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -110,10 +111,10 @@ def explain_cell(
             not linear in the pooled features, so that it has no class activation map.
     """
     trained = load_cell(cell, settings, inputs, folder, device)
-    labels = np.load(inputs.data_folder / "labels.npy")
+    dataset = PreparedDataset(inputs.data_folder)
+    labels, images = dataset.labels, dataset.images
     queries = rows_of(inputs.split, "query")
     rows = choose_rows(queries, labels, chosen.images_per_class, chosen.seed)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")
     arrays = {"rows": rows} | _look(trained, images[rows], labels[rows], chosen.seed)
     feature_rows = _some(queries, chosen.features, chosen.seed)
     arrays |= {"feature_rows": feature_rows, "features": _features(trained, images, feature_rows)}
@@ -132,11 +133,11 @@ def load_cell(
     if not path.is_file():
         raise MedhashError(f"{path}: no such file; train the cell {cell} first")
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
-    labels = np.load(inputs.data_folder / "labels.npy")
+    labels = PreparedDataset(inputs.data_folder).labels
     train = torch.from_numpy(labels[rows_of(inputs.split, "train")]).float()
     objective = build_objective(cell, settings, train, where)
     tensors, facts = load_tensors(path)
-    if facts.get("cell") != str(cell):
+    if facts.get("cell") != cell.coordinates:
         raise MedhashError(f"{path}: is of the cell {facts.get('cell')}, not {cell}")
     try:
         objective.network.load_state_dict(_below(tensors, "network."))

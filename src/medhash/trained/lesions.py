@@ -6,7 +6,6 @@ positions; the database's codes stay those of whole images.
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from functools import partial
 from importlib import import_module
@@ -21,6 +20,8 @@ from torch import Tensor
 from medhash.causal.lcr import LesionReasoning, Scene, gather_tokens
 from medhash.causal.positioning import segment_patches
 from medhash.data.lesions import Lesions, marked_lesions
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value, write_json
 from medhash.flow.code import fingerprint
@@ -42,7 +43,6 @@ from medhash.trained.speed import (
 )
 from medhash.training.cells import CellInputs, Score
 from medhash.training.devices import seed_for
-from medhash.training.images import rows_of
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -183,7 +183,7 @@ def search_lesions(
     codes = Codes.load(folder / "codes.npz")
     search = PatchSearch(trained, codes.database_codes)
     patches = lesions.patches(trained.coder.grid)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")[lesions.rows]
+    images = PreparedDataset(inputs.data_folder).images[lesions.rows]
     pairs = zip(images, patches, strict=True)
     packed = np.concatenate([search.encode_patch(image, patch) for image, patch in pairs])
     facts |= {
@@ -238,7 +238,8 @@ def _choose(
     chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Finder | None, device: str
 ) -> tuple[Lesions, str]:
     """The lesions to search with; none, and why, where nobody has marked any."""
-    labels = np.load(inputs.data_folder / "labels.npy")
+    dataset = PreparedDataset(inputs.data_folder)
+    labels = dataset.labels
     if chosen.source != "found":
         given = marked_lesions(boxes, inputs.data_folder, inputs.split)
         if given is not None and len(given.rows):
@@ -250,7 +251,7 @@ def _choose(
     if finder is None:
         raise MedhashError("lesions.source asks for C2F-LP, but no cell that finds was named")
     rows = choose_rows(rows_of(inputs.split, "query"), labels, chosen.per_class, chosen.seed)
-    images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")[rows]
+    images = dataset.images[rows]
     trained = load_cell(finder.cell, finder.settings, inputs, finder.folder, device)
     return Lesions("found", rows, find_lesions(trained, images, labels[rows], chosen.seed)), ""
 
@@ -266,13 +267,13 @@ def _why_none(given: Lesions | None, boxes: Path) -> str:
 
 def _facts(cell: Cell, inputs: CellInputs, chosen: LesionSettings, scale: str) -> dict[str, Any]:
     """What is known before anything is searched."""
-    description = json.loads((inputs.data_folder / "dataset.json").read_text(encoding="utf-8"))
+    dataset = PreparedDataset(inputs.data_folder)
     return {
         "schema": SCHEMA,
         "scale": scale,
         "cell": asdict(cell),
-        "synthetic": description["synthetic"],
-        "classes": description["classes"],
+        "synthetic": dataset.synthetic,
+        "classes": dataset.classes,
         "asked_per_class": chosen.per_class,
         "depth": DEPTH,
         "code": fingerprint("medhash.trained.lesions", f"medhash.methods.{cell.method}"),

@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.flow import environment
@@ -37,7 +38,6 @@ from medhash.schema.settings import Settings
 from medhash.training.cells import build_objective
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import Device, choose_device
-from medhash.training.images import rows_of
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -167,7 +167,7 @@ def measure_speed(
         "schema": SCHEMA,
         "scale": scale,
         "cell": asdict(cell),
-        "synthetic": json.loads((data_folder / "dataset.json").read_text())["synthetic"],
+        "synthetic": PreparedDataset(data_folder).synthetic,
         "database": len(codes.database_codes),
         "query_pixels": _sizes(images),
         "network_pixels": settings.network.image_size,
@@ -274,9 +274,8 @@ def query_images(data_folder: Path, rows: NDArray[np.int64]) -> list[NDArray[np.
     Archives need not be there: prepared images are enlarged to the size that ``index.csv`` tells.
     How long an answer takes depends on the size, not on what the pixels show.
     """
-    index = pd.read_csv(data_folder / "index.csv", usecols=["width", "height"])[["width", "height"]]
-    prepared = np.load(data_folder / "images.npy", mmap_mode="r")
-    sizes = index.to_numpy(np.int64)
+    dataset = PreparedDataset(data_folder)
+    prepared, sizes = dataset.images, dataset.original_sizes
     return [
         np.asarray(Image.fromarray(prepared[row]).resize((int(sizes[row, 0]), int(sizes[row, 1]))))
         for row in rows
@@ -298,7 +297,7 @@ def _trained(
     cell: Cell, settings: Settings, data_folder: Path, split: Path, folder: Path, device: Device
 ) -> tuple[HashingNetwork, HashingMethod[Any]]:
     path = folder / "checkpoint.safetensors"
-    labels = np.load(data_folder / "labels.npy")[rows_of(split, "train")]
+    labels = PreparedDataset(data_folder).labels[rows_of(split, "train")]
     objective = build_objective(cell, settings, torch.from_numpy(labels).float(), device)
     tensors, _ = load_tensors(path)
     for name, module in (("network", objective.network), ("method", objective.method)):

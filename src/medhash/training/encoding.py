@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.methods.base import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.training.devices import Device
-from medhash.training.images import rows_of
 
 IMAGES_AT_ONCE = 256
 
@@ -20,7 +21,7 @@ def encode_split(
     network: HashingNetwork, method: HashingMethod, data_folder: Path, split: Path, device: Device
 ) -> Codes:
     """Codes of a split's query set and database, in the order of the manifest."""
-    labels = np.load(data_folder / "labels.npy")
+    labels = PreparedDataset(data_folder).labels
     query, database = rows_of(split, "query"), rows_of(split, "database")
     return Codes(
         query_codes=encode_rows(network, method, data_folder, query, device),
@@ -46,7 +47,7 @@ def encode_rows(
     Only ``IMAGES_AT_ONCE`` images are in memory at a time.
     """
     network.eval()
-    images = np.load(data_folder / "images.npy", mmap_mode="r")
+    images = PreparedDataset(data_folder).images
     packed = []
     for start in range(0, len(rows), IMAGES_AT_ONCE):
         chunk = torch.from_numpy(images[rows[start : start + IMAGES_AT_ONCE]])

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import rows_of
 from medhash.schema.settings import Augmentation
 
 
@@ -61,20 +62,12 @@ def load_images(data_folder: Path, split: Path, part: str, device: torch.device)
         device: where the tensors go.
     """
     rows = rows_of(split, part)
-    images = np.load(data_folder / "images.npy", mmap_mode="r")[rows]
-    labels = np.load(data_folder / "labels.npy")[rows]
+    dataset = PreparedDataset(data_folder)
     return ImageSet(
-        torch.from_numpy(images).to(device),
-        torch.from_numpy(labels).to(device, torch.float32),
+        torch.from_numpy(dataset.images[rows]).to(device),
+        torch.from_numpy(dataset.labels[rows]).to(device, torch.float32),
         rows,
     )
-
-
-def rows_of(split: Path, part: str) -> np.ndarray:
-    """Rows, int64 (n,), of the index that a manifest gives to ``part``."""
-    manifest = pd.read_csv(split)
-    chosen = manifest["train"] == 1 if part == "train" else manifest["role"] == part
-    return manifest.loc[chosen, "row"].to_numpy(np.int64, copy=True)
 
 
 def augment(pixels: Tensor, settings: Augmentation, generator: torch.Generator) -> Tensor:

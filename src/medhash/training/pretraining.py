@@ -33,10 +33,10 @@ Stage = Literal["mae", "classification"]
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Train the stage of a step."""
-    dataset, stage = step.values
+    paper, _, stage = step.values
     pretrain(
         "mae" if stage == "mae" else "classification",
-        configuration.settings_for(dataset),
+        configuration.settings[paper],
         step.inputs["images"].parent,
         step.inputs["split"],
         step.outputs["weights"],

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
+from medhash.data.prepared import PreparedDataset
 from medhash.papers.paper import FigureSpec
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.cell import Cell
@@ -75,27 +76,17 @@ def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
     return list(dict.fromkeys(turns))[:count]
 
 
-def load_explained(layout: Layout, cell: Cell) -> Explained | None:
-    """A cell's explanation, or None if it was not made.
+def load_explained(layout: Layout, cell: Cell, data: Path) -> Explained | None:
+    """A cell's explanation with the images of its dataset's folder; None if it was not made.
 
     Raises:
         MedhashError: the file is damaged.
     """
-    path, folder = layout.explanation(cell), layout.data(cell.dataset)
+    path = layout.explanation(cell)
     if not path.is_file():
         return None
-    return Explained(read_arrays(path, _ARRAYS), *load_images(folder))
-
-
-def load_images(
-    folder: Path,
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8], tuple[str, ...]]:
-    """Images (memory-mapped), labels and class names of a prepared dataset."""
-    import json
-
-    images = np.load(folder / "images.npy", mmap_mode="r")
-    classes = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))["classes"]
-    return images, np.load(folder / "labels.npy"), tuple(classes)
+    dataset = PreparedDataset(data)
+    return Explained(read_arrays(path, _ARRAYS), dataset.images, dataset.labels, dataset.classes)
 
 
 def salient_maps(

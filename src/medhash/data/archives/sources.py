@@ -32,11 +32,11 @@ from medhash.data.archives.containers import (
     is_web_page,
 )
 from medhash.data.archives.finding import content_sha256
-from medhash.data.cards import DatasetCard, HttpSource, KaggleSource, RemoteFile
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.progress import Advance, progress, say
 from medhash.schema.base import StrictModel
+from medhash.schema.datasets import DatasetCard, HttpSource, KaggleSource, RemoteFile
 
 # What is lost of a cut connection is less than a chunk.
 CHUNK_BYTES = 64 * 1024

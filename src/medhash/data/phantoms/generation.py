@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from medhash.data.cards import DatasetCard
 from medhash.data.phantoms import computed_tomography, magnetic_resonance, radiograph, thermal
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
+from medhash.data.prepared_files import FILES, MASKS
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text, written_whole
+from medhash.schema.datasets import DatasetCard
 
 MODALITIES: dict[str, Modality] = {
     "covid_ct": computed_tomography.MODALITY,
@@ -31,14 +34,15 @@ LEAST_IMAGES_OF_A_CLASS = 4
 MOST_IMAGES_OF_A_PATIENT = 3
 _LEAST_SIZE = 16
 # Purposes of random streams: the same seed never serves two of them.
-_PATIENT_SIZE, _PATIENT, _CONFOUNDERS, _IMAGE = range(4)
+_PATIENT_SIZE, _PATIENT, _CONFOUNDERS, _IMAGE, _FURTHER = range(5)
 
 
 @dataclass(frozen=True)
 class _Plan:
-    """One image before it is drawn. ``number`` counts the images of its class."""
+    """One image before it is drawn. ``number`` counts the images whose first class is its own."""
 
     finding: str
+    further: tuple[str, ...]
     class_number: int
     number: int
     patient: int
@@ -56,9 +60,10 @@ def generate(
     """Generate the phantom that stands in for a dataset, whole or not at all.
 
     Writes ``images.npy`` uint8 (N, S, S, 3), ``labels.npy`` uint8 (N, C), ``masks.npy`` uint8
-    (N, S, S), ``index.csv``, ``confounders.csv`` (row, then one column a confounder) and
-    ``dataset.json``. An image depends on the seed, its class and its number within the class,
-    never on how many images there are; the same arguments give the same bytes.
+    (N, S, S; 0 background and 1 lesion, or the card's ``mask_classes``), ``index.csv``,
+    ``confounders.csv`` (row, then one column a confounder) and ``dataset.json``. An image depends
+    on the seed, its class and its number within the class, never on how many images there are;
+    the same arguments give the same bytes.
 
     ``official_role`` in ``index.csv`` puts each patient, with all images, on one side; with
     ``confounding``, use a split of rule ``official``, because the roles decide the correlation.
@@ -80,11 +85,11 @@ def generate(
     if confounding is not None:
         confounding.check(modality.confounders, card.name)
     counts = rescaled_counts(card.classes, images)
-    plans = list(_plan(counts, _query_share(card), seed))
+    plans = list(_plan(modality, counts, _query_share(card), seed))
     with written_whole(output_folder) as folder:
         folder.mkdir()
         _write_images(folder, card, modality, plans, image_size, seed, confounding)
-        _write_description(folder, card, counts, image_size, images, seed, confounding)
+        _write_description(folder, card, plans, image_size, seed, confounding)
 
 
 def rescaled_counts(counts: dict[str, int], images: int) -> dict[str, int]:
@@ -144,13 +149,15 @@ def _check_numbers(card: DatasetCard, image_size: int, images: int, seed: int) -
 
 def _query_share(card: DatasetCard) -> float:
     """Share of query images that the card's split has; a fifth where the card is silent."""
-    query = card.split.query or card.reported_counts.get("query")
-    if query is None:
+    query = card.split.query_images or card.split.query or card.reported_counts.get("query")
+    if not isinstance(query, (int, float)):
         return 0.2
-    return float(query) if query < 1 else query / card.images
+    return float(query) if query < 1 else query / card.image_count
 
 
-def _plan(counts: dict[str, int], query_share: float, seed: int) -> Iterator[_Plan]:
+def _plan(
+    modality: Modality, counts: dict[str, int], query_share: float, seed: int
+) -> Iterator[_Plan]:
     """Class by class, patient by patient.
 
     The first patient of a class is in the database and the second a query, so that no class
@@ -169,7 +176,10 @@ def _plan(counts: dict[str, int], query_share: float, seed: int) -> Iterator[_Pl
             queries += size if is_query else 0
             role = "query" if is_query else "database"
             for number in range(drawn, min(drawn + size, count)):
-                yield _Plan(finding, class_number, number, patient, role)
+                rng = _rng(seed, _FURTHER, class_number, number)
+                further = set(modality.further(finding, rng)) if modality.further else set()
+                own = tuple(name for name in counts if name in further - {finding})
+                yield _Plan(finding, own, class_number, number, patient, role)
             drawn += size
             patient += 1
 
@@ -199,12 +209,15 @@ def _write_images(
         )
         drawing = _draw(canvas, modality, plan, values, seed)
         pixels[row], masks[row] = _to_bytes(drawing)
-        labels[row, plan.class_number] = 1
-        index.append(_index_entry(plan, pixels[row]))
+        own = [name in (plan.finding, *plan.further) for name in card.classes]
+        labels[row] = own
+        classes = "|".join(itertools.compress(card.classes, own))
+        entry = _index_entry(plan, pixels[row]) | {"classes": classes}
+        index.append(entry | dict(drawing.attributes))
         confounders.append({"row": row, **values})
-    for name, array in (("images", pixels), ("labels", labels), ("masks", masks)):
-        np.save(folder / f"{name}.npy", array, allow_pickle=False)
-    write_text(folder / "index.csv", _csv(index))
+    for file, array in ((FILES["images"], pixels), (FILES["labels"], labels), (MASKS, masks)):
+        np.save(folder / file, array, allow_pickle=False)
+    write_text(folder / FILES["index"], _csv(index))
     write_text(folder / "confounders.csv", _csv(confounders))
 
 
@@ -213,7 +226,7 @@ def _draw(
 ) -> Drawing:
     patient = _rng(seed, _PATIENT, plan.class_number, plan.patient)
     rng = _rng(seed, _IMAGE, plan.class_number, plan.number)
-    return modality.draw(Request(canvas, plan.finding, values, patient, rng))
+    return modality.draw(Request(canvas, plan.finding, values, patient, rng, plan.further))
 
 
 def _to_bytes(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
@@ -221,6 +234,8 @@ def _to_bytes(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     if image.ndim == 2:
         image = np.repeat(image[..., None], 3, axis=2)
     grey_levels = np.rint(np.clip(image, 0.0, 1.0) * 255.0).astype(np.uint8)
+    if drawing.mask is not None:
+        return grey_levels, drawing.mask
     return grey_levels, (drawing.lesion > 0.5).astype(np.uint8)
 
 
@@ -246,21 +261,21 @@ def _index_entry(plan: _Plan, pixels: NDArray[np.uint8]) -> dict[str, object]:
 def _write_description(
     folder: Path,
     card: DatasetCard,
-    counts: dict[str, int],
+    plans: list[_Plan],
     image_size: int,
-    images: int,
     seed: int,
     confounding: Confounding | None,
 ) -> None:
+    counts = Counter(name for plan in plans for name in (plan.finding, *plan.further))
     title = card.title if card.synthetic else f"Phantom of {card.title}"
-    differences = [f"{images} synthetic images in the class proportions of {card.images}"]
+    differences = [f"{len(plans)} synthetic images in the class proportions of {card.image_count}"]
     write_json(
-        folder / "dataset.json",
+        folder / FILES["description"],
         {
             "dataset": card.name,
             "title": title,
             "classes": list(card.classes),
-            "counts": counts,
+            "counts": {name: counts[name] for name in card.classes},
             "image_size": image_size,
             "card_counts": dict(card.classes),
             "differences": differences,
@@ -271,6 +286,7 @@ def _write_description(
                 "seed": seed,
                 "confounding": confounding.model_dump() if confounding else None,
             },
+            **card.facts_of_kinds,
         },
     )
 

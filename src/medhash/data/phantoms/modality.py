@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,12 @@ class Request:
 
     Attributes:
         canvas: the coordinate planes.
-        finding: the class, which alone decides the lesion.
+        finding: the class, which alone decides the lesion where an image has one.
         confounders: name -> value, one for each of the modality's confounders.
         patient: the patient's own random numbers (build, organs); images of one patient get
             generators in the same state.
         rng: the image's own random numbers (slice, lesion, noise).
+        further: the image's other classes, where the modality gives an image several.
     """
 
     canvas: Canvas
@@ -29,6 +30,7 @@ class Request:
     confounders: Mapping[str, str]
     patient: np.random.Generator
     rng: np.random.Generator
+    further: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,16 @@ class Drawing:
     Attributes:
         image: float64 (S, S) grey or (S, S, 3) colour, 0 to 1; values outside are clipped.
         lesion: float64 (S, S), coverage of the lesion, 0 to 1.
+        mask: uint8 (S, S), places in the card's ``mask_classes``; None: 1 where the lesion covers
+            more than half of the pixel, 0 elsewhere.
+        attributes: what is known of the image by its making (``cdr``): columns of the index, the
+            same for every image of a phantom.
     """
 
     image: NDArray[np.float64]
     lesion: Plane
+    mask: NDArray[np.uint8] | None = None
+    attributes: Mapping[str, str | float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,13 @@ class Modality:
         confounders: name -> values that the confounder takes; each name is one of the four
             groups of ACH Section I: host organs, imaging discrepancies, artifacts, protocols.
         draw: makes one image.
+        further: draws what an image of a class has besides, in no order; None: nothing.
     """
 
     findings: tuple[str, ...]
     confounders: Mapping[str, tuple[str, ...]]
     draw: Callable[[Request], Drawing]
+    further: Callable[[str, np.random.Generator], Collection[str]] | None = None
 
 
 def finish(canvas: Canvas, image: Plane, rng: np.random.Generator, noise: float) -> Plane:

@@ -21,6 +21,7 @@ class Kind(StepKind):
     runs_in = "medhash.verdicts.texts"
     resources = Resources(memory_mb=4000, minutes=10)
     made_again = "always"
+    gathers = True
     target = "claims"
 
     def asked(self, configuration: Configuration) -> list[Values]:

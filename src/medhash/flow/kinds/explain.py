@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.flow.files import cell_files, dataset_files
+from medhash.flow.files import cell_files, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
-    Writes results/<scale>/cells/<cell>/explanation.npz.
+    Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
     """
 
     order = 70
@@ -31,7 +31,7 @@ class Kind(CellKind):
         """The trained cell, and which images are shown."""
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes")
-        inputs |= dataset_files(configuration, cell.dataset, "images", "labels")
+        inputs |= view_files(configuration, cell.paper, cell.dataset, "images", "labels")
         settings = {
             "lcr": configuration.settings_of(cell).lcr.model_dump(mode="json"),
             "images": configuration.explanation.model_dump(mode="json"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.flow.files import DATA, cell_files, dataset_files
+from medhash.flow.files import DATA, cell_files, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Measure how fast a cell answers queries; run it alone on the machine.
 
-    Writes results/<scale>/cells/<cell>/speed.json.
+    Writes results/<scale>/<paper>/cells/<cell>/speed.json.
     """
 
     order = 80
@@ -35,6 +35,6 @@ class Kind(CellKind):
 
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes", "facts")
-        inputs |= dataset_files(configuration, cell.dataset, *DATA)
-        settings = relevant_settings.training(configuration.settings_for(cell.dataset), cell)
+        inputs |= view_files(configuration, cell.paper, cell.dataset, *DATA)
+        settings = relevant_settings.training(configuration.settings_of(cell), cell)
         return Parts(inputs, settings, (self.runs_in, f"medhash.methods.{cell.method}"))

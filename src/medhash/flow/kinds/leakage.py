@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.flow.files import dataset_files
+from medhash.flow.files import view_files
 from medhash.flow.kind import Files, Parts, Resources, StepKind, Values, with_suffixes
 from medhash.flow.kinds import split
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Kind(split.Kind):
     """List images and patients that are in the query set and in the database.
 
-    Writes results/<scale>/leakage/<dataset>/<seed>.csv, .md and .json.
+    Writes results/<scale>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
 
     order = 30
@@ -27,8 +27,8 @@ class Kind(split.Kind):
     target = "all_leakage"
 
     def asked(self, configuration: Configuration) -> list[Values]:
-        """Every dataset's."""
-        return [self.complete(configuration, dataset) for dataset in configuration.datasets]
+        """That of each paper's datasets."""
+        return [self.complete(configuration, *view) for view in configuration.views]
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """The pairs, a table for reading, and a summary."""
@@ -36,7 +36,7 @@ class Kind(split.Kind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The split, and what is known of each image."""
-        inputs = dataset_files(steps.configuration, values[0], "index", "description")
+        inputs = view_files(steps.configuration, *values[:2], "index", "description")
         return Parts(inputs, {}, (self.runs_in,))
 
     def group(self, *values: str) -> Values:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.flow.files import DATA, cell_files, dataset_files
+from medhash.flow.files import DATA, cell_files, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
+from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -17,7 +18,7 @@ class Kind(CellKind):
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
-    results/<scale>/cells/<cell>/lesions.json and lesions.npz.
+    results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
 
     order = 90
@@ -38,8 +39,8 @@ class Kind(CellKind):
         configuration, cell = steps.configuration, self.cell(*values)
         chosen, layout = configuration.lesions, configuration.layout
         inputs = cell_files(layout, cell, "checkpoint", "codes")
-        inputs |= dataset_files(configuration, cell.dataset, *DATA)
-        given = _marks(configuration, cell.dataset)
+        inputs |= view_files(configuration, cell.paper, cell.dataset, *DATA)
+        given = _marks(configuration, cell)
         inputs |= given
         settings = relevant_settings.training(configuration.settings_of(cell), cell)
         settings |= {
@@ -56,13 +57,13 @@ class Kind(CellKind):
         return Parts(inputs, settings, modules)
 
 
-def _marks(configuration: Configuration, dataset: str) -> Files:
+def _marks(configuration: Configuration, cell: Cell) -> Files:
     """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
     if configuration.lesions.source == "found":
         return {}
-    boxes = configuration.lesion_boxes(dataset)
+    boxes = configuration.lesion_boxes(cell.dataset)
     if boxes.is_file():
         return {"boxes": boxes}
-    if configuration.card(dataset).synthetic:
-        return {"masks": configuration.layout.data(dataset) / "masks.npy"}
+    if configuration.card(cell.dataset).synthetic:
+        return {"masks": configuration.data_of(cell) / "masks.npy"}
     return {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import MASKS
 from medhash.flow.kind import DATASET, Files, Parts, Resources, Wildcard
 from medhash.flow.kinds import prepare
 
@@ -16,8 +17,7 @@ class Kind(prepare.Kind):
     """Generate a phantom."""
 
     command = "prepare"
-    wildcards = (Wildcard(DATASET.name, "phantom_[^/]+", help=DATASET.help),)
-    example = "phantom_covid_ct"
+    wildcards = (Wildcard(DATASET.name, "phantom_[^/]+"), prepare.SIZE)
     runs_in = "medhash.data.confounded"
     resources = Resources(memory_mb=2000, minutes=60, local=True)
     cores = 1
@@ -25,15 +25,14 @@ class Kind(prepare.Kind):
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Masks of lesions and the table of confounders beside what each dataset has."""
         folder = layout.data(*values)
-        own = {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
+        own = {"masks": folder / MASKS, "confounders": folder / "confounders.csv"}
         return super().outputs(layout, *values) | own
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The card, and how phantoms are made."""
         from medhash.configuration import dependencies
 
-        configuration, (dataset,) = steps.configuration, values
-        size = configuration.settings_for(dataset).network.image_size
+        configuration, (dataset, size) = steps.configuration, values
         phantoms = configuration.required_phantoms()
-        settings = dependencies.phantom(configuration.card(dataset), size, phantoms)
+        settings = dependencies.phantom(configuration.card(dataset), int(size), phantoms)
         return Parts({}, settings, (self.runs_in,))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medhash.flow.files import dataset_files
-from medhash.flow.kind import DATASET, Files, Parts, Resources, StepKind, Values, Wildcard
+from medhash.flow.files import view_files
+from medhash.flow.kind import DATASET, PAPER, Files, Parts, Resources, Values, ViewKind, Wildcard
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -17,15 +17,14 @@ _STAGE = Wildcard("stage", "[^/]+", given="option", help="mae, then classificati
 _STAGES = ("mae", "classification")
 
 
-class Kind(StepKind):
+class Kind(ViewKind):
     """Pretrain the backbone on a dataset's training images.
 
-    Writes results/<scale>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
 
     order = 40
-    wildcards = (DATASET, _STAGE)
-    example = "covid_ct --stage mae"
+    wildcards = (PAPER, DATASET, _STAGE)
     runs_in = "medhash.training.pretraining"
     on_device = True
     resources = Resources(memory_mb=8000, minutes=720, gpu=1)
@@ -34,13 +33,11 @@ class Kind(StepKind):
     facts = "facts"
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
-        """The dataset must have a card, and the stage be one of two."""
+        """Paper and dataset must be of the configuration, and the stage be one of two."""
         from medhash.schema.validation import check_name
 
-        dataset, stage = given
-        check_name(stage, _STAGES, "stage", "--stage")
-        configuration.card(dataset)
-        return given
+        check_name(given[-1], _STAGES, "stage", "--stage")
+        return super().complete(configuration, *given)
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Weights, losses, and with what they were trained."""
@@ -52,16 +49,16 @@ class Kind(StepKind):
         """The training images, and the stage before."""
         from medhash.configuration import relevant_settings
 
-        configuration, (dataset, stage) = steps.configuration, values
-        inputs = dataset_files(configuration, dataset, "images", "labels")
+        configuration, (paper, dataset, stage) = steps.configuration, values
+        inputs = view_files(configuration, paper, dataset, "images", "labels")
         if stage != _STAGES[0]:
-            inputs["previous"] = configuration.layout.pretrained(dataset, _STAGES[0])
-        settings = relevant_settings.pretraining(configuration.settings_for(dataset), stage)
+            inputs["previous"] = configuration.layout.pretrained(paper, dataset, _STAGES[0])
+        settings = relevant_settings.pretraining(configuration.settings[paper], stage)
         return Parts(inputs, settings, (self.runs_in,))
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
-        """Those of the dataset's settings."""
-        return configuration.settings_for(values[0]).threads
+        """Those of the paper's settings."""
+        return configuration.settings[values[0]].threads
 
     def epochs(self, settings: dict[str, Any], *values: str) -> int:
         """Those of the stage."""
@@ -75,4 +72,4 @@ class Kind(StepKind):
 
     def group(self, *values: str) -> Values:
         """One stage a dataset."""
-        return ("pretrain", values[0])
+        return ("pretrain", *values[:2])

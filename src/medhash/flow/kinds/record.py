@@ -16,13 +16,12 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Score a cell's codes and write its record: numbers and where they come from.
 
-    Writes results/<scale>/cells/<cell>/record.json.
+    Writes results/<scale>/<paper>/cells/<cell>/record.json.
     """
 
     order = 60
     runs_in = "medhash.records.scoring"
     resources = Resources(memory_mb=2000, minutes=10, local=True)
-    made_again = "always"
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """The record."""
@@ -34,9 +33,9 @@ class Kind(CellKind):
 
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "codes", "facts")
-        inputs |= data_files(configuration.layout.data(cell.dataset), "description")
-        settings = relevant_settings.recording(configuration.settings_for(cell.dataset))
-        title = configuration.paper_for(cell.dataset).method_title(cell.method)
+        inputs |= data_files(configuration.data_of(cell), "description")
+        settings = relevant_settings.recording(configuration.settings_of(cell))
+        title = configuration.papers[cell.paper].method_title(cell.method)
         return Parts(inputs, settings | {"method_title": title}, (self.runs_in,))
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:

@@ -25,6 +25,7 @@ class Kind(StepKind):
     panel = "About the papers"
     runs_in = "medhash.report.page"
     resources = Resources(memory_mb=4000, minutes=10)
+    gathers = True
     target = "report"
 
     def asked(self, configuration: Configuration) -> list[Values]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from medhash.flow.files import data_files
-from medhash.flow.kind import DATASET, SEED, Files, Parts, Resources, StepKind, Values
+from medhash.flow.kind import DATASET, PAPER, SEED, Files, Parts, Resources, Values, ViewKind
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Steps
 
 
-class Kind(StepKind):
+class Kind(ViewKind):
     """Draw which images are query, database and training images.
 
-    Writes results/<scale>/splits/<dataset>/<seed>.csv and .json.
+    Writes results/<scale>/<paper>/splits/<dataset>/<seed>.csv and .json.
     """
 
     order = 20
-    wildcards = (DATASET, SEED)
-    example = "covid_ct"
-    runs_in = "medhash.data.splits"
+    wildcards = (PAPER, DATASET, SEED)
+    runs_in = "medhash.data.splits.making"
     resources = Resources(memory_mb=2000, minutes=10, local=True)
     made_again = "always"
     facts = "facts"
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
-        """The seed is the card's."""
-        return (*given, str(configuration.split_seed(*given)))
+        """The seed is the one that the split's rule fixes."""
+        view = super().complete(configuration, *given)
+        return (*view, str(configuration.split_seed(*view)))
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """The manifest, and its sizes."""
@@ -40,13 +40,12 @@ class Kind(StepKind):
         """The images' ids and labels, and the rule."""
         from medhash.configuration import dependencies
 
-        configuration, (dataset, seed) = steps.configuration, values
-        folder = configuration.layout.data(dataset)
-        inputs = data_files(folder, "labels", "index", "description")
-        inputs |= dict(zip(["listed"], configuration.listed_split(dataset), strict=False))
-        settings = dependencies.split(configuration.card(dataset), int(seed))
+        configuration, (*view, seed) = steps.configuration, values
+        inputs = data_files(configuration.data_for(*view), "labels", "index", "description")
+        inputs |= dict(zip(["listed"], configuration.listed_split(*view), strict=False))
+        settings = dependencies.split(configuration.card_for(*view), int(seed))
         return Parts(inputs, settings, (self.runs_in,))
 
     def group(self, *values: str) -> Values:
-        """With the dataset."""
-        return ("data", values[0])
+        """One stage a split."""
+        return ("split", *values)

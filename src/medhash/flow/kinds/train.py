@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medhash.flow.files import TRAINED, cell_files, dataset_files, pretrained_weights
+from medhash.flow.files import TRAINED, cell_files, pretrained_weights, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
-    Writes results/<scale>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    Writes results/<scale>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json. Ctrl-C stops it after the epoch that it is in, a second one at once.
     """
 
@@ -37,7 +37,7 @@ class Kind(CellKind):
         from medhash.configuration import relevant_settings
 
         configuration, cell = steps.configuration, self.cell(*values)
-        inputs = dataset_files(configuration, cell.dataset, "images", "labels")
+        inputs = view_files(configuration, cell.paper, cell.dataset, "images", "labels")
         pretrained = pretrained_weights(configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
         chosen = configuration.settings_of(cell)

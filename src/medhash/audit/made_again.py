@@ -1,103 +1,112 @@
-"""Tables and figures: made again from the records, and compared byte for byte."""
+"""Steps that are run again, into a folder of their own, and compared with what is here."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+import json
+from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from medhash.analysis.artefacts import make_artefact
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
+from medhash.audit.values import differences
 from medhash.errors import MedhashError
+from medhash.files import sha256_of_file
+from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step
-from medhash.papers.paper import FigureSpec, TableSpec
-from medhash.verdicts.claims import decide_claims
-from medhash.verdicts.run import load_runs
-from medhash.verdicts.texts import write_claims
 
 PICTURE_TOLERANCE = 0.02
 """The share of pixels that may differ visibly where another machine drew a figure."""
 
 _VISIBLE = 48
 _AROUND = 40
+_PICTURES = (".pdf", ".png")
+_TEXTS = (".csv", ".md", ".tex", ".html")
+_DATA = "data again"
+_PLACES = ("row", "column", "image_id")
+"""The columns of a CSV that name a place in it."""
 
 
-def check_artefact(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Make a table or figure again and compare.
+def check_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """Run a step again, where its description says that this can be done, and compare.
 
     Text must be the same bytes. So must pictures, where they were drawn in this environment; in
     another one fonts and lines may differ by a shade, and the CSV of their points decides.
     """
-    configuration = evidence.configuration
-    specs = configuration.tables if step.rule == "table" else configuration.figures
-    spec: TableSpec | FigureSpec = specs[step.key]
-    yield from _made_again(
-        step, evidence, step.key, lambda stem: make_artefact(configuration, spec, stem)
-    )
-
-
-def check_claims(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Decide the claims again and compare."""
-
-    def make(stem: Path) -> None:
-        runs = load_runs(evidence.configuration)
-        write_claims(decide_claims(runs), runs, stem.parent)
-
-    yield from _made_again(step, evidence, "claims", make)
-
-
-def _made_again(
-    step: Step, evidence: Evidence, name: str, make: Callable[[Path], object]
-) -> Iterator[Finding]:
-    """Make a step's files under another stem and compare them."""
+    when = step.kind.made_again
+    if when == "never" or (when == "deep" and evidence.encode is None):
+        return
+    check = _DATA if when == "deep" else step.rule
     receipt = evidence.receipt(step) or {"inputs": {}}
     # What has not run is no input: the receipt names what there was.
     used = [Path(file["path"]) for file in receipt["inputs"].values()]
     absent = [path.as_posix() for path in used if not path.is_file()]
     if absent or not any(path.is_file() for path in step.outputs.values()):
         text = f"cannot be made again: {len(absent)} of {len(used)} files not here"
-        yield missing(step.rule, step, f"{text} ({listed(absent, 2)})" if absent else "is not here")
+        yield missing(check, step, f"{text} ({listed(absent, 2)})" if absent else "is not here")
         return
+    # An audit fetches nothing.
+    configuration = replace(evidence.configuration, download=False)
     with TemporaryDirectory() as folder:
-        stem = Path(folder) / name
         try:
-            make(stem)
-        except (MedhashError, OSError, ValueError) as error:
-            yield broken(step.rule, step, f"cannot be made again: {error}")
+            again = run_step_in(Path(folder), configuration, step, Job())
+        except (MedhashError, OSError, ValueError, KeyError) as error:
+            is_absent = when == "deep" or isinstance(error, FileNotFoundError)
+            text = f"cannot be made again: {error}"
+            yield missing(check, step, text) if is_absent else broken(check, step, text)
             return
-        yield from _compare(step, stem, len(used), evidence)
+        yield from _compare(check, step, again, len(used), evidence)
 
 
-def _compare(step: Step, stem: Path, used: int, evidence: Evidence) -> Iterator[Finding]:
-    same = []
-    for suffix, path in step.outputs.items():
-        again = stem.with_name(f"{stem.name}.{suffix}")
-        if not path.is_file():
-            continue
-        if again.read_bytes() == path.read_bytes():
-            same.append(f".{suffix}")
-        elif suffix in ("pdf", "png"):
-            yield _compare_pictures(step, path, again, stem, evidence)
-        else:
-            yield _compare_texts(step, path, again, evidence)
+def _compare(
+    check: str, step: Step, again: Step, used: int, evidence: Evidence
+) -> Iterator[Finding]:
+    here = {name: path for name, path in step.outputs.items() if path.is_file()}
+    same = [n for n, p in here.items() if sha256_of_file(again.outputs[n]) == evidence.sha256(p)]
+    others = {name: path for name, path in here.items() if name not in same}
+    if check == _DATA and others and evidence.is_elsewhere(step):
+        names = ", ".join(path.name for path in others.values())
+        text = f"made again in another environment: other bytes in {names}; not decided here"
+        yield missing(check, step, text)
+        return
     if same:
-        text = f"made again from {used} file{'s' * (used != 1)}: the same bytes ({', '.join(same)})"
-        yield verified(step.rule, step, text)
+        source = f"{used} file{'s' * (used != 1)}" if used else "its source"
+        text = (
+            f"made again from {source}: the same bytes in {', '.join(here[n].name for n in same)}"
+        )
+        yield verified(check, step, text)
+    for name, path in others.items():
+        if path.suffix in _PICTURES:
+            yield _compare_pictures(check, step, path, again, evidence)
+        elif path.suffix in _TEXTS:
+            yield _compare_texts(check, step, path, again.outputs[name], evidence)
+        elif path.suffix == ".json":
+            yield _compare_json(check, step, path, again.outputs[name], evidence)
+        else:
+            text = "is another, made again from its source"
+            yield broken(check, path, text, remedy=evidence.again(step))
 
 
-def _compare_texts(step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
+def _compare_json(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
+    expected = json.loads(again.read_text(encoding="utf-8"))
+    changes = [str(each) for each in differences(expected, evidence.json(path))]
+    text = f"is not what comes out when it is made again: {listed(changes)}"
+    return broken(check, path, text, remedy=evidence.restore(path, step))
+
+
+def _compare_texts(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
     expected, found = (file.read_text(encoding="utf-8", errors="replace") for file in (again, path))
     changes = _lines_changed(expected, found)
     if path.suffix == ".csv":
         changes = _values_changed(expected, found) or changes
     return broken(
-        step.rule,
+        check,
         path,
-        "is not what the records give, when it is made again",
+        "is not what comes out when it is made again",
         expected=listed([f"{where}: {one}" for where, one, _ in changes]),
         found=listed([f"{where}: {other}" for where, _, other in changes]),
         remedy=evidence.restore(path, step),
@@ -110,7 +119,8 @@ def _values_changed(expected: str, found: str) -> list[tuple[str, str, str]]:
     nothing: dict[str, str] = {}
     both = zip_longest(_rows(expected), _rows(found), fillvalue=nothing)
     for line, (one, other) in enumerate(both, 2):
-        place = ", ".join(filter(None, (one.get("row"), one.get("column")))) or f"line {line}"
+        known = one or other
+        place = ", ".join(filter(None, map(known.get, _PLACES))) or f"line {line}"
         for name in dict.fromkeys((*one, *other)):
             if one.get(name) != other.get(name):
                 where = f"{place}, {name}"
@@ -139,27 +149,27 @@ def _rows(text: str) -> list[dict[str, str]]:
 
 
 def _compare_pictures(
-    step: Step, path: Path, again: Path, stem: Path, evidence: Evidence
+    check: str, step: Step, path: Path, again: Step, evidence: Evidence
 ) -> Finding:
     remedy = evidence.restore(path, step)
     if not evidence.is_elsewhere(step):
         text = "is not the plot of its records: drawn again in the same environment, it is another"
-        return broken(step.rule, path, text, remedy=remedy)
+        return broken(check, path, text, remedy=remedy)
     if evidence.receipted(path) != evidence.sha256(path):
         text = "is neither the picture that was drawn nor the one that its records give here"
-        return broken(step.rule, path, text, remedy=remedy)
+        return broken(check, path, text, remedy=remedy)
     # A PDF is judged by the PNG that is drawn with it from the same points.
-    here, drawn = step.outputs["png"], stem.with_name(f"{stem.name}.png")
+    here, drawn = step.outputs["png"], again.outputs["png"]
     share = _visibly_different(here, drawn) if here.is_file() else None
     if share is not None and share > PICTURE_TOLERANCE:
         text = f"is not the plot of its records: drawn again, {share:.1%} of the pixels are others"
-        return broken(step.rule, path, text, remedy=remedy)
+        return broken(check, path, text, remedy=remedy)
     pixels = "" if share is None else f", {share:.2%} of the pixels visibly others"
     text = (
         f"was drawn in another environment; drawn again here it is not the same bytes{pixels}. Its "
         "points (CSV) and its receipt are what is compared"
     )
-    return verified(step.rule, path, text)
+    return verified(check, path, text)
 
 
 def _visibly_different(path: Path, again: Path) -> float:

@@ -1,0 +1,185 @@
+"""The door to a prepared dataset: images, labels, masks, ids, classes, groups and attributes.
+
+Nothing is read before it is asked for: a step that needs images and labels opens no other file.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from medhash.data.prepared_files import FILES, GROUP_ENDING, INDEX_COLUMNS, MASKS
+from medhash.errors import MedhashError
+from medhash.schema.validation import nearest
+
+LESION = "lesion"
+# What a phantom's masks show where its description names no classes of pixels.
+_LESION_MASKS = ("background", LESION)
+
+
+class PreparedDataset:
+    """A dataset's folder as ``medhash prepare`` wrote it; N images of side S, C classes.
+
+    Args:
+        folder: ``data/<dataset>``.
+
+    Raises:
+        MedhashError: on the first use of a file that is missing or cannot be read.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @cached_property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 (N, S, S, 3), memory-mapped."""
+        return _array(self.folder / FILES["images"], mapped=True)
+
+    @cached_property
+    def labels(self) -> NDArray[np.uint8]:
+        """uint8 (N, C), 1 where the image belongs to the class; one class or several."""
+        return _array(self.folder / FILES["labels"])
+
+    @cached_property
+    def masks(self) -> NDArray[np.uint8] | None:
+        """uint8 (N, S, S), memory-mapped: places in :attr:`mask_classes`; None without masks."""
+        path = self.folder / MASKS
+        return _array(path, mapped=True) if path.is_file() else None
+
+    @cached_property
+    def index(self) -> pd.DataFrame:
+        """The lines of ``index.csv`` in row order: every column text, empty where unknown."""
+        path = self.folder / FILES["index"]
+        try:
+            return pd.read_csv(path, dtype=str, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+
+    @cached_property
+    def description(self) -> dict[str, Any]:
+        """``dataset.json``: name, title, classes, counts, archives, whether it is synthetic."""
+        path = self.folder / FILES["description"]
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unreadable(path, error) from None
+        return facts
+
+    @cached_property
+    def ids(self) -> tuple[str, ...]:
+        """The N image ids."""
+        return tuple(self.index["image_id"])
+
+    @property
+    def title(self) -> str:
+        """As the dataset's card prints it."""
+        return str(self.description["title"])
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether its images are phantoms."""
+        return bool(self.description["synthetic"])
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the C columns of the labels."""
+        return tuple(self.description["classes"])
+
+    @property
+    def mask_classes(self) -> tuple[str, ...]:
+        """What the numbers in the masks stand for; 0 is the first. Empty without masks."""
+        if self.masks is None:
+            return ()
+        return tuple(self.description.get("mask_classes", _LESION_MASKS))
+
+    @property
+    def original_sizes(self) -> NDArray[np.int64]:
+        """int64 (N, 2): width and height of the images before they were squeezed, in pixels."""
+        return self.index[["width", "height"]].to_numpy(np.int64)
+
+    @property
+    def groups(self) -> dict[str, NDArray[np.str_]]:
+        """What images have in common (patient_id, lesion_id): column -> N names, empty: unknown."""
+        return {name: self.column(name) for name in group_columns(self.index)}
+
+    @property
+    def attributes(self) -> dict[str, NDArray[np.str_]]:
+        """What else the reader tells of each image: column -> N texts."""
+        known = {*INDEX_COLUMNS, *group_columns(self.index)}
+        return {name: self.column(name) for name in self.index.columns if name not in known}
+
+    def classes_of(self, row: int) -> tuple[str, ...]:
+        """The names of an image's classes."""
+        return tuple(self.classes[column] for column in np.flatnonzero(self.labels[row]))
+
+    def column(self, name: str) -> NDArray[np.str_]:
+        """A column of the index, N texts.
+
+        Raises:
+            MedhashError: there is no such column.
+        """
+        if name not in self.index:
+            columns = list(map(str, self.index.columns))
+            raise MedhashError(
+                f"{self.folder / FILES['index']}: no column '{name}'{nearest(name, columns)} "
+                f"(there are {', '.join(columns)})"
+            )
+        return self.index[name].to_numpy(np.str_)
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """A column of numbers, float64 (N,), NaN where the index is empty.
+
+        Raises:
+            MedhashError: there is no such column, or it holds other texts than numbers.
+        """
+        texts = pd.Series(self.column(name))
+        values = pd.to_numeric(texts, errors="coerce").to_numpy(np.float64)
+        wrong = texts[np.isnan(values) & (texts != "")]
+        if len(wrong):
+            raise MedhashError(
+                f"{self.folder / FILES['index']}: column '{name}' holds '{wrong.iloc[0]}', "
+                "which is no number"
+            )
+        return values
+
+    def check(self) -> None:
+        """Refuse files that do not have the same number of images.
+
+        Raises:
+            MedhashError: names the files and their numbers.
+        """
+        counts = {FILES[name]: len(getattr(self, name)) for name in ("images", "labels", "index")}
+        if self.masks is not None:
+            counts[MASKS] = len(self.masks)
+        if len(set(counts.values())) > 1:
+            held = ", ".join(f"{file} {count}" for file, count in counts.items())
+            raise MedhashError(
+                f"{self.folder}: its files hold different numbers of images ({held}); "
+                "prepare the dataset again"
+            )
+
+
+def group_columns(index: pd.DataFrame) -> list[str]:
+    """The columns that say which images belong together (``patient_id``, ``lesion_id``)."""
+    names = [str(name) for name in index.columns]
+    return [name for name in names if name.endswith(GROUP_ENDING) and name != "image_id"]
+
+
+def _array(path: Path, *, mapped: bool = False) -> NDArray[np.uint8]:
+    try:
+        array: NDArray[np.uint8] = np.load(path, mmap_mode="r" if mapped else None)
+    except (OSError, ValueError, EOFError) as error:
+        raise _unreadable(path, error) from None
+    return array
+
+
+def _unreadable(path: Path, error: Exception) -> MedhashError:
+    if isinstance(error, FileNotFoundError):
+        return MedhashError(f"{path}: no such file; `medhash prepare` makes it")
+    return MedhashError(f"{path}: cannot be read ({error}); prepare the dataset again")

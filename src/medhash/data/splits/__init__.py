@@ -1,0 +1,1 @@
+"""Splits: which image is query, database, validation and train."""
