@@ -17,10 +17,10 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from medhash.configuration.loading import Configuration
-from medhash.errors import MedhashError
+from medhash.errors import MedhashError, PausedError
 from medhash.files import sha256_of_file
 from medhash.flow import receipts as receipt_files
-from medhash.flow.receipts import Receipts
+from medhash.flow.receipts import Fit, Receipts
 from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step, Steps
 from medhash.schema.variants import parts_of
@@ -63,8 +63,8 @@ class Proposal:
     """What can be settled, and how.
 
     Attributes:
-        proofs: outdated step -> the trials that stand for it, none where only a step before it is
-            outdated; in the order in which they run.
+        proofs: outdated step -> the trials that stand for it. What is outdated only because a step
+            before it is, fits when that one does.
         further: steps that are run whole because a trial needs files of them that are not here.
         left: step -> why it stays as it is.
     """
@@ -83,7 +83,7 @@ class Proposal:
     def not_run(self) -> list[Step]:
         """The steps that other steps stand for."""
         run = {trial.step for trial in self.trials}
-        return [step for step, trials in self.proofs.items() if trials and step not in run]
+        return [step for step in self.proofs if step not in run]
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Outcome:
 
     Attributes:
         accepted: the steps that fit now.
-        refused: step -> the first file that came out as another, or what it waits for.
+        refused: step -> the first file that came out as another.
     """
 
     accepted: list[Step] = field(default_factory=list)
@@ -120,11 +120,11 @@ def propose(
         fit = receipts.fits(step)
         if fit.ok:
             continue
-        reason = _obstacle(steps, step, fit.state, fit.reason, proposal)
+        reason = _obstacle(steps, step, fit)
         if reason:
             proposal.left[step] = reason
         elif fit.cause is not None:
-            proposal.proofs[step] = ()
+            continue
         elif not step.kind.trains:
             proposal.proofs[step] = (Trial(step, 0),)
         else:
@@ -163,11 +163,9 @@ def accept(
         return results[trial]
 
     for step in _in_order(steps, [*proposal.further, *proposal.proofs]):
-        before = [maker for maker in steps.makers(step) if maker in outcome.refused]
         trials = [*proposal.proofs.get(step, ())]
         trials += [proposal.further[step]] if step in proposal.further else []
-        reason = f"needs {before[0]}, which is not accepted" if before else ""
-        reason = reason or next(filter(None, map(difference, dict.fromkeys(trials))), "")
+        reason = next(filter(None, map(difference, dict.fromkeys(trials))), "")
         if reason:
             outcome.refused[step] = reason
         elif step in proposal.proofs:
@@ -176,15 +174,12 @@ def accept(
     return outcome
 
 
-def _obstacle(steps: Steps, step: Step, state: str, reason: str, proposal: Proposal) -> str:
+def _obstacle(steps: Steps, step: Step, fit: Fit) -> str:
     """Why a step cannot be settled; empty if it can."""
-    if state != "outdated":
-        return reason
+    if fit.state != "outdated":
+        return fit.reason
     if step.timed and not step.kind.trains:
         return "tells how long something took: no second run has the same bytes"
-    waiting = [maker for maker in steps.makers(step) if maker in proposal.left]
-    if waiting:
-        return f"needs {waiting[0]}"
     receipt = receipt_files.read(step)
     unknown = [path for name, path in step.outputs.items() if name not in receipt["outputs"]]
     if unknown:
@@ -250,7 +245,7 @@ def _difference_of_epochs(
 ) -> str:
     """Compare losses and states of the first epochs with those that training kept."""
     from medhash.training.checkpoints import load_tensors
-    from medhash.training.loop import History, PausedError
+    from medhash.training.loop import History
 
     done = 0
 

@@ -217,8 +217,7 @@ def accept(steps: Steps, step: Step, proof: list[dict[str, str]]) -> None:
     Args:
         steps: of the configuration.
         step: one whose files are what it would make now.
-        proof: what was run again with the same bytes; empty if just a step before it changed, whose
-            receipt has a new seal.
+        proof: what was run again with the same bytes.
     """
     before = read(step)
     inputs = {
@@ -226,23 +225,22 @@ def accept(steps: Steps, step: Step, proof: list[dict[str, str]]) -> None:
         for name, path in step.inputs.items()
         if (sha256 := _sha256(before, "inputs", name) or known_sha256(steps, path))
     }
+    change = {
+        "from": before["version"],
+        "to": step.version,
+        "proof": proof,
+        "seal": before["seal"],
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
     receipt = before | {
         "version": step.version,
         "settings": json.loads(json.dumps(step.settings)),
         "code": remembered_fingerprint(*step.modules),
         "inputs": inputs,
-        "upstream": _upstream(steps, step),
+        "accepted": [*before.get("accepted", []), change],
     }
-    if proof:
-        change = {
-            "from": before["version"],
-            "to": step.version,
-            "proof": proof,
-            "environment": environment.describe(),
-            "git": environment.git_state(),
-            "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        receipt["accepted"] = [*before.get("accepted", []), change]
     write_json(step.receipt, receipt | {"seal": seal_of(receipt)})
 
 
