@@ -4,7 +4,8 @@ import sys
 from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
-from medhash.configuration.loading import check_experiments, load
+from medhash.configuration.loading import check_experiments, check_is_named, load
+from medhash.configuration.runs import with_remembered
 from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
 from medhash.flow.kinds import kinds
@@ -13,15 +14,16 @@ from medhash.flow.steps import Steps
 min_version("9.0")
 
 try:
-    configuration = load(overrides=config)
+    configuration = load(overrides=with_remembered(config))
     if workflow.is_main_process:
         check_new_method_settings(configuration)
         check_experiments(configuration)
+    check_is_named(configuration)
 except MedhashError as error:
     sys.exit(f"medhash: {error}")
 
 layout = configuration.layout
-logs = f"logs/{configuration.scale}"
+logs = f"logs/{configuration.run}"
 options = CommandOptions({"scale": configuration.scale} | configuration.overrides)
 
 

@@ -1,5 +1,9 @@
 """The one exception that users see as a plain message."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class MedhashError(Exception):
     """Bad input, said in one message: the file, key or value, and what to do.
@@ -9,4 +13,12 @@ class MedhashError(Exception):
 
 
 class PausedError(MedhashError):
-    """A training was asked to stop after an epoch; the next start goes on from there."""
+    """A training was asked to stop after an epoch; the next start goes on from there.
+
+    Attributes:
+        states: SHA-256 of the training state after each finished epoch.
+    """
+
+    def __init__(self, message: str, states: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.states = list(states)

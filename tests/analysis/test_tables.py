@@ -117,6 +117,8 @@ def test_csv_has_one_row_a_place_with_its_numbers(table_spec, record, make):
         "tie_greatest_percent": "80.000000",
         "tie_spread_points": "30.000000",
         "stable_map_percent": "74.000000",
+        "random_order_percent": "",
+        "majority_first_percent": "",
         "reported_percent": "",
         "regenerated_minus_reported_points": "",
         "queries": "4",
@@ -573,3 +575,21 @@ def test_a_table_needs_no_torch_and_no_matplotlib():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_chance_is_said_below_the_table_and_in_the_csv(table_spec, record, make):
+    known = {"random": {"map": 0.52}, "majority": {"map": 0.6543}}
+    cell = "ach/covid_ct/hashnet/none/8/0"
+    scored = record(cell, 0.7)
+    made = make(
+        table_spec(variants=["none"]),
+        [Record.model_validate(scored.model_dump(by_alias=True) | {"chance": known})],
+    )
+    assert (
+        "An answer that looks at no image has on COVID-CT-Dataset an mAP of 52.00 in random order, "
+        "65.43 with the most frequent class first."
+    ) in made.notes
+    found = made.cell("HashNet", "COVID-CT-Dataset/8 bits")
+    assert found["random_order_percent"] == "52.000000"
+    assert found["majority_first_percent"] == "65.430000"
+    assert not any("looks at no image" in note for note in make(table_spec(), [scored]).notes)

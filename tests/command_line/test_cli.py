@@ -54,7 +54,7 @@ def output(*arguments):
 COMMANDS = [
     *("prepare", "split", "leakage", "pretrain", "train", "record", "fps"),
     *("lesions", "table", "figure"),
-    *("evaluate", "query", "archives", "cells", "show", "restore", "config"),
+    *("evaluate", "query", "archives", "cells", "show", "restore", "compare", "config"),
 ]
 
 
@@ -65,7 +65,7 @@ def test_help_names_every_command():
 
 @pytest.mark.parametrize("command", COMMANDS[:10])
 def test_help_of_a_step_says_what_it_writes(command):
-    assert "Writes results/<scale>/" in " ".join(output(command, "--help").split())
+    assert "Writes results/<run>/" in " ".join(output(command, "--help").split())
 
 
 def test_start_up_imports_nothing_heavy():
@@ -140,7 +140,7 @@ def test_evaluate_needs_no_project(codes, tmp_path):
 
 def test_cells_are_those_of_the_grid():
     options = ["--scale", "demo", "--set", "methods=[csq]", "--set", "bits=[8]"]
-    lines = output("cells", *options, "--set", "datasets=[covid_ct]").split()
+    lines = output("cells", *options, "--set", "datasets=[covid_ct]", "--run", "mine").split()
     variants = ("none", "dbw", "lcr", "ach")
     assert lines[:4] == [f"ach/phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
     assert all(re.match(r"ach/phantom_covid_ct(~[^/]+)?/csq/", line) for line in lines)
@@ -178,14 +178,15 @@ def test_config_check_counts_what_would_run():
 
 
 def test_config_show_is_what_the_run_uses():
-    text = output("config", "show", "--set", "settings.hashing.epochs=77")
+    text = output("config", "show", "--set", "settings.hashing.epochs=77", "--run", "mine")
     assert "epochs: 77" in text
     assert "ach/table3:" in text
 
 
 def test_archives_are_listed_found_or_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
-    text = output("archives", "--set", f"archives={tmp_path}", "--set", "datasets=[covid_ct]")
+    choice = ["--set", f"archives={tmp_path}", "--set", "datasets=[covid_ct]"]
+    text = output("archives", *choice, "--run", "mine")
     assert "missing archives" in text
     assert "waiting  ach/table3, ach/table4, " in text
     assert "generated" in output("archives", "--scale", "demo")

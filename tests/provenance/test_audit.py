@@ -257,47 +257,34 @@ class TestCodesAndWeights:
         for folder, method in ((HASHNET, "hashnet"), (CSQ, "csq")):
             cell = f"mini/covid_ct/{method}/none/8/0"
             assert found[f"train {cell}", "output"].subject == f"{folder}/codes.npz"
-            assert "describes another codes.npz" in found[f"train {cell}", "training"].text
             assert (f"record {cell}", "per-query AP") in found
 
     def test_a_replaced_checkpoint_is_named(self, tree):
         shutil.copy(f"{CSQ}/checkpoint.safetensors", f"{HASHNET}/checkpoint.safetensors")
         found = broken(RECORD)
         name = "train mini/covid_ct/hashnet/none/8/0"
-        assert set(found) == {(name, "output"), (name, "training"), (name, "weights")}
+        assert set(found) == {(name, "output"), (name, "weights")}
         assert "cell covid_ct/csq/none/8/0" in found[name, "weights"].text
 
-    def test_a_checkpoint_that_training_json_was_fitted_to_is_found_by_the_receipt(self, tree):
-        replace_checkpoint_and_description()
-        report = audit(load(), RECORD)
+    def test_a_changed_checkpoint_is_found_by_the_receipt(self, tree):
+        change_checkpoint()
+        found = broken(RECORD)
         name = "train mini/covid_ct/hashnet/none/8/0"
-        findings = [f for link, f in report.findings(State.BROKEN) if link.name == name]
-        assert {(f.check, f.subject) for f in findings} == {
-            ("output", f"{HASHNET}/checkpoint.safetensors"),
-            ("output", f"{HASHNET}/training.json"),
-        }
-        assert ("record mini/covid_ct/hashnet/none/8/0", "record") in broken(RECORD)
+        assert set(found) == {(name, "output")}
+        assert found[name, "output"].subject == f"{HASHNET}/checkpoint.safetensors"
 
     def test_a_checkpoint_with_a_forged_receipt_is_found_by_the_steps_behind(self, tree):
-        replace_checkpoint_and_description()
+        change_checkpoint()
         forge("train", "mini/covid_ct/hashnet/none/8/0")
-        found = broken(RECORD)
-        name = "record mini/covid_ct/hashnet/none/8/0"
-        assert set(found) == {(name, "input"), (name, "upstream"), (name, "record")}
-        assert found[name, "input"].subject.endswith("training.json")
+        assert set(broken(RECORD)) == {("record mini/covid_ct/hashnet/none/8/0", "upstream")}
 
 
-def replace_checkpoint_and_description():
-    """Other weights, and their hash in training.json."""
+def change_checkpoint():
+    """Weights that differ in a single bit."""
     path = Path(f"{HASHNET}/checkpoint.safetensors")
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(bytes(content))
-    sha256 = sha256_of_file(path)
-    edit(
-        f"{HASHNET}/training.json",
-        lambda facts: facts["outputs"]["checkpoint"].update(sha256=sha256),
-    )
 
 
 class TestData:
@@ -404,7 +391,7 @@ class TestConfigurationAndCode:
         edit(step.receipt, change)
         found = broken(RECORD)
         name = "train mini/covid_ct/hashnet/none/8/0"
-        assert "hashing.epochs: 2, not 150" in found[name, "training"].text
+        assert "epochs: 2, not 150" in found[name, "training"].text
         assert ("record mini/covid_ct/hashnet/none/8/0", "upstream") in found
 
     def test_edited_code_is_named_by_module(self, tree):
@@ -552,11 +539,6 @@ class TestDeep:
         path = Path(f"{HASHNET}/codes.npz")
         codes = Codes.load(path)
         replace(codes, query_codes=~codes.query_codes).save(path)
-        sha256 = sha256_of_file(path)
-        edit(
-            f"{HASHNET}/training.json",
-            lambda facts: facts["outputs"]["codes"].update(sha256=sha256),
-        )
         forge("train", "mini/covid_ct/hashnet/none/8/0")
         medhash("record", "mini/covid_ct/hashnet/none/8/0")
         assert broken(RECORD) == {}
@@ -664,7 +646,7 @@ class TestCommand:
             ([f"{TABLE}.csv", "--row", "HashNet+DWB", "--column", COLUMN], "did you mean"),
             ([f"{TABLE}.csv", "--row", ROW, "--column", "COVID-CT/8 bits"], "did you mean"),
             (["mini/tabel1"], "did you mean 'mini/table1'"),
-            ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the scale 'real'"),
+            ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the run 'real'"),
             ([RECORD, "--row", ROW, "--column", COLUMN], "it has no rows"),
             (["config/config.yaml"], "knows a file with its content"),
         ],

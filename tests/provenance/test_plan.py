@@ -133,6 +133,17 @@ def test_what_gathers_waits_for_what_is_made_anyway(steps):
     assert set(plan.inputs(report)) == {leakage.outputs["csv"], leakage.outputs["md"]}
 
 
+def test_what_gathers_follows_what_is_made_again(steps):
+    """Nothing that it reads has changed yet when the run is planned."""
+    report, leakage = steps.of("report"), steps.of("leakage", "ach", DATASET)
+    with recorded(steps, report):
+        report.outputs["page"].write_text("page")
+    leakage.outputs["csv"].unlink()
+    wanted = [leakage.outputs["csv"], report.outputs["page"]]
+    assert running(steps, *wanted) == {str(leakage), "report all"}
+    assert running(steps, report.outputs["page"]) == set()
+
+
 def test_what_gathers_is_outdated_by_what_came_or_changed(steps):
     report, leakage = steps.of("report"), steps.of("leakage", "ach", DATASET)
     page = report.outputs["page"]

@@ -123,11 +123,13 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
     with monkeypatch.context() as patch:
         patch.setattr("medhash.flow.hashes.sha256_of_file", lambda path: "read again")
         assert FileHashes().of(path) == right
-        assert FileHashes(memory=None).of(path) == "read again"
+        assert FileHashes(remembers=False).of(path) == "read again"
     for entry in Path(".cache").rglob("*.json"):
         entry.write_text("[")
     assert FileHashes().of(path) == right == sha256_of_file(path)
-    assert FileHashes(Path("/proc/medhash")).of(path) == right
+    with monkeypatch.context() as patch:
+        patch.setattr("medhash.flow.memory.MEMORY", Path("/proc/medhash"))
+        assert FileHashes().of(path) == right
     assert FileHashes().of(tmp_path / "none") is None
 
 

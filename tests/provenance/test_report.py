@@ -271,9 +271,9 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
     for stem in ("table", "figure"):
         medhash(stem, "mini/table2", "--scale", "real")
     medhash("report", "--scale", "real")
-    assert Receipts(own).fits(own.report()).ok
+    assert Receipts(own).fits(own.of("report")).ok
     Path("docs/fidelity.md").write_text("# Other\n")
-    fit = Receipts(own).fits(own.report())
+    fit = Receipts(own).fits(own.of("report"))
     assert "docs/fidelity.md" in fit.reason
 
 

@@ -1,11 +1,12 @@
 """Records from codes and facts on disk, and every way in which these may not belong together."""
 
 import json
-from dataclasses import asdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from medhash.configuration import relevant_settings
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
@@ -17,6 +18,11 @@ from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
 CELL = Cell("ach", "covid_ct", "csq", "dbw", 8, 0)
+OUTPUTS = {
+    "checkpoint": "checkpoint.safetensors",
+    "codes": "codes.npz",
+    "facts": "training.json",
+}
 STAGE = {"epochs": 1, "learning_rate": 0.001}
 SETTINGS = Settings.model_validate({"mae": STAGE, "classification": STAGE, "hashing": STAGE})
 
@@ -36,16 +42,16 @@ def layout(tmp_path, monkeypatch):
     return layout
 
 
-def write_codes(layout, bits=8, seed=0):
-    """Random codes of 5 queries and 20 database items in 2 classes."""
+def write_codes(layout, bits=8, seed=0, classes=2):
+    """Random codes of 5 queries and 20 database items; of 4 classes they have 3 each."""
     draw = np.random.default_rng(seed)
-    labels = np.eye(2, dtype=np.uint8)
+    labels = np.eye(2, dtype=np.uint8) if classes == 2 else 1 - np.eye(4, dtype=np.uint8)
     codes = Codes(
         query_codes=np.packbits(draw.integers(0, 2, (5, bits), dtype=np.uint8), axis=1),
         database_codes=np.packbits(draw.integers(0, 2, (20, bits), dtype=np.uint8), axis=1),
         bits=bits,
-        query_labels=labels[draw.integers(0, 2, 5)],
-        database_labels=labels[draw.integers(0, 2, 20)],
+        query_labels=labels[draw.integers(0, classes, 5)],
+        database_labels=labels[draw.integers(0, classes, 20)],
         query_rows=np.arange(5),
         database_rows=np.arange(5, 25),
     )
@@ -54,19 +60,21 @@ def write_codes(layout, bits=8, seed=0):
 
 
 def write_facts(layout, **changes):
-    files = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
+    """What the training leaves behind: its own account, and the receipt of the step."""
+    write_json(layout.training(CELL), {"selection": "last-epoch", "epochs": 1})
+    files = {name: layout.cell(CELL) / file for name, file in OUTPUTS.items()}
     split = layout.split("ach", CELL.dataset, 0)
-    facts = {
-        "cell": asdict(CELL),
-        "settings": SETTINGS.model_dump(mode="json"),
-        "selection": "last-epoch",
+    receipt = {
+        "key": str(CELL),
+        "settings": relevant_settings.training(SETTINGS, CELL),
         "inputs": {"split": {"path": str(split), "sha256": sha256_of_file(split)}},
         "outputs": {
-            name: {"path": file, "sha256": sha256_of_file(layout.cell(CELL) / file)}
-            for name, file in files.items()
+            name: {"path": str(path), "sha256": sha256_of_file(path)}
+            for name, path in files.items()
         },
+        "seconds": 3.5,
     }
-    write_json(layout.training(CELL), facts | changes)
+    write_json(layout.receipt("train", str(CELL)), receipt | changes)
 
 
 def write(layout, settings=SETTINGS):
@@ -95,9 +103,20 @@ def test_the_record_holds_the_metrics_of_the_codes(layout):
     assert record["per_query_ap"] == tie_aware.per_query_ap.tolist()
     assert record["stable"] == {"map": evaluate(codes, "stable").metrics["map"]}
     assert record["query_rows"] == [0, 1, 2, 3, 4]
-    assert record["training"] == json.loads(layout.training(CELL).read_text())
-    assert record["provenance"]["codes_sha256"] == sha256_of_file(layout.codes(CELL))
-    assert record["provenance"]["code"]["modules"]
+    assert record["training"] == {"selection": "last-epoch", "seconds": 3.5}
+    assert record["chance"]["random"]["map"] < record["chance"]["random"]["recall_at"]["20"] == 1
+    assert record["per_query"] is None
+
+
+def test_where_images_share_several_labels_their_metrics_stand_beside_the_ap(layout):
+    write_codes(layout, classes=4)
+    write_facts(layout)
+    record = load_record(write(layout))
+    scores = evaluate(Codes.load(layout.codes(CELL))).scores
+    assert record.per_query.map_weighted == tuple(scores.weighted_average_precision)
+    assert record.per_query.ndcg_at[5] == tuple(scores.ndcg_at[5])
+    assert record.per_query.acg_at[10] == tuple(scores.acg_at[10])
+    assert record.metrics.acg_at[10] == pytest.approx(sum(record.per_query.acg_at[10]) / 5)
 
 
 def test_the_analysis_can_read_it(layout):
@@ -134,14 +153,14 @@ def test_without_data_and_weights_the_codes_are_enough(layout):
 @pytest.mark.parametrize(
     "other", [{"dataset": "brain_tumor_mri"}, {"method": "adsh"}, {"bits": 16}, {"seed": 1}]
 )
-def test_facts_of_another_cell_are_refused(layout, other):
-    write_facts(layout, cell=asdict(CELL) | other)
-    refused(layout, r"training\.json: describes the cell .*, not ach/covid_ct/csq/dbw/8/0")
+def test_a_receipt_of_another_cell_is_refused(layout, other):
+    write_facts(layout, key=str(replace(CELL, **other)))
+    refused(layout, r"0\.json: describes the cell .*, not ach/covid_ct/csq/dbw/8/0")
 
 
 def test_other_codes_are_refused(layout):
     write_codes(layout, seed=1)
-    refused(layout, r"codes\.npz: is not the file that .*training\.json describes as 'codes'")
+    refused(layout, r"codes\.npz: is not the file that .*receipts/train/.* describes as 'codes'")
 
 
 def test_codes_of_another_length_are_refused(layout):

@@ -113,13 +113,14 @@ class Project:
             else:
                 shutil.copy(source / part, root / part, follow_symlinks=False)
         self.edit_yaml(
-            "config/config.yaml",
+            "config/scales/demo.yaml",
             {
-                "scale": "demo",
-                "datasets": ["covid_ct"],
-                "methods": list(methods),
-                "variants": ["none"],
-                "bits": [8],
+                "grid": {
+                    "datasets": ["covid_ct"],
+                    "methods": list(methods),
+                    "variants": ["none"],
+                    "bits": [8],
+                },
                 "seeds": [0],
                 "settings": {
                     "threads": 1,

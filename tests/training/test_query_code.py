@@ -5,7 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_settings import make_settings
+from tiny_settings import make_settings, write_receipt
 
 from medhash.errors import MedhashError
 from medhash.query.encoding import encode_image
@@ -24,13 +24,16 @@ def trained(request, files, tmp_path_factory):
     cell, folder = request.param, tmp_path_factory.mktemp("queried") / "cell"
     inputs = CellInputs(files.data_folder, files.split, None if cell.origin else files.pretrained)
     train_cell(cell, make_settings(), inputs, folder, device="cpu")
+    write_receipt(folder)
     return cell, inputs, folder
 
 
 def code_of(trained, pixels, settings=None, folder=None):
     cell, inputs, own = trained
+    folder = folder or own
+    receipt = folder / "receipt.json"
     return encode_image(
-        cell, settings or make_settings(), inputs, folder or own, pixels, device="cpu"
+        cell, settings or make_settings(), inputs, folder, receipt, pixels, device="cpu"
     )
 
 
@@ -46,18 +49,19 @@ def test_codes_of_another_training_are_refused(trained, files, tmp_path):
     pixels = np.load(files.data_folder / "images.npy")[0]
     folder = tmp_path / "cell"
     shutil.copytree(trained[2], folder)
+    write_receipt(folder)
     codes = Codes.load(folder / "codes.npz")
     (folder / "codes.npz").unlink()
     Codes(**vars(codes) | {"database_codes": codes.database_codes[::-1].copy()}).save(
         folder / "codes.npz"
     )
-    with pytest.raises(MedhashError, match=r"codes.npz: is not the file that training.json"):
+    with pytest.raises(MedhashError, match=r"codes.npz: is not the file that .*receipt.json"):
         code_of(trained, pixels, folder=folder)
     shutil.copy(trained[2] / "codes.npz", folder)
     assert np.array_equal(code_of(trained, pixels, folder=folder), code_of(trained, pixels))
     for content in ("{", "[]", json.dumps({"outputs": {}})):
-        (folder / "training.json").write_text(content)
-        with pytest.raises(MedhashError, match=r"training.json: is damaged"):
+        (folder / "receipt.json").write_text(content)
+        with pytest.raises(MedhashError, match=r"receipt.json: is damaged"):
             code_of(trained, pixels, folder=folder)
 
 

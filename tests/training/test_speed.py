@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from tiny_settings import write_receipt
 
-from medhash.analysis.tables.speed import load_measurements
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
+from medhash.records.speed import load_measurement
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.trained import speed
@@ -66,10 +67,11 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     monkeypatch.setattr(speed, "TIMED", 15)
     monkeypatch.setattr(speed, "BATCHES", 2)
     path = cell_folder / "speed.json"
+    receipt = write_receipt(cell_folder)
     speed.measure_speed(
-        CELL, settings, data, files.split, cell_folder, path, scale="small", device="cpu"
+        CELL, settings, data, files.split, cell_folder, receipt, path, scale="small", device="cpu"
     )
-    (measurement,) = load_measurements([path])
+    measurement = load_measurement(path)
     assert measurement.cell == CELL
     assert measurement.single.queries == 15
     assert 0 < measurement.single.median_seconds <= measurement.single.p95_seconds < 5
@@ -81,10 +83,13 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
 
 
 def test_codes_of_another_training_are_refused(settings, files, data, cell_folder):
+    receipt = write_receipt(cell_folder)
     (cell_folder / "codes.npz").write_bytes(b"other")
     path = cell_folder / "speed.json"
-    with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* train the cell again"):
-        speed.measure_speed(CELL, settings, data, files.split, cell_folder, path, scale="small")
+    with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* run its step again"):
+        speed.measure_speed(
+            CELL, settings, data, files.split, cell_folder, receipt, path, scale="small"
+        )
     assert not path.exists()
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+from medhash.files import sha256_of_file
 from medhash.schema.settings import Settings
 
 
@@ -26,3 +30,15 @@ def make_settings(**changes: object) -> Settings:
         "lcr": {"window": [3, 3], "segment": [2, 2], "mask_scales": [[1, 1], [2, 2]]},
     }
     return Settings.model_validate(tiny | changes)
+
+
+def write_receipt(folder: Path) -> Path:
+    """What the step that trains a cell leaves behind, as far as later steps read it."""
+    names = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
+    outputs = {
+        name: {"path": (folder / file).as_posix(), "sha256": sha256_of_file(folder / file)}
+        for name, file in names.items()
+    }
+    path = folder / "receipt.json"
+    path.write_text(json.dumps({"outputs": outputs}))
+    return path

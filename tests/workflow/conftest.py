@@ -69,9 +69,8 @@ class Tree:
         for stage in ("mae", "classification", "hashing"):
             scale["settings"][stage]["epochs"] = 1
         scale |= {"phantoms": {"images": 60}, "artefacts": {}}
-        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8]}
+        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8], "datasets": list(datasets)}
         self.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
-        self.edit("config/config.yaml", "datasets: null", f"datasets: [{', '.join(datasets)}]")
 
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""

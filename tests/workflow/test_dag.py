@@ -46,7 +46,7 @@ def expected_jobs(configuration):
             cells["lesions"] |= set(spec.cells())
     every_cell = {"train": len(trained)} | {rule: len(own) for rule, own in cells.items()}
     artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
-    pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
+    pictures = [figure for figure in configuration.figures.values() if figure.shows_images]
     artefacts |= {"claims": 1, "report": 1}
     artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(
@@ -109,7 +109,8 @@ def test_one_table_plans_nothing_that_it_does_not_need(project):
 
 
 def test_a_restricted_run_plans_only_its_datasets(project):
-    arguments = ["--profile", "demo", "--config", "datasets=[covid_ct]", "bits=[12]", "--"]
+    choice = ["datasets=[covid_ct]", "bits=[12]"]
+    arguments = ["--profile", "demo", "--config", "run=mine", *choice, "--"]
     counts = project.planned(*arguments, "all")
     asked = configured(project, scale="demo", datasets=["covid_ct"], bits=[12])
     assert counts == expected_jobs(asked)
@@ -140,7 +141,9 @@ def test_no_rule_spells_out_what_the_configuration_lists():
     text = "\n".join(path.read_text() for path in rules)
     names = [*methods.names(), *load_cards(PROJECT / "config/datasets.yaml"), "dbw", "lcr", "lfr"]
     assert not [name for name in names if re.search(rf"\b{re.escape(name)}\b", text)]
-    assert not re.search(r"\b(8|12|16|24|32)\b", re.sub(r"(mem_mb=|runtime=|threads:).*", "", text))
+    assert not re.search(
+        r"\b(8|12|16|24|32)\b", re.sub(r"(threads:|workflow.cores or).*", "", text)
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,7 +178,7 @@ def test_a_bad_setting_in_a_file_is_one_message(copy_project):
 
 
 def test_missing_archives_are_reported_before_any_job(project):
-    settings = ["download=false", "datasets=[covid_ct]"]
+    settings = ["download=false", "run=mine", "datasets=[covid_ct]"]
     result = project.snakemake("--profile", "small", "--config", *settings, "--", "all")
     assert result.returncode != 0
     assert "missing archives (looked in data/archives)" in result.stdout

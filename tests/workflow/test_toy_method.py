@@ -15,7 +15,7 @@ from medhash.commands.warm import ADDRESS
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
 
 PROJECT = Path(__file__).resolve().parents[2]
-TABLE = "results/demo/ach/tables/table3.csv"
+TABLE = "results/toy/ach/tables/table3.csv"
 VARIANTS = ["none", "dbw", "lcr", "ach", "lfr", "dbw+lfr"]
 METHOD = "src/medhash/methods/toy.py"
 CHOICE = [
@@ -23,6 +23,7 @@ CHOICE = [
     f"variants=[{','.join(VARIANTS)}]",
     "bits=[8]",
     "datasets=[covid_ct]",
+    "run=toy",
 ]
 ALL_CELLS = {"train": 6, "record": 6, "table": 1}
 
@@ -125,8 +126,8 @@ def test_a_cell_that_fails_is_named_with_its_log_and_stops_no_other(run):
         result = run.snakemake("--profile", "demo", "--config", *choice, "--", TABLE)
     finally:
         broken.unlink()
-    log = "logs/demo/train/phantom_covid_ct/broken/none/8/0.log"
+    log = "logs/toy/train/ach/phantom_covid_ct/broken/none/8/0.log"
     assert result.returncode != 0
-    assert f"train phantom_covid_ct/broken/none/8/0  {log}" in result.stdout
+    assert f"train ach/phantom_covid_ct/broken/none/8/0  {log}" in result.stdout
     assert "epoch" in run.path(log).read_text()
     assert "Traceback" not in run.path(log).read_text()

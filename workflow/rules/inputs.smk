@@ -2,6 +2,7 @@
 from functools import cache
 from pathlib import Path
 
+from medhash.flow.borrowing import borrow
 from medhash.flow.plan import Plan
 from medhash.flow.receipts import Receipts
 
@@ -30,6 +31,7 @@ def the_plan():
     asked = workflow.dag_settings
     named = asked.targets or ["all"]
     wanted = [file for name in named for file in targets.get(name, [name])]
+    borrow(configuration, steps, map(Path, wanted))
     plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
     refused = [f"\n  {fit.reason}" for fit in plan.refused()]
     if refused:

@@ -41,4 +41,4 @@ onerror:
         logger.error("These jobs failed; what they stop has not run:")
     for job in failed:
         logs_of_job = " ".join([*job.log, *slurm_log(job)])
-        logger.error(f"  {job.rule.name} {' '.join(job.wildcards)}  {logs_of_job}")
+        logger.error(f"  {job.rule.name} {'/'.join(job.wildcards)}  {logs_of_job}")

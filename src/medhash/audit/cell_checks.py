@@ -14,18 +14,19 @@ from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import LAST_BITS, differences, plain
-from medhash.configuration import relevant_settings
+from medhash.audit.values import LAST_BITS, differences
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
 from medhash.retrieval.arrays import read_arrays
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
 from medhash.schema.cell import Cell
+from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
 
 _LAST_BITS_FLIPPED = 0.01
@@ -33,39 +34,27 @@ _LAST_BITS_FLIPPED = 0.01
 
 
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Is the description of the pretraining that of this step's weights?"""
+    """Does the description of the pretraining tell of all epochs, and are the weights its?"""
     paper, _, stage = step.key.split("/")
     facts = evidence.json(step.outputs["facts"])
     if facts is None:
         yield _no_facts(step)
         return
-    settings = evidence.configuration.settings[paper]
-    wanted = relevant_settings.pretraining(settings, stage)
-    problems = [f"describes the stage {facts.get('stage')}"] if facts.get("stage") != stage else []
-    problems += _other_settings(
-        facts, wanted, lambda own: relevant_settings.pretraining(own, stage)
-    )
-    yield from _check_facts(step, facts, problems, evidence)
+    epochs = getattr(evidence.configuration.settings[paper], stage).epochs
+    yield _check_facts(step, facts, {"epochs": epochs}, evidence)
     yield from _check_metadata(step.outputs["weights"], {"stage": stage}, step, evidence)
 
 
 def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
-    """Is ``training.json`` that of this cell, its checkpoint and its codes?"""
+    """Does ``training.json`` tell of all epochs, and are checkpoint and codes of this cell?"""
     cell = Cell.parse(step.key)
     facts = evidence.json(step.outputs["facts"])
     if facts is None:
         yield _no_facts(step)
         return
-    wanted = relevant_settings.training(evidence.configuration.settings_of(cell), cell)
-    problems = _other_cell(facts.get("cell"), cell)
-    problems += _other_settings(facts, wanted, lambda own: relevant_settings.training(own, cell))
-    for name, file in (facts.get("outputs") or {}).items():
-        path = step.outputs["facts"].parent / file["path"]
-        if evidence.sha256(path) not in (None, file["sha256"]):
-            problems.append(
-                f"describes another {path.name} (SHA-256 {file['sha256']}) as '{name}' than is here"
-            )
-    yield from _check_facts(step, facts, problems, evidence)
+    settings = evidence.configuration.settings_of(cell)
+    wanted = {"epochs": settings.hashing.epochs, "selection": settings.evaluation.selection}
+    yield _check_facts(step, facts, wanted, evidence)
     named = {"cell": cell.coordinates}
     yield from _check_metadata(step.outputs["checkpoint"], named, step, evidence)
     yield from _check_codes(step, cell, evidence)
@@ -132,7 +121,9 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
-    yield _check_metrics(path, record, again, stable, evidence.restore(path, step))
+    by_chance = chance(loaded.query_labels, loaded.database_labels, settings.cutoffs)
+    remedy = evidence.restore(path, step)
+    yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)
 
 
@@ -193,34 +184,35 @@ def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) ->
 def _check_identity(
     step: Step, cell: Cell, record: dict[str, Any], evidence: Evidence
 ) -> Iterator[Finding]:
-    """Is the record of this cell and scale, and of the training and codes that are here?"""
+    """Is the record of this cell and scale, and of the training that is here?"""
     path = step.outputs["record"]
     problems = [*_other_cell(record.get("cell"), cell), *_other_scale(record, evidence)]
     facts = evidence.json(step.inputs["facts"])
     if facts is not None:
-        training = differences(facts, record.get("training"), "training")
-        problems += [f"holds another training.json: {each}" for each in training]
-    description = evidence.json(step.inputs["description"])
-    if description is not None:
-        archives = (record.get("provenance") or {}).get("archives")
-        said = differences(description["archives"], archives, "provenance.archives")
-        problems += [f"names other archives: {each}" for each in said]
-    for name, key in (("codes", "codes_sha256"), ("facts", "training_sha256")):
-        said_hash = (record.get("provenance") or {}).get(key)
-        if evidence.sha256(step.inputs[name]) not in (None, said_hash):
-            file = step.inputs[name].name
-            problems.append(f"was written for another {file} (provenance.{key} {said_hash})")
+        trained = evidence.receipt(evidence.steps.find("train", step.key)) or {}
+        said = {"selection": facts.get("selection"), "seconds": trained.get("seconds")}
+        training = differences(said, record.get("training"), "training")
+        problems += [f"is of another training: {each}" for each in training]
     if problems:
         text = listed(problems)
         yield broken("record", path, text, remedy=evidence.restore(path, step))
     else:
-        yield verified("record", path, f"is of {cell} and of the codes and training beside it")
+        yield verified("record", path, f"is of {cell} and of the training beside it")
 
 
 def _check_metrics(
-    path: Path, record: dict[str, Any], again: Evaluation, stable: Evaluation, remedy: str
+    path: Path,
+    record: dict[str, Any],
+    again: Evaluation,
+    stable: Evaluation,
+    by_chance: dict[str, Any],
+    remedy: str,
 ) -> Finding:
-    expected = {"metrics": plain(again.metrics), "stable": {"map": stable.metrics["map"]}}
+    expected = {
+        "metrics": plain(again.metrics),
+        "stable": {"map": stable.metrics["map"]},
+        "chance": by_chance,
+    }
     found = {name: record.get(name) for name in expected}
     changes = list(differences(expected, found))
     if changes:
@@ -311,22 +303,17 @@ def _problems_of_codes(codes: Codes, cell: Cell, step: Step, manifest: Path) -> 
 
 
 def _check_facts(
-    step: Step, facts: dict[str, Any], problems: list[str], evidence: Evidence
-) -> Iterator[Finding]:
-    """The description that a training step writes itself, against receipts and files."""
+    step: Step, facts: dict[str, Any], wanted: dict[str, Any], evidence: Evidence
+) -> Finding:
+    """What only a training step itself knows, against what it should have done."""
     path = step.outputs["facts"]
-    receipt = evidence.receipt(step)
-    for name, file in (facts.get("inputs") or {}).items():
-        said = ((receipt or {}).get("inputs") or {}).get(name)
-        if said is not None and said["sha256"] != file["sha256"]:
-            problems.append(f"names another {file['path']} as '{name}' than the receipt")
-    if receipt is not None and facts.get("code") != receipt["code"]:
-        problems.append("names other code than the receipt")
+    problems = [str(each) for each in differences(wanted, {key: facts.get(key) for key in wanted})]
+    states = facts.get("states", ())
+    if states and len(states) != wanted["epochs"]:
+        problems.append(f"has the states of {len(states)} epochs, not of {wanted['epochs']}")
     if problems:
-        yield broken("training", path, listed(problems), remedy=evidence.restore(path, step))
-    else:
-        text = "its settings, code, inputs and outputs are those of receipt and configuration"
-        yield verified("training", path, text)
+        return broken("training", path, listed(problems), remedy=evidence.restore(path, step))
+    return verified("training", path, f"tells of all {wanted['epochs']} epochs")
 
 
 def _check_metadata(
@@ -379,12 +366,3 @@ def _other_scale(facts: dict[str, Any], evidence: Evidence) -> list[str]:
     scale = evidence.configuration.scale
     said = facts.get("scale")
     return [] if said == scale else [f"is of the scale {said}, not {scale}"]
-
-
-def _other_settings(facts: dict[str, Any], wanted: dict[str, Any], relevant: Any) -> list[str]:
-    """Settings that a description names and the configuration does not have, or the reverse."""
-    try:
-        trained = relevant(Settings.model_validate(facts["settings"]))
-    except (KeyError, ValueError) as error:
-        return [f"its settings cannot be read ({error})"]
-    return [f"was made with other settings: {each}" for each in differences(wanted, trained)]

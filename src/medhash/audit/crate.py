@@ -19,6 +19,7 @@ from medhash.audit.json_report import as_json
 from medhash.configuration.loading import Configuration
 from medhash.errors import MedhashError
 from medhash.files import written_whole
+from medhash.flow.kinds import kind_of
 
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
@@ -259,7 +260,10 @@ class _Crate:
         return self._crate.add_file(link.receipt, link.receipt, properties=properties)
 
     def _command(self, link: Link) -> str:
-        return f"medhash {link.rule} {link.key} --scale {self._report.scale}"
+        kind = kind_of(link.rule)
+        values = kind.values(link.key) if kind else None
+        typed = kind.arguments(*values) if kind and values is not None else link.name
+        return f"medhash {typed} --scale {self._report.scale}"
 
 
 def _may_travel(path: Path) -> bool:

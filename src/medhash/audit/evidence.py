@@ -51,7 +51,7 @@ class Evidence:
     def sha256(self, path: Path) -> str | None:
         """SHA-256 of a file, None if it is not here."""
         if path not in self._hashes:
-            self._hashes[path] = FileHashes(memory=None).of(path)
+            self._hashes[path] = FileHashes(remembers=False).of(path)
         return self._hashes[path]
 
     def hash_all(self, paths: Iterable[Path]) -> None:
@@ -97,7 +97,7 @@ class Evidence:
 
     def again(self, step: Step) -> str:
         """The command that makes a step's files again."""
-        return f"medhash {step.arguments} --scale {self.configuration.scale}"
+        return f"medhash {step.arguments} {self.configuration.option}"
 
     def restore(self, path: Path, step: Step) -> str:
         """What to do about a file that is not the one that was made."""

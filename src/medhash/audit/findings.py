@@ -96,7 +96,7 @@ class Report:
 
     Attributes:
         scale: name of the scale.
-        target: what was audited: a path, or ``results/<scale>``.
+        target: what was audited: a path, or ``results/<run>``.
         links: from what is printed back to the archives.
         number: the printed number, if one was asked for.
         seconds: how long the audit took.

@@ -8,10 +8,12 @@ from typing import Any
 
 from medhash.audit.evidence import NO_SUCH_FILE, Evidence, modules_now
 from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import differences, plain
+from medhash.audit.values import differences
 from medhash.files import sha256_of_value
+from medhash.flow.borrowing import home_of
 from medhash.flow.receipts import SCHEMA, Receipt, seal_of
 from medhash.flow.steps import Step
+from medhash.schema.differences import plain
 
 _RESTORE = "get the receipt back as it was written, or make the step again: "
 
@@ -44,9 +46,10 @@ def check_outputs(step: Step, evidence: Evidence) -> Iterator[Finding]:
     remedy = f"{_RESTORE}{evidence.again(step)}"
     for name, path in step.outputs.items():
         said = receipt["outputs"].get(name)
-        if said is None or said.get("path") != path.as_posix():
+        home = home_of(evidence.configuration, step, path).as_posix()
+        if said is None or said.get("path") != home:
             text = f"says of '{name}' the file {said.get('path') if said else 'nothing'}"
-            yield broken("output", step.receipt, text, expected=path.as_posix(), remedy=remedy)
+            yield broken("output", step.receipt, text, expected=home, remedy=remedy)
         else:
             yield _check_file(path, said["sha256"], step, evidence)
 

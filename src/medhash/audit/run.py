@@ -77,7 +77,7 @@ def audit(
             links.append(_link(step, evidence))
             advance(1)
     seconds = round(time.monotonic() - start, 1)
-    return Report(configuration.scale, found.name, tuple(links), found.number, seconds)
+    return Report(configuration.run, found.name, tuple(links), found.number, seconds)
 
 
 def _link(step: Step, evidence: Evidence) -> Link:

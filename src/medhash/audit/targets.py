@@ -14,7 +14,7 @@ from medhash.audit.findings import PrintedNumber
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.steps import Step
-from medhash.papers.paper import ArtefactSpec
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.validation import check_name
 
 RESULTS = "results"
@@ -38,8 +38,8 @@ class Target:
     number: PrintedNumber | None = None
 
 
-def scale_of(target: str | None) -> str | None:
-    """The scale that a path below ``results`` belongs to, or None."""
+def run_of(target: str | None) -> str | None:
+    """The run, a scale's own or a named one, that a path below ``results`` is of, or None."""
     parts = _inside(target).parts if target else ()
     return parts[1] if len(parts) > 1 and parts[0] == RESULTS else None
 
@@ -113,7 +113,7 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
     keys = list(configuration.artefacts)
     check_name(target, keys, "table or figure", f"medhash audit {target}")
     raise MedhashError(
-        f"medhash audit {target}: no step of the scale '{configuration.scale}' makes it; give a "
+        f"medhash audit {target}: no step of the run '{configuration.run}' makes it; give a "
         f"file below {evidence.layout.root.as_posix()}, or the name of a table or figure"
     )
 
@@ -134,7 +134,7 @@ def _copied(evidence: Evidence, path: Path) -> tuple[Step, str]:
             if file["sha256"] == sha256:
                 return step, f"{path.as_posix()} (the bytes of {file['path']})"
     raise MedhashError(
-        f"medhash audit {path}: no receipt of the scale '{evidence.configuration.scale}' knows a "
+        f"medhash audit {path}: no receipt of the run '{evidence.configuration.run}' knows a "
         f"file with its content (SHA-256 {sha256}): it was made elsewhere, at another time, or "
         "changed since"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from medhash.audit.findings import Finding, Link, Report, State
-from medhash.audit.values import flattened
+from medhash.schema.differences import flattened
 
 WIDTH = 100
 _MARKS = {State.VERIFIED: "ok     ", State.MISSING: "missing", State.BROKEN: "BROKEN "}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
 
 if TYPE_CHECKING:
     from medhash.audit.evidence import Encode
@@ -47,6 +47,7 @@ def audit(
     ] = False,
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
 ) -> None:
     """Follow a number back to its archive, and check every link.
 
@@ -58,20 +59,25 @@ def audit(
     """
     from medhash.audit.findings import State
     from medhash.audit.json_report import as_json as json_of
-    from medhash.audit.run import audit as run
-    from medhash.audit.targets import scale_of
+    from medhash.audit.run import audit as follow
+    from medhash.audit.targets import run_of
     from medhash.audit.text import as_text
+    from medhash.configuration.runs import is_scale
     from medhash.errors import MedhashError
 
-    own = scale_of(target)
-    if own and scale and own != scale:
-        raise MedhashError(f"medhash audit {target}: is of the scale '{own}', not '{scale}'")
-    configuration = configuration_of(own or scale, assignments)
+    own, asked = run_of(target), run or scale
+    if own and asked and own != asked:
+        raise MedhashError(f"medhash audit {target}: is of the run '{own}', not '{asked}'")
+    if own and is_scale(own):
+        scale = own
+    elif own:
+        run = own
+    configuration = configuration_of(scale, assignments, run)
     if export is not None:
         from medhash.audit.crate import check_folder
 
         check_folder(export)
-    report = run(configuration, target, row, column, _encoder(configuration) if deep else None)
+    report = follow(configuration, target, row, column, _encoder(configuration) if deep else None)
     if as_json:
         typer.echo(json.dumps(json_of(report), indent=1, sort_keys=True, ensure_ascii=False))
     else:

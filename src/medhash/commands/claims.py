@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medhash.commands import steps
-from medhash.commands.options import PAPERS, Assignments, Scale, configuration_of
+from medhash.commands.options import PAPERS, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 app = typer.Typer()
@@ -17,6 +17,7 @@ app = typer.Typer()
 def claims(
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV; write nothing.")] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
@@ -24,7 +25,7 @@ def claims(
 ) -> None:
     """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
 
-    Writes results/<scale>/claims.csv and claims.md, from the records and
+    Writes results/<run>/claims.csv and claims.md, from the records and
     measurements that are there. A claim is decided only where everything that
     it is about has run; phantoms decide none.
     """
@@ -34,7 +35,7 @@ def claims(
 
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     if not as_csv and not as_json:
         steps.run(configuration, "claims")
         return

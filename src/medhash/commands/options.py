@@ -21,6 +21,13 @@ Scale = Annotated[
     str | None,
     typer.Option("--scale", help="A file in config/scales; otherwise that of config/config.yaml."),
 ]
+Run = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        help="The run's own name, for choices other than the scale's; alone, a run that there is.",
+    ),
+]
 Assignments = Annotated[
     list[str] | None,
     typer.Option(
@@ -40,14 +47,20 @@ CellName = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
 
 
-def configuration_of(scale: str | None, assignments: list[str] | None) -> Configuration:
-    """The configuration that a command sees.
+def configuration_of(
+    scale: str | None, assignments: list[str] | None, run: str | None = None
+) -> Configuration:
+    """The configuration that a command sees; a run's name alone says what it was.
 
     Raises:
-        MedhashError: every refused key or value.
+        MedhashError: every refused key or value; choices that are not the scale's, without a name.
     """
     from medhash.configuration.assignments import parse_assignments
-    from medhash.configuration.loading import load
+    from medhash.configuration.loading import check_is_named, load
+    from medhash.configuration.runs import with_remembered
 
-    overrides = parse_assignments(assignments or [])
-    return load(overrides=overrides | ({"scale": scale} if scale else {}))
+    given = parse_assignments(assignments or [])
+    given |= ({"scale": scale} if scale else {}) | ({"run": run} if run else {})
+    configuration = load(overrides=with_remembered(given))
+    check_is_named(configuration)
+    return configuration

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import CODES, Assignments, Device, Scale, configuration_of
+from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<run>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -67,6 +67,7 @@ def query(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     device: Device = "auto",
 ) -> None:
     """Rank a cell's database for one image and draw the contact sheet.
@@ -83,7 +84,7 @@ def query(
     from medhash.schema.validation import check_name
 
     check_name(ties, TIES, "order", "--ties")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     coordinates = known_cell(configuration, cell)
     _check_files(configuration, coordinates)
     database = _database(configuration, coordinates)
@@ -119,7 +120,7 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
     data, folder = configuration.data_of(cell), layout.cell(cell)
     files = [data / name for name in FILES.values()]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
-    files += [layout.codes(cell), layout.training(cell)]
+    files += [layout.codes(cell), _receipt(configuration, cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
     if missing:
         lines = "".join(f"\n  {file}" for file in missing)
@@ -128,6 +129,11 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
             "`dvc pull FILE …` fetches those that are published, "
             f"`snakemake --config scale={configuration.scale} -- FILE …` makes them"
         )
+
+
+def _receipt(configuration: Configuration, cell: Cell) -> Path:
+    """What says that checkpoint and codes were written by the same training."""
+    return configuration.layout.receipt("train", str(cell))
 
 
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
@@ -159,10 +165,9 @@ def _code_of(
     from medhash.training.cells import CellInputs
 
     inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
+    settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)
     folder = configuration.layout.cell(cell)
-    return encode_image(
-        cell, configuration.settings_of(cell), inputs, folder, pixels, device=device
-    )
+    return encode_image(cell, settings, inputs, folder, receipt, pixels, device=device)
 
 
 def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
 
 app = typer.Typer()
 
 
 @app.command(rich_help_panel=RUN)
-def restore(scale: Scale = None, assignments: Assignments = None) -> None:
+def restore(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Check what git and `dvc pull` brought against its receipts; the next run accepts it.
 
     Names every file that is refused and why, what is outdated, and what is
@@ -20,9 +20,9 @@ def restore(scale: Scale = None, assignments: Assignments = None) -> None:
     from medhash.flow.restoration import restoration
     from medhash.flow.steps import Steps
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
-    found = restoration(configuration.scale, steps, Receipts(steps))
+    found = restoration(configuration.label, steps, Receipts(steps))
     typer.echo(found.text())
     if not found.complete:
         raise typer.Exit(1)

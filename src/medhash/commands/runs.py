@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
 
 app = typer.Typer()
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
 
 
 @app.command(rich_help_panel=RUN)
-def archives(scale: Scale = None, assignments: Assignments = None) -> None:
+def archives(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Say which archives are found and which are missing, and how to get those."""
     from medhash.data.upstream import find_archives, missing_report
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     folders = configuration.archive_folders
     cards = {name: configuration.cards[name] for _, name in configuration.views}
     for name, card in cards.items():
@@ -31,36 +31,37 @@ def archives(scale: Scale = None, assignments: Assignments = None) -> None:
 
 
 @app.command(rich_help_panel=RUN)
-def show(scale: Scale = None, assignments: Assignments = None) -> None:
+def show(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Name the files to look at after a run."""
     from medhash.configuration.results import results_text
 
-    typer.echo(results_text(configuration_of(scale, assignments)))
+    typer.echo(results_text(configuration_of(scale, assignments, run)))
 
 
 @config_app.command("check")
-def config_check(scale: Scale = None, assignments: Assignments = None) -> None:
+def config_check(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Validate the configuration, the methods' hyperparameters too."""
     from medhash.configuration.loading import check_experiments, check_method_settings
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     check_method_settings(configuration)
     check_experiments(configuration)
     counts = f"{len(configuration.tables)} tables, {len(configuration.figures)} figures"
     typer.echo(
-        f"The configuration is valid: scale {configuration.scale}, {counts}, "
+        f"The configuration is valid: scale {configuration.label}, {counts}, "
         f"{len(configuration.cells)} cells."
     )
 
 
 @config_app.command("show")
-def config_show(scale: Scale = None, assignments: Assignments = None) -> None:
+def config_show(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Print the merged configuration as YAML: grid and settings as this run uses them."""
     import yaml
 
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     content = {
         "scale": configuration.scale,
+        "run": configuration.run,
         "datasets": {paper: list(own) for paper, own in configuration.datasets.items()},
         "artefacts": {
             key: spec.model_dump(mode="json") for key, spec in configuration.artefacts.items()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medhash.commands.options import RUN, Assignments, Scale, configuration_of
+from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
 from medhash.errors import MedhashError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ app = typer.Typer()
 def status(
     scale: Scale = None,
     assignments: Assignments = None,
+    run: Run = None,
     watch: Annotated[
         bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")
     ] = False,
@@ -43,7 +44,7 @@ def status(
     pause = parse_duration(every, "--every")
     if watch and as_json:
         raise MedhashError("--watch and --json exclude each other")
-    configuration = configuration_of(scale, assignments)
+    configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
 
     def look() -> Status:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medhash.commands.options import Assignments, Device, Scale, configuration_of
+from medhash.commands.options import Assignments, Device, Run, Scale, configuration_of
 from medhash.commands.stopping import Stopping
 from medhash.errors import PausedError
 from medhash.progress import say
@@ -66,7 +66,8 @@ def _command(kind: StepKind) -> Callable[..., None]:
 
     def command(**values: Any) -> None:
         device = values.pop("device", "auto")
-        configuration = configuration_of(values.pop("scale"), values.pop("assignments"))
+        chosen = (values.pop(name) for name in ("scale", "assignments", "run"))
+        configuration = configuration_of(*chosen)
         run(configuration, kind.rule, *values.values(), device=device)
 
     parameters = _parameters(kind)
@@ -85,7 +86,7 @@ def _parameters(kind: StepKind) -> list[inspect.Parameter]:
         if each.given == "option":
             option = typer.Option(f"--{each.name}", help=each.help)
             given[each.name] = Annotated[str, option], inspect.Parameter.empty
-    given |= {"scale": (Scale, None), "assignments": (Assignments, None)}
+    given |= {"scale": (Scale, None), "assignments": (Assignments, None), "run": (Run, None)}
     if kind.on_device:
         given["device"] = Device, "auto"
     return [

@@ -30,7 +30,7 @@ def dvc(
 def versions(scale: Scale = None) -> None:
     """Write what DVC's stages depend on beside files: hashes of code and settings.
 
-    Writes results/<scale>/versions.json.
+    Writes results/<run>/versions.json.
     """
     from medhash.flow.dvc import write_versions
 
@@ -41,7 +41,7 @@ def versions(scale: Scale = None) -> None:
 def metrics(scale: Scale = None) -> None:
     """Write the numbers of all records as one tree, for `dvc metrics show` and `diff`.
 
-    Writes results/<scale>/metrics.json.
+    Writes results/<run>/metrics.json.
     """
     from medhash.flow.dvc import write_metrics
 

@@ -40,7 +40,6 @@ PACKAGES = (
     "matplotlib.pyplot",
     "pandas",
     "PIL.Image",
-    "psutil",
     "pydantic",
     "rich.progress",
     "safetensors.torch",

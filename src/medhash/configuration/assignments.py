@@ -47,6 +47,6 @@ class CommandOptions:
 
 
 def _option(key: str, value: Any) -> str:
-    if key == "scale":
-        return f"--scale {shlex.quote(str(value))}"
+    if key in ("scale", "run"):
+        return f"--{key} {shlex.quote(str(value))}"
     return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"

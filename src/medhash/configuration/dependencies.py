@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from medhash.configuration.scales import PhantomSettings
-from medhash.papers.paper import ArtefactSpec, Paper
+from medhash.papers.paper import Paper
 from medhash.papers.reported import ReportedPaper
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.datasets import DatasetCard
 
 

@@ -15,26 +15,29 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from medhash import methods
+from medhash.configuration.declarations import declaration_of, has_patch_tokens
+from medhash.configuration.layered_settings import resolve_settings
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
-from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
+from medhash.configuration.scales import (
+    CHOICES,
+    ConfigFile,
+    GridSettings,
+    PhantomSettings,
+    ScaleFile,
+)
 from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import load_cards
-from medhash.data.confounded import check_confounders, parse_name, resolve_card
-from medhash.data.prepared_files import FILES
+from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
+from medhash.models import backbones
 from medhash.papers.ablations import known_variants
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
+from medhash.papers.paper import Paper
+from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
-from medhash.schema.datasets import DatasetCard, SplitRule
-from medhash.schema.settings import Settings
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
+from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
     Origin,
@@ -43,10 +46,11 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS
+from medhash.schema.variants import VARIANTS, parts_of
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
+RESULTS = Path("results")
 COMMAND_LINE = "command line"
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -58,8 +62,11 @@ class Configuration:
 
     Attributes:
         scale: name of the scale.
+        run: name of the run: the scale's, unless it was given one of its own.
+        chosen: what ``config.yaml`` and the command line choose beside scale, papers and archives.
         papers: paper -> its names, and its tables and figures as this run makes them.
-        settings: paper -> the settings of its cells.
+        settings: paper -> the settings of its images, pretrained backbones and most methods.
+        own_settings: paper -> method -> settings, of methods that have some of their own.
         cards: dataset -> card, phantoms included.
         datasets: paper -> its datasets in this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
@@ -68,11 +75,15 @@ class Configuration:
         overrides: what the command line set.
         explanation: which images a cell is explained on.
         lesions: which lesion patches are queries.
+        of_scale: the scale's own configuration, where this run is another or has another name.
     """
 
     scale: str
+    run: str
+    chosen: dict[str, Any]
     papers: dict[str, Paper]
     settings: dict[str, Settings]
+    own_settings: dict[str, dict[str, Settings]]
     cards: dict[str, DatasetCard]
     datasets: dict[str, tuple[str, ...]]
     phantoms: PhantomSettings | None
@@ -81,11 +92,27 @@ class Configuration:
     overrides: dict[str, Any]
     explanation: ExplanationSettings
     lesions: LesionSettings
+    of_scale: Configuration | None = None
+
+    @property
+    def is_named(self) -> bool:
+        """Whether the run has a name of its own, and with it a tree of its own."""
+        return self.run != self.scale
+
+    @property
+    def label(self) -> str:
+        """The scale and, if it has one, the run's name: ``small, run mine``."""
+        return f"{self.scale}, run {self.run}" if self.is_named else self.scale
+
+    @property
+    def option(self) -> str:
+        """What names the run on a command line: ``--scale small``, ``--run mine``."""
+        return f"--run {self.run}" if self.is_named else f"--scale {self.scale}"
 
     @property
     def layout(self) -> Layout:
-        """Where the files of this scale lie."""
-        return Layout(Path("results") / self.scale)
+        """Where the files of this run lie."""
+        return Layout(RESULTS / self.run)
 
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
@@ -131,7 +158,7 @@ class Configuration:
 
     def image_size(self, paper: str) -> int:
         """The side of the square images that a paper's datasets are prepared to, in pixels."""
-        return self.settings[paper].network.image_size
+        return self.settings[paper].stored
 
     def data_for(self, paper: str, dataset: str) -> Path:
         """The folder of a dataset, prepared at a paper's size."""
@@ -140,28 +167,6 @@ class Configuration:
     def data_of(self, cell: Cell) -> Path:
         """The folder of the dataset that a cell is trained and scored on."""
         return self.data_for(cell.paper, cell.dataset)
-
-    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
-        """The files of cells that a table or figure is made from."""
-        kind = spec.kind if isinstance(spec, TableSpec) else ""
-        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
-        file = files.get(kind, self.layout.record)
-        return [file(cell) for cell in spec.cells()]
-
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        layout, cells = self.layout, figure.cells()
-        files = [layout.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [layout.explanation(cell) for cell in cells]
-            files += [layout.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [layout.lesions(cell) for cell in cells]
-                files += [layout.lesion_patches(cell) for cell in cells]
-            folders = dict.fromkeys(map(self.data_of, cells))
-            names = [FILES[name] for name in ("images", "labels", "description")]
-            files += [folder / name for folder in folders for name in names]
-        return files
 
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
@@ -172,8 +177,19 @@ class Configuration:
         return replace(cell, variant=self.lesions.finder)
 
     def settings_of(self, cell: Cell) -> Settings:
-        """The settings that a cell is trained with: its paper's, and its ablation's if any."""
-        return self.papers[cell.paper].settings_of(cell.variant, self.settings[cell.paper])
+        """The settings that a cell is trained with: its paper's, its method's, its ablation's."""
+        shared = self.settings[cell.paper]
+        own = self.own_settings[cell.paper].get(cell.method, shared)
+        return self.papers[cell.paper].settings_of(cell.variant, own)
+
+    def start_of(self, cell: Cell) -> Start:
+        """Where a cell's weights come from: by its settings, or else as its method says."""
+        return self.settings_of(cell).start or declaration_of(cell.method).start
+
+    def every_settings(self) -> list[tuple[str, Settings]]:
+        """All settings of the run, each with its paper."""
+        own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
+        return [*self.settings.items(), *own]
 
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
@@ -242,57 +258,150 @@ def load(
     _check_lesions(config, cards, folder, user.origin)
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
+    _check_run(config, folder, user.origin(("run",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
     _check_thinned(scale, papers.values(), str(scale_path))
-    overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
+    plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
+    own, of_scale = (
+        _configured(each, scale_path, scale, cards, papers, chosen)
+        for each, chosen in ((config, user.below("settings")), (plain, []))
+    )
+    is_own = replace(own, chosen={}) == of_scale
+    configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
+    _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
+    for spec in configuration.artefacts.values():
+        for cell in spec.cells():
+            check_cell(configuration, cell, f"config/papers/{spec.paper}.yaml: {spec.name}")
+    return configuration
+
+
+def check_is_named(configuration: Configuration) -> None:
+    """Refuse a run that is not the scale's own and has no name: it would overwrite what that made.
+
+    Raises:
+        MedhashError: says what makes it another run, and how to name it.
+    """
+    if configuration.of_scale is None or configuration.is_named:
+        return
+    keys = ", ".join(configuration.chosen)
+    raise MedhashError(
+        f"what is chosen ({keys}) is not what the scale '{configuration.scale}' runs by itself, "
+        f"and its tables in {configuration.layout.root.as_posix()} are to stay as they are.\n"
+        "Give the run a name, and it gets a tree of its own; what fits of the scale is not made "
+        "again. Add run=NAME:\n"
+        "  snakemake … --config run=mine …\n"
+        "  medhash … --run mine\n"
+        "  run: mine in config/config.yaml"
+    )
+
+
+def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse a cell that its method or its backbone cannot be.
+
+    Raises:
+        MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
+            from; ``where`` stands in front.
+    """
+    settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
+    kind = settings.network.kind
+    if declared.backbone not in ("", kind):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' stands on the backbone '{declared.backbone}', "
+            f"not on '{kind}'; set network.kind in its settings"
+        )
+    plugs = declared.plugs - (set() if has_patch_tokens(kind) else {"lcr", "lfr"})
+    refused = [part for part in parts_of(cell.variant) if part not in plugs]
+    if refused:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' on the backbone '{kind}' does not take "
+            f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
+            f"out the variant '{cell.variant}'"
+        )
+    if cell.origin or configuration.start_of(cell) != "pretrained":
+        return
+    shared = configuration.settings[cell.paper]
+    if shared.mae is None or shared.classification is None:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' starts from a pretrained backbone, but the "
+            f"paper '{cell.paper}' has no settings of mae and classification; set start: scratch "
+            "in its settings"
+        )
+    if settings.network != shared.network:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' starts from the backbone that is pretrained for "
+            "all methods, but has a network of its own; set start: scratch in its settings"
+        )
+
+
+def check_method_settings(configuration: Configuration) -> None:
+    """Validate what settings give to methods and backbones themselves; imports torch.
+
+    Raises:
+        MedhashError: an unknown or refused key or value, with the nearest valid name.
+    """
+    for paper, settings in configuration.every_settings():
+        source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
+        for method, values in settings.methods.items():
+            model = methods.settings_model(method)
+            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
+        network = backbones.backbone_class(settings.network.kind).Settings
+        values = settings.network.model_dump()
+        validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]
+
+
+def check_experiments(configuration: Configuration) -> None:
+    """Check what tables and figures name beside their grids.
+
+    Raises:
+        MedhashError: a phantom has not the confounder that one names; lists those that there are.
+    """
+    for spec in configuration.artefacts.values():
+        spec.check(f"config/papers/{spec.paper}.yaml: {spec.name}")
+
+
+def _configured(
+    config: ConfigFile,
+    scale_path: Path,
+    scale: ScaleFile,
+    cards: dict[str, DatasetCard],
+    papers: dict[Path, Paper],
+    chosen: list[Layer],
+) -> Configuration:
+    """A configuration of checked parts; ``chosen`` are the user's settings."""
     restriction = Restriction(config, scale, cards)
-    settings = {
-        paper.paper: _settings((paper.settings, str(path)), *overriding)
+    resolved = {
+        paper.paper: resolve_settings(paper, path, scale, scale_path, chosen)
         for path, paper in papers.items()
     }
-    configuration = Configuration(
+    settings = {name: each.shared for name, each in resolved.items()}
+    return Configuration(
         scale=config.scale,
+        run=config.run or config.scale,
+        chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
         papers={
             name: restriction.paper(paper).merge_ablations(settings[name])
             for name, paper in ((each.paper, each) for each in papers.values())
         },
         settings=settings,
+        own_settings={name: each.own for name, each in resolved.items()},
         cards=cards,
         datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
         phantoms=scale.phantoms,
         archives=config.archives,
         download=config.download,
-        overrides=typed,
+        overrides={},
         explanation=config.explanation,
         lesions=config.lesions,
     )
-    _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
-    return configuration
 
 
-def check_method_settings(configuration: Configuration) -> None:
-    """Validate the hyperparameters that settings give to methods; imports torch if there are any.
-
-    Raises:
-        MedhashError: an unknown or refused hyperparameter, with the nearest valid name.
-    """
-    for paper, settings in configuration.settings.items():
-        source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
-        for method, values in settings.methods.items():
-            model = methods.settings_model(method)
-            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
-
-
-def check_experiments(configuration: Configuration) -> None:
-    """Check that the phantoms have the confounders that tables and figures name.
-
-    Raises:
-        MedhashError: one has not; the message lists those that there are.
-    """
-    for spec in configuration.artefacts.values():
-        if spec.confounders:
-            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
-            check_confounders(spec.confounders, where)
+def _check_run(config: ConfigFile, folder: Path, asked_by: str) -> None:
+    scales = sorted(path.stem for path in (folder / "scales").glob("*.yaml"))
+    if config.run in scales:
+        raise MedhashError(
+            f"{asked_by}: run: '{config.run}' is the name of a scale, whose own run it is; choose "
+            "another name"
+        )
 
 
 def _load_scale(
@@ -335,7 +444,7 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
-            for origin in getattr(spec, "origins", ()):
+            for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")
@@ -356,15 +465,6 @@ def _splits(paper: Paper, path: Path, cards: dict[str, DatasetCard]) -> dict[str
             raise MedhashError(f"{path}: splits.{dataset}: {problem}") from None
         splits[dataset] = rule.below(path.parent.parent.parent)
     return splits
-
-
-def _settings(*layers: Layer) -> Settings:
-    merged = Layers(*layers)
-    settings = validate(Settings, merged.tree, merged.origin, "settings.")
-    for method in settings.methods:
-        where = f"{merged.origin(('methods', method))}: settings.methods"
-        check_name(method, methods.names(), "method", where)
-    return settings
 
 
 def _check_axes(

@@ -1,4 +1,4 @@
-"""Which settings pretraining, training and scoring depend on.
+"""Which settings, and which modules found by name, pretraining, training and scoring depend on.
 
 What a step does not depend on must not make it run again. This module is reached by the training
 code itself, so it imports nothing that training does not need.
@@ -31,7 +31,13 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
     own = settings.methods.get(cell.method, {})
+    chosen |= {"start": settings.start} if settings.start else {}
     return chosen | {"method": own, "selection": settings.evaluation.selection}
+
+
+def modules_of(settings: Settings, cell: Cell) -> tuple[str, str]:
+    """The modules that a cell finds by name: its method and its backbone."""
+    return f"medhash.methods.{cell.method}", f"medhash.models.backbones.{settings.network.kind}"
 
 
 def recording(settings: Settings) -> dict[str, Any]:

@@ -24,7 +24,7 @@ def results_text(configuration: Configuration) -> str:
         for view in configuration.views
     }
     groups = {"Tables": tables, "Figures": figures, "Leakage": leakage}
-    lines = [f"Scale {configuration.scale}: the files to look at"]
+    lines = [f"Scale {configuration.label}: the files to look at"]
     for heading, files in groups.items():
         lines += [f"\n{heading}", *_lines(files)]
     records = f"{layout.cell('<paper>/<dataset>/<method>/<variant>/<bits>/<seed>')}/record.json"

@@ -7,10 +7,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from medhash.papers.paper import Name, without_repeats
+from medhash.papers.specs import Name, without_repeats
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 
+RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
 ArtefactKey = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+$")]
 
 
@@ -45,6 +46,15 @@ class ArtefactGrid(GridSettings):
     )
 
 
+class PaperAtScale(StrictModel):
+    """What a scale overrides for one paper, after what it overrides for all."""
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="of all its methods")
+    methods: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="method -> overrides of that method's settings"
+    )
+
+
 class ScaleFile(StrictModel):
     """``config/scales/<scale>.yaml``: how much compute."""
 
@@ -58,6 +68,9 @@ class ScaleFile(StrictModel):
     settings: dict[str, Any] = Field(
         default_factory=dict, description="overrides of the papers' settings"
     )
+    papers: dict[Name, PaperAtScale] = Field(
+        default_factory=dict, description="paper -> overrides of its settings alone"
+    )
 
     @field_validator("seeds")
     @classmethod
@@ -69,6 +82,9 @@ class ConfigFile(StrictModel):
     """``config/config.yaml``: what to run. Null keeps the papers' and the scale's own lists."""
 
     scale: Name = Field(description="a file in config/scales")
+    run: RunName | None = Field(
+        None, description="the run's own name; null: the scale's, for the scale's own choices"
+    )
     papers: tuple[Name, ...] = Field(min_length=1, description="files in config/papers")
     archives: Path = Field(
         Path("data/archives"),
@@ -95,3 +111,10 @@ class ConfigFile(StrictModel):
         if values is not None and not values:
             raise ValueError("the list is empty; null keeps the papers' own list")
         return without_repeats(values)
+
+
+CHOICES = (
+    *("datasets", "methods", "variants", "bits", "seeds"),
+    *("explanation", "lesions", "settings"),
+)
+"""The keys of :class:`ConfigFile` that make a run another than the scale's own."""

@@ -5,18 +5,15 @@ Reading the syntax trees of a hundred modules takes longer than most steps that 
 
 from __future__ import annotations
 
-import json
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medhash.errors import MedhashError
-from medhash.files import sha256_of_value, write_text
+from medhash.files import sha256_of_value
 from medhash.flow.code import fingerprint
+from medhash.flow.memory import Memory
 
-MEMORY = Path(".cache/medhash/code")
-"""Relative to the project's folder; may be deleted at any time."""
+_MEMORY = Memory("code")
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -28,18 +25,11 @@ def remembered_fingerprint(*modules: str) -> dict[str, Any]:
     Raises:
         ModuleNotFoundError: a module does not exist.
     """
-    entry = MEMORY / f"{sha256_of_value([str(_PACKAGE), *modules])[:32]}.json"
-    state = _state_of_package()
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        known = json.loads(entry.read_text(encoding="utf-8"))
-        if known["state"] == state:
-            found: dict[str, Any] = known["code"]
-            return found
-    code = fingerprint(*modules)
-    # A memory that cannot be written costs time, nothing else.
-    with suppress(OSError, MedhashError):
-        content = {"modules": modules, "state": state, "code": code}
-        write_text(entry, json.dumps(content) + "\n")
+    name, state = [str(_PACKAGE), *modules], _state_of_package()
+    code: dict[str, Any] | None = _MEMORY.recall(name, state)
+    if code is None:
+        code = fingerprint(*modules)
+        _MEMORY.remember(name, state, code)
     return code
 
 

@@ -54,6 +54,6 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     layout = configuration.layout
     if cell.source is not None:
         return cell_files(layout, cell.source, "checkpoint")["checkpoint"]
-    if cell.origin == SCRATCH:
+    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
         return None
     return layout.pretrained(cell.paper, cell.dataset, "classification")

@@ -62,6 +62,9 @@ class Plan:
         running = self._with_what_they_need(self._following(forced))
         while more := self._following(self._reading_times(running)) - running:
             running = self._with_what_they_need(running | more)
+        for step in self._needed:
+            if step.kind.gathers and not running.isdisjoint(self._steps.makers(step)):
+                running.add(step)
         return frozenset(running)
 
     def inputs(self, step: Step) -> list[Path]:

@@ -1,6 +1,6 @@
 """Receipts: what each step was made from, and whether what is there still fits.
 
-A step leaves ``results/<scale>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
+A step leaves ``results/<run>/receipts/<rule>/<key>.json`` behind: its version, the SHA-256 of
 its inputs and outputs, and what it ran in. From these alone is decided what has to run again:
 neither the times of files nor the machine that they were made on matter, and files that are
 elsewhere (data, weights) are known by their receipts.
@@ -22,9 +22,9 @@ from medhash.flow import environment
 from medhash.flow.code_memory import remembered_fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.steps import Step, Steps
+from medhash.schema.differences import differences, plain
 
 SCHEMA = 1
-_LONGEST_VALUE = 60
 
 Receipt = dict[str, Any]
 
@@ -78,6 +78,11 @@ class Receipts:
                 self.fits(maker)
             self._fits[step] = self._judge(step)
         return self._fits[step]
+
+    def forget(self, step: Step) -> None:
+        """Judge a step anew when it is asked for again: its files are others now."""
+        self._fits.pop(step, None)
+        self._receipts.pop(step, None)
 
     def _judge(self, step: Step) -> Fit:
         problem = self._problem_of_outputs(step)
@@ -196,7 +201,7 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
         "rule": step.rule,
         "key": step.key,
         "version": step.version,
-        "settings": json.loads(json.dumps(step.settings)),
+        "settings": plain(step.settings),
         "code": remembered_fingerprint(*step.modules),
         "inputs": inputs,
         "outputs": outputs,
@@ -301,27 +306,10 @@ def _other(found: str, wanted: str) -> str:
 
 def _version_change(step: Step, receipt: Receipt) -> str:
     """Which settings and modules are others than when the receipt was written."""
-    settings = json.loads(json.dumps(step.settings))
-    changes = [
-        f"{key} was {old}, is {new}"
-        for key, old, new in _differences(receipt["settings"], settings)
-    ]
+    found = differences(receipt["settings"], plain(step.settings))
+    changes = [f"{each.key} was {each.expected}, is {each.found}" for each in found]
     before = receipt["code"]["modules"]
     now = remembered_fingerprint(*step.modules)["modules"]
     modules = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     changes += [f"changed code in {', '.join(modules)}"] if modules else []
     return "; ".join(changes) or f"version was {receipt['version']}, is {step.version}"
-
-
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
-    """Keys below which two trees differ, with both values."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted({*old, *new}):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}".lstrip("."))
-    elif old != new:
-        yield key, _short(old), _short(new)
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"

@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from medhash.configuration.loading import Configuration
+from medhash.flow.borrowing import borrow
 from medhash.flow.locks import held
 from medhash.flow.receipts import recorded
 from medhash.flow.steps import Step, Steps
@@ -34,7 +35,7 @@ class Job:
 
 
 def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -> str | None:
-    """Run a step and leave its receipt.
+    """Run a step and leave its receipt; a named run borrows first what the step reads.
 
     Args:
         configuration: what is run.
@@ -49,6 +50,7 @@ def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -
         MedhashError: another process is training it; or see the step's own module.
         PausedError: ``job.pause`` said so; there is no receipt.
     """
+    borrow(configuration, steps, step.inputs.values())
     alone = held(configuration.layout, step) if step.kind.trains else nullcontext()
     with alone, recorded(steps, step):
         return _run(configuration, step, job)

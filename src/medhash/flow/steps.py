@@ -135,7 +135,7 @@ class Steps:
             given = "/".join(value for _, value in kind.typed(*values))
             if kind.find(self.configuration, given) == values:
                 return self._step(kind, values)
-        raise MedhashError(f"scale {self.configuration.scale}: no step '{rule} {key}'")
+        raise MedhashError(f"scale {self.configuration.label}: no step '{rule} {key}'")
 
     def making(self, path: Path) -> Step | None:
         """The step that writes a file (or is receipted there), or None."""

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from medhash.schema.base import Count, StrictModel
 
-PrintedNumber = Annotated[str, Field(strict=True, pattern=r"^-?\d+(\.\d+)?$")]
+NumberText = Annotated[str, Field(strict=True, pattern=r"^-?\d+(\.\d+)?$")]
 """A number as printed, quoted in the file: its digits say how far it was rounded."""
 
 Pair = tuple[str, str]
@@ -72,7 +72,7 @@ class SignificanceCounts(FromTable):
     """
 
     rule: Literal["significance_counts"]
-    level: PrintedNumber
+    level: NumberText
     directions_from: str | None = None
 
 
@@ -114,7 +114,7 @@ class AverageImprovements(FromTable):
 
     rule: Literal["average_improvements"]
     pair: Pair
-    printed: dict[str, PrintedNumber]
+    printed: dict[str, NumberText]
 
 
 class ImprovementRange(FromRows):
@@ -122,16 +122,16 @@ class ImprovementRange(FromRows):
 
     rule: Literal["improvement_range"]
     pair: Pair
-    printed: tuple[PrintedNumber, PrintedNumber]
+    printed: tuple[NumberText, NumberText]
 
 
-class Bound(FromRows):
+class DerivedBound(FromRows):
     """All values of the rows stand in a relation to a number."""
 
     rule: Literal["bound"]
     rows: tuple[str, ...] = Field(min_length=1)
     relation: Literal["=", ">", "<="]
-    value: PrintedNumber
+    value: NumberText
 
 
 class RepeatedValues(FromRows):
@@ -169,7 +169,7 @@ class AttainablePrecision(Derived):
     rule: Literal["attainable_precision"]
     queries: Count
     cutoff: Count
-    printed: tuple[PrintedNumber, ...] = Field(min_length=1)
+    printed: tuple[NumberText, ...] = Field(min_length=1)
 
 
 Derivation = Annotated[
@@ -181,7 +181,7 @@ Derivation = Annotated[
     | GainComparison
     | AverageImprovements
     | ImprovementRange
-    | Bound
+    | DerivedBound
     | RepeatedValues
     | SameForDatasets
     | Sum

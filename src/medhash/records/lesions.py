@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from medhash.configuration.paths import Layout
-from medhash.records.measured import Measured, Part, Single, read_measured
+from medhash.records.measured import Measured, Single
+from medhash.records.part import Part, Score, read_part
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.cell import Cell
 
@@ -23,22 +23,20 @@ SOURCES = {
 }
 """Source of patches -> what a table or figure says of it."""
 
-Share = Annotated[float, Field(ge=0, le=1 + 1e-9, allow_inf_nan=False)]
-
 
 class Precision(Part):
     """P@10 of lesion patches and of the whole images that they lie in, as fractions."""
 
-    patches: Share
-    images: Share
+    patches: Score
+    images: Score
 
 
 class ClassPrecision(Part):
     """The same over the patches of one class; none where the class has no patch."""
 
     count: int
-    patches: Share | None = None
-    images: Share | None = None
+    patches: Score | None = None
+    images: Score | None = None
 
 
 class Runtime(Part):
@@ -52,6 +50,8 @@ class Runtime(Part):
 class NoSearch(Part):
     """A cell without any patch to search with."""
 
+    what: ClassVar[str] = "lesion patches"
+
     schema_version: Literal[1] = Field(alias="schema")
     scale: str
     cell: Cell
@@ -62,6 +62,9 @@ class NoSearch(Part):
 class LesionSearch(Measured):
     """A cell's searches with lesion patches."""
 
+    what: ClassVar[str] = "lesion patches"
+    remedy: ClassVar[str] = "search again"
+
     schema_version: Literal[1] = Field(alias="schema")
     protocol: str
     depth: int
@@ -69,20 +72,23 @@ class LesionSearch(Measured):
     patches: int
     source: Literal["boxes", "masks", "found"]
     areas_sha256: str
-    covered: Share
+    covered: Score
     precision_at_10: Precision
     by_class: dict[str, ClassPrecision]
-    relevant_share: Share
+    relevant_share: Score
     runtime: Runtime
 
 
-def load_lesion_searches(paths: Iterable[Path]) -> list[LesionSearch | NoSearch]:
-    """Read those of the files that are there.
+def load_lesion_search(path: Path) -> LesionSearch | NoSearch:
+    """Read one file.
 
     Raises:
-        MedhashError: a file is not whole; the message names the file and the key.
+        MedhashError: it is not whole; the message names the file and the key.
     """
-    return [_read(path) for path in paths if path.is_file()]
+    # Without patches a file has neither scores nor a machine.
+    if read_part(path, _Patches, *_TEXTS).patches:
+        return read_part(path, LesionSearch, *_TEXTS)
+    return read_part(path, NoSearch, *_TEXTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,18 +119,14 @@ def load_lesion_patches(layout: Layout, cell: Cell) -> LesionPatches | None:
     path = layout.lesions(cell)
     if not path.is_file():
         return None
-    search = _read(path)
+    search = load_lesion_search(path)
     arrays: dict[str, Any] = read_arrays(layout.lesion_patches(cell), ("rows", "patches", "codes"))
     if isinstance(search, NoSearch):
         return LesionPatches("", search.reason, **arrays)
     return LesionPatches(search.source, "", **arrays)
 
 
-def _read(path: Path) -> LesionSearch | NoSearch:
-    # Without patches a file has neither scores nor a machine.
-    if read_measured(path, _Patches).patches:
-        return read_measured(path, LesionSearch)
-    return read_measured(path, NoSearch)
+_TEXTS = ("measurement", "measure")
 
 
 class _Patches(Part):

@@ -1,20 +1,22 @@
-"""Writes a cell's record: its numbers, and what they were made from."""
+"""Scores a cell's codes and writes its record."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file, write_json
-from medhash.flow import environment
-from medhash.flow.code import fingerprint
+from medhash.files import write_json
+from medhash.flow.account import described, require_same
+from medhash.records.record import GradedScores, Record
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
+from medhash.retrieval.counting import most_shared
 from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.metrics import QueryScores
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
@@ -22,8 +24,6 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.flow.running import Job
     from medhash.flow.steps import Step
-
-SCHEMA = 1
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
@@ -34,6 +34,7 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
         cell,
         configuration.settings_of(cell),
         step.inputs,
+        configuration.layout.receipt("train", step.key),
         scale=configuration.scale,
         method_title=step.settings["method_title"],
     )
@@ -44,6 +45,7 @@ def write_record(
     cell: Cell,
     settings: Settings,
     files: Mapping[str, Path],
+    receipt: Path,
     *,
     scale: str,
     method_title: str,
@@ -55,15 +57,16 @@ def write_record(
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
         files: the cell's ``codes`` and ``facts``, and the dataset's ``description``.
+        receipt: of its training.
         scale: name of the scale.
         method_title: the method as printed.
 
     Raises:
-        MedhashError: a file is missing, or the codes are not those that ``training.json``
-            describes: another cell, other settings, other bytes of codes or inputs.
+        MedhashError: a file is missing, or the codes are not those that the receipt of the
+            training describes: another cell, other settings, other bytes of codes or inputs.
     """
     training = _read_json(files["facts"])
-    _check_training(training, files, cell, settings)
+    account = _account_of_training(receipt, files, cell, settings)
     codes = Codes.load(files["codes"])
     if codes.bits != cell.bits:
         raise MedhashError(f"{files['codes']}: holds codes of {codes.bits} bits, not {cell.bits}")
@@ -71,62 +74,50 @@ def write_record(
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
-    record = {
-        "schema": SCHEMA,
-        "scale": scale,
-        "cell": asdict(cell),
-        "synthetic": dataset["synthetic"],
-        "dataset_title": dataset["title"],
-        "method_title": method_title,
-        "metrics": evaluation.metrics,
-        "stable": {"map": stable.metrics["map"]},
-        "per_query_ap": evaluation.per_query_ap.tolist(),
-        "query_rows": codes.query_rows.tolist(),
-        "training": training,
-        "provenance": _provenance(files, dataset),
-    }
-    write_json(path, record)
+    record = Record(
+        schema=1,
+        scale=scale,
+        cell=cell,
+        synthetic=dataset["synthetic"],
+        dataset_title=dataset["title"],
+        method_title=method_title,
+        metrics=evaluation.metrics,
+        stable={"map": stable.metrics["map"]},
+        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs),
+        per_query_ap=evaluation.per_query_ap.tolist(),
+        per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
+        query_rows=codes.query_rows.tolist(),
+        training={"selection": training["selection"], "seconds": account["seconds"]},
+    )
+    write_json(path, record.model_dump(mode="json", by_alias=True))
 
 
-def _provenance(files: Mapping[str, Path], dataset: dict[str, Any]) -> dict[str, Any]:
-    """What the record itself was made from, and with."""
-    return {
-        "codes_sha256": sha256_of_file(files["codes"]),
-        "training_sha256": sha256_of_file(files["facts"]),
-        "archives": dataset["archives"],
-        "code": fingerprint("medhash.records.scoring"),
-        "environment": environment.describe(),
-        "git": environment.git_state(),
-    }
+def _graded(scores: QueryScores) -> GradedScores:
+    """With one label an image these repeat the average precision, and are not written."""
+    return GradedScores(
+        map_weighted=scores.weighted_average_precision.tolist(),
+        ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},
+        acg_at={k: values.tolist() for k, values in scores.acg_at.items()},
+    )
 
 
-def _check_training(
-    training: dict[str, Any], files: Mapping[str, Path], cell: Cell, settings: Settings
-) -> None:
-    path = files["facts"]
-    if training.get("cell") != asdict(cell):
-        raise MedhashError(f"{path}: describes the cell {training.get('cell')}, not {cell}")
-    trained = relevant_settings.training(Settings.model_validate(training["settings"]), cell)
-    wanted = relevant_settings.training(settings, cell)
-    different = [key for key in wanted if trained[key] != wanted[key]]
-    if different:
-        changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
-        raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
-    for name, file in training["outputs"].items():
-        _check_file(path, name, path.parent / file["path"], file["sha256"])
-    for name, file in training["inputs"].items():
-        _check_file(path, name, Path(file["path"]), file["sha256"])
+def _account_of_training(
+    path: Path, files: Mapping[str, Path], cell: Cell, settings: Settings
+) -> dict[str, Any]:
+    """The receipt of the training, if it is that of these files and settings."""
+    account = described(path, {name: files[name] for name in ("codes", "facts")})
     if not files["codes"].is_file():
         raise MedhashError(f"{files['codes']}: no such file; train the cell again")
-
-
-def _check_file(described_in: Path, name: str, path: Path, sha256: str) -> None:
-    """A file that is there must be the one described; data and weights may be elsewhere."""
-    if path.is_file() and sha256_of_file(path) != sha256:
-        raise MedhashError(
-            f"{path}: is not the file that {described_in} describes as '{name}' "
-            f"(SHA-256 {sha256}); train the cell again"
-        )
+    if account.get("key") != str(cell):
+        raise MedhashError(f"{path}: describes the cell {account.get('key')}, not {cell}")
+    trained, wanted = account["settings"], relevant_settings.training(settings, cell)
+    different = [key for key in wanted if trained.get(key) != wanted[key]]
+    if different:
+        changes = ", ".join(f"{key} was {trained.get(key)}, is {wanted[key]}" for key in different)
+        raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
+    for name, file in account["inputs"].items():
+        require_same(Path(file["path"]), file["sha256"], name, path)
+    return account
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -30,10 +30,5 @@ def html(markdown: str, *, below: int = 0) -> Markup:
     return Markup(_TABLE.sub(_boxed, text))  # noqa: S704 - MarkdownIt escapes what is not markup
 
 
-def plain(markdown: str) -> str:
-    """Text that was escaped for Markdown, as it was."""
-    return re.sub(r"\\([\\|*_`~<])", r"\1", markdown)
-
-
 def _boxed(table: re.Match[str]) -> str:
     return f'<div class="scroll" tabindex="0" role="region" aria-label="table">{table[0]}</div>'

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medhash.analysis.numbers.places import COORDINATES, cells_of, column_title
-from medhash.papers.paper import TableSpec
+from medhash.papers.specs import TableSpec
 from medhash.schema.cell import Cell
 
 RAN = "ran"
@@ -19,7 +19,7 @@ Line = Mapping[str, str]
 
 
 @dataclass(frozen=True)
-class Number:
+class TableNumber:
     """A place of a table where something ran; of some kinds of table it holds several numbers.
 
     Attributes:
@@ -41,7 +41,9 @@ class Number:
     command: str
 
 
-def numbers_of(spec: TableSpec, csv: Path, lines: Sequence[Line]) -> dict[tuple[str, str], Number]:
+def numbers_of(
+    spec: TableSpec, csv: Path, lines: Sequence[Line]
+) -> dict[tuple[str, str], TableNumber]:
     """Row and column -> the number there, of all places where something ran.
 
     Args:
@@ -73,9 +75,9 @@ def audit_command(path: Path, row: str = "", column: str = "") -> str:
 
 def _number(
     anchor: str, spec: TableSpec, csv: Path, place: tuple[str, str], lines: Sequence[Line]
-) -> Number:
+) -> TableNumber:
     row, column = place
-    return Number(
+    return TableNumber(
         anchor,
         row,
         column,

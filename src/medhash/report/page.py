@@ -65,7 +65,8 @@ def report_html(configuration: Configuration, steps: Steps) -> str:
     tables = [table_section(told, spec) for spec in configuration.tables.values()]
     figures = [figure_section(told, spec) for spec in configuration.figures.values()]
     return environment.get_template("report.html.j2").render(
-        scale=configuration.scale,
+        scale=configuration.label,
+        option=configuration.option,
         papers={name: paper.title for name, paper in configuration.papers.items()},
         phantoms=configuration.phantoms is not None,
         css=_inline("report.css"),

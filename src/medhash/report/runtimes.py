@@ -16,7 +16,7 @@ from medhash.report.receipts import Told
 _SLOWEST = 10
 
 
-class Runtime(NamedTuple):
+class RuleRuntime(NamedTuple):
     """The steps of one rule on one device; times in seconds."""
 
     rule: str
@@ -64,7 +64,7 @@ class Runtimes:
     done: int
     steps: int
     seconds: float
-    by_rule: tuple[Runtime, ...]
+    by_rule: tuple[RuleRuntime, ...]
     slowest: tuple[Slow, ...]
     environments: tuple[Ran, ...]
 
@@ -82,13 +82,13 @@ def runtimes(told: Told) -> Runtimes:
     )
 
 
-def _by_rule(read: Iterable[tuple[Step, Receipt]]) -> list[Runtime]:
+def _by_rule(read: Iterable[tuple[Step, Receipt]]) -> list[RuleRuntime]:
     groups: dict[tuple[str, str], list[float]] = {}
     for step, receipt in read:
         seconds = receipt.get("seconds", 0.0)
         groups.setdefault((step.rule, device_of(receipt)), []).append(seconds)
     return [
-        Runtime(*group, len(times), sum(times), median(times), max(times))
+        RuleRuntime(*group, len(times), sum(times), median(times), max(times))
         for group, times in groups.items()
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -14,11 +15,10 @@ from markupsafe import Markup
 from medhash.analysis.artefacts import context_of
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
-from medhash.papers.paper import FigureSpec
+from medhash.papers.specs import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
 from medhash.report.receipts import Told
-from medhash.report.tables import read_lines
 from medhash.verdicts.claims import VERDICTS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
@@ -134,7 +134,8 @@ def claims_section(told: Told) -> ClaimsSection:
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path)
+    with path.open(encoding="utf-8", newline="") as stream:
+        lines = list(csv.DictReader(stream))
     counted = Counter(line["verdict"] for line in lines)
     by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
     return ClaimsSection(

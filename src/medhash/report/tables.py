@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
-from medhash.analysis.artefacts import context_of
-from medhash.analysis.numbers.context import Column, Context
+from medhash.analysis.artefacts import context_of, table_of
+from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.places import COORDINATES, column_title
-from medhash.errors import MedhashError
-from medhash.papers.paper import TableSpec
-from medhash.report.markup import plain
-from medhash.report.numbers import RAN, Line, Number, audit_command, numbers_of
+from medhash.papers.specs import TableSpec
+from medhash.report.numbers import RAN, Line, TableNumber, audit_command, numbers_of
 from medhash.report.receipts import Told
 
 REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
 
 # What describes a line of the CSV and is said elsewhere on the page.
 _DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
-_TITLE = re.compile(r"\A\*\*(.*?)\*\*$", re.MULTILINE)
-_LABEL = re.compile(r"^\| (?!Method)([^|]*?)\((\d+/\d+)\) +\|", re.MULTILINE)
-_NOTE = re.compile(r"^- (.*)$", re.MULTILINE)
 _LEADING_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
-class GridCell:
+class PageCell:
     """A cell of a table on the page.
 
     Attributes:
@@ -51,7 +44,7 @@ class GridCell:
 
 
 @dataclass(frozen=True)
-class Grid:
+class PageTable:
     """Columns and rows of a table.
 
     Attributes:
@@ -64,7 +57,7 @@ class Grid:
     groups: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
     titles: int
-    rows: tuple[tuple[GridCell, ...], ...]
+    rows: tuple[tuple[PageCell, ...], ...]
 
 
 @dataclass(frozen=True)
@@ -91,8 +84,8 @@ class TableSection:
     title: str
     caption: str = ""
     notes: tuple[str, ...] = ()
-    grid: Grid | None = None
-    numbers: tuple[Number, ...] = ()
+    grid: PageTable | None = None
+    numbers: tuple[TableNumber, ...] = ()
     not_run: tuple[tuple[str, str], ...] = ()
     files: tuple[str, ...] = ()
     missing: str = ""
@@ -101,28 +94,28 @@ class TableSection:
 
 
 def table_section(told: Told, spec: TableSpec) -> TableSection:
-    """A table as its files say; a file that is not there is said to be missing.
+    """A table as the files of its cells give it; where it is not made yet, that is said.
 
     Raises:
-        MedhashError: its CSV cannot be read.
+        MedhashError: a file of a cell is not whole, or of another scale.
     """
     key, anchor = spec.key, f"t-{spec.label}"
     outputs = told.steps.of("table", key).outputs
     path = outputs["csv"]
     if not path.is_file():
         return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path)
+    lines, printed = table_of(told.configuration, spec)
     numbers = numbers_of(spec, path, lines)
     context = context_of(told.configuration, spec)
-    make = _by_columns if lines and "printed" in lines[0] else _line_by_line
-    printed = _printed(outputs["md"])
+    make = _by_columns if "printed" in lines[0] else _line_by_line
+    wins = {row.label: row.behind for block in printed.blocks for row in block}
     return TableSection(
         key,
         anchor,
         spec.title,
-        printed.caption or context.heading(spec),
-        printed.notes,
-        _with_wins(make(spec, context, lines, numbers), printed) if numbers else None,
+        printed.title,
+        printed.all_notes,
+        _with_wins(make(spec, context, lines, numbers), wins) if numbers else None,
         tuple(numbers.values()),
         _not_run(lines),
         tuple(file.as_posix() for file in outputs.values()),
@@ -131,54 +124,14 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
     )
 
 
-def read_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV.
-
-    Raises:
-        MedhashError: it cannot be read.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            return list(csv.DictReader(stream))
-    except (OSError, ValueError, csv.Error) as error:
-        raise MedhashError(f"{path}: cannot be read as CSV ({error}); make it again") from error
-
-
-@dataclass(frozen=True)
-class _Printed:
-    """What the printed form of a table adds to its CSV.
-
-    Attributes:
-        caption: its title.
-        notes: below it and below its comparison with reported numbers.
-        wins: row -> ``7/8``, the columns in which it is better, where that is printed.
-    """
-
-    caption: str = ""
-    notes: tuple[str, ...] = ()
-    wins: Mapping[str, str] = field(default_factory=dict)
-
-
-def _printed(path: Path) -> _Printed:
-    if not path.is_file():
-        return _Printed()
-    text = path.read_text(encoding="utf-8")
-    own, *_ = text.split("\n\n**")
-    title = _TITLE.search(own)
-    return _Printed(
-        plain(title[1]) if title else "",
-        tuple(map(plain, _NOTE.findall(text))),
-        {plain(label): wins for label, wins in _LABEL.findall(own)},
-    )
-
-
-def _with_wins(grid: Grid, printed: _Printed) -> Grid:
-    rows = tuple((_with_proportion(row[0], printed.wins), *row[1:]) for row in grid.rows)
+def _with_wins(grid: PageTable, wins: Mapping[str, str]) -> PageTable:
+    """The columns in which a row is better, ``(7/8)``, behind its title."""
+    rows = tuple((_title(row[0].text, wins), *row[1:]) for row in grid.rows)
     return replace(grid, rows=rows)
 
 
-def _with_proportion(title: GridCell, wins: Mapping[str, str]) -> GridCell:
-    return GridCell(f"{title.text} ({wins[title.text]})") if title.text in wins else title
+def _title(label: str, wins: Mapping[str, str]) -> PageCell:
+    return PageCell(f"{label} {wins.get(label, '')}".rstrip())
 
 
 def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
@@ -193,8 +146,8 @@ def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
 
 
 def _by_columns(
-    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
-) -> Grid:
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, TableNumber]
+) -> PageTable:
     """The table as printed, and where a column has reported numbers, these beside it."""
     at = {(line["row"], column_title(line)): line for line in lines}
     titles = dict.fromkeys(column_title(line) for line in lines)
@@ -206,13 +159,13 @@ def _by_columns(
         if (row, column) in numbers
     }
     kinds = {column: _kinds(at, reported, column) for column in columns}
-    return Grid(
+    return PageTable(
         (("", 1), *((column, len(kinds[column])) for column in columns)),
         ("Method", *(kind for column in columns for kind in kinds[column])),
         1,
         tuple(
             (
-                GridCell(row),
+                PageCell(row),
                 *(
                     _grid_cell(
                         kind,
@@ -240,16 +193,16 @@ def _kinds(at: Mapping[tuple, Line], reported: Mapping[tuple, str], column: str)
 _DIFFERENCE = "regenerated_minus_reported_points"
 
 
-def _grid_cell(kind: str, line: Line | None, number: Number | None, reported: str) -> GridCell:
+def _grid_cell(kind: str, line: Line | None, number: TableNumber | None, reported: str) -> PageCell:
     if line is None:
-        return GridCell("–", kind)
+        return PageCell("–", kind)
     if kind == REPORTED:
-        return GridCell(reported or "–", kind)
+        return PageCell(reported or "–", kind)
     if number is None:
-        return GridCell("not run" if kind == REGENERATED else "–", kind)
+        return PageCell("not run" if kind == REGENERATED else "–", kind)
     if kind == DIFFERENCE:
-        return GridCell(_signed(line.get(_DIFFERENCE, "")) or "–", kind)
-    return GridCell(number.text, kind, number.anchor, line.get("mark", ""))
+        return PageCell(_signed(line.get(_DIFFERENCE, "")) or "–", kind)
+    return PageCell(number.text, kind, number.anchor, line.get("mark", ""))
 
 
 def _reported(spec: TableSpec, context: Context, line: Line) -> str:
@@ -259,7 +212,7 @@ def _reported(spec: TableSpec, context: Context, line: Line) -> str:
     own = line.get("reported_percent") or line.get("reported_summary")
     if own or not line.get("bits"):
         return own or ""
-    column = Column(line["dataset"], int(line["bits"]), line.get("origin", ""))
+    column = GridColumn(line["dataset"], int(line["bits"]), line.get("origin", ""))
     return context.reported_text(spec, line["row"], column) or ""
 
 
@@ -268,31 +221,31 @@ def _signed(difference: str) -> str:
 
 
 def _line_by_line(
-    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, Number]
-) -> Grid:
+    spec: TableSpec, context: Context, lines: Sequence[Line], numbers: Mapping[tuple, TableNumber]
+) -> PageTable:
     """A table of several quantities a place: the lines of its CSV that ran."""
     ran = [line for line in lines if line.get("status") == RAN]
     names = [name for name in ran[0] if name not in _DESCRIBING and _differs(name, ran)]
     names.sort(key=lambda name: not name.startswith(REPORTED))
     rows = tuple(
         (
-            GridCell(line["row"]),
-            GridCell(column_title(line)),
+            PageCell(line["row"]),
+            PageCell(column_title(line)),
             *(_value(name, line, numbers) for name in names),
         )
         for line in ran
     )
     columns = ("Row", "Column", *(name.replace("_", " ") for name in names))
-    return Grid((), columns, 2, rows)
+    return PageTable((), columns, 2, rows)
 
 
-def _value(name: str, line: Line, numbers: Mapping[tuple, Number]) -> GridCell:
+def _value(name: str, line: Line, numbers: Mapping[tuple, TableNumber]) -> PageCell:
     if not line[name]:
-        return GridCell("–")
+        return PageCell("–")
     if name.startswith(REPORTED):
-        return GridCell(line[name], REPORTED)
+        return PageCell(line[name], REPORTED)
     anchor = numbers[line["row"], column_title(line)].anchor
-    return GridCell(line[name], REGENERATED, anchor)
+    return PageCell(line[name], REGENERATED, anchor)
 
 
 def _differs(name: str, lines: Sequence[Line]) -> bool:

@@ -39,11 +39,16 @@ class Evaluation:
 
     Attributes:
         metrics: ready for JSON, see :func:`evaluate`.
-        per_query_ap: average precision of each query under the protocol, float64 (queries,).
+        scores: the values of each query under the protocol, of which the metrics are means.
     """
 
     metrics: dict[str, Any]
-    per_query_ap: NDArray[np.float64]
+    scores: QueryScores
+
+    @property
+    def per_query_ap(self) -> NDArray[np.float64]:
+        """Average precision of each query, float64 (queries,)."""
+        return self.scores.average_precision
 
 
 def evaluate(
@@ -83,8 +88,8 @@ def evaluate(
         scores = stable_scores(codes, reached)
     else:
         scores = tie_aware_scores(counts, reached)
-    metrics = _sizes(codes, counts) | _means(scores) | _curve_and_range(counts)
-    return Evaluation({"protocol": protocol} | metrics, scores.average_precision)
+    metrics = _sizes(codes, counts) | means(scores) | _curve_and_range(counts)
+    return Evaluation({"protocol": protocol} | metrics, scores)
 
 
 def evaluate_file(
@@ -155,15 +160,16 @@ def _sizes(codes: Codes, counts: Counts) -> dict[str, Any]:
     }
 
 
-def _means(scores: QueryScores) -> dict[str, Any]:
-    means: dict[str, Any] = {
+def means(scores: QueryScores) -> dict[str, Any]:
+    """The metrics as means over the queries, ready for JSON; see :func:`evaluate`."""
+    metrics: dict[str, Any] = {
         "map": float(scores.average_precision.mean()),
         "map_weighted": float(scores.weighted_average_precision.mean()),
     }
     for key, attribute in _METRICS_AT.items():
         values = getattr(scores, attribute)
-        means[key] = {str(k): float(values[k].mean()) for k in values}
-    return means
+        metrics[key] = {str(k): float(values[k].mean()) for k in values}
+    return metrics
 
 
 def _curve_and_range(counts: Counts) -> dict[str, Any]:

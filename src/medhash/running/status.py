@@ -176,7 +176,7 @@ class _Reader:
         stems = {stem: self._parts_of(step) for stem, step in self._artefacts.items()}
         papers = {spec.paper for spec in self._configuration.artefacts.values()}
         return Status(
-            scale=self._configuration.scale,
+            scale=self._configuration.label,
             cells=self._count(self._parts),
             papers={paper: self._count(self._cells_of(paper)) for paper in sorted(papers)},
             artefacts={stem: self._artefact(stem, parts) for stem, parts in stems.items()},
@@ -252,7 +252,7 @@ class _Reader:
 
     def _log(self, step: Step) -> Path:
         """Where Snakemake's rules write it."""
-        return Path("logs") / self._configuration.scale / step.rule / f"{step.key}.log"
+        return Path("logs") / self._configuration.run / step.rule / f"{step.key}.log"
 
     def _left(self) -> TimeLeft:
         trained = [self._told[step] for step in self._told if step.rule == "train"]

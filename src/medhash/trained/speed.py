@@ -8,7 +8,6 @@ that has to be the same bytes again.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -26,10 +25,10 @@ from torch import Tensor
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file, write_json
+from medhash.files import write_json
 from medhash.flow import environment
-from medhash.flow.code import fingerprint
-from medhash.methods.base import HashingMethod
+from medhash.flow.account import require_trained_together
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import as_words, word_distances
@@ -124,6 +123,7 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
         step.inputs["images"].parent,
         step.inputs["split"],
         step.inputs["checkpoint"].parent,
+        configuration.layout.receipt("train", step.key),
         step.outputs["speed"],
         scale=configuration.scale,
         device=job.device,
@@ -136,6 +136,7 @@ def measure_speed(
     data_folder: Path,
     split: Path,
     folder: Path,
+    receipt: Path,
     path: Path,
     *,
     scale: str,
@@ -148,21 +149,21 @@ def measure_speed(
         settings: those that it was trained with; network, precision and threads matter.
         data_folder: its prepared dataset.
         split: its manifest.
-        folder: the cell's folder with checkpoint, codes and ``training.json``.
+        folder: the cell's folder with checkpoint and codes.
+        receipt: of its training.
         path: the file that is written.
         scale: name of the scale.
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
-        MedhashError: the cell is not trained, or its files are not those of its
-            ``training.json``.
+        MedhashError: the cell is not trained, or its files are not those of the receipt.
     """
-    outputs = _outputs(folder)
+    require_trained_together(receipt, folder)
     codes = Codes.load(folder / "codes.npz")
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
     network, method = _trained(cell, settings, data_folder, split, folder, where)
     images = query_images(data_folder, codes.query_rows[:TIMED])
-    search = Search(network, method, codes.database_codes, settings.network.image_size, where)
+    search = Search(network, method, codes.database_codes, settings.stored, where)
     facts = {
         "schema": SCHEMA,
         "scale": scale,
@@ -173,8 +174,6 @@ def measure_speed(
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
-        "code": fingerprint("medhash.trained.speed", f"medhash.methods.{cell.method}"),
-        "inputs": outputs,
     }
     write_json(path, facts | machine_facts(where))
 
@@ -311,23 +310,6 @@ def _trained(
             ) from error
         module.to(device.torch_device)
     return objective.network, objective.method
-
-
-def _outputs(folder: Path) -> dict[str, Any]:
-    """What ``training.json`` says of checkpoint and codes, if they are still those."""
-    path = folder / "training.json"
-    try:
-        outputs: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; train the cell first") from None
-    used = {name: outputs[name] for name in ("checkpoint", "codes")}
-    for name, file in used.items():
-        if sha256_of_file(folder / file["path"]) != file["sha256"]:
-            raise MedhashError(
-                f"{folder / file['path']}: is not the file that {path} describes as '{name}'; "
-                "train the cell again"
-            )
-    return used
 
 
 def _sizes(images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

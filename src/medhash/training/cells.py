@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
 from medhash.flow.code import fingerprint
 from medhash.methods import method_class
-from medhash.methods.base import HashingMethod
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import SCRATCH, Cell
@@ -29,10 +29,9 @@ from medhash.training.checkpoints import (
 )
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.encoding import encode_split
-from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
-from medhash.training.loop import Pause, Run, fit, history_csv, never
+from medhash.training.loop import Pause, Run, fit, never
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -51,16 +50,19 @@ class CellInputs:
         split: its manifest.
         pretrained: weights of the backbone; for a cell with an origin the checkpoint of its
             source, or None for random weights.
+        masks: whether the dataset's masks are read, too.
     """
 
     data_folder: Path
     split: Path
     pretrained: Path | None
+    masks: bool = False
 
     @classmethod
     def of(cls, files: Mapping[str, Path]) -> CellInputs:
-        """From the inputs of a step: ``images``, ``split`` and, for training, ``pretrained``."""
-        return cls(files["images"].parent, files["split"], files.get("pretrained"))
+        """From the inputs of a step: ``images``, ``split``; for training perhaps others, too."""
+        pretrained, masks = files.get("pretrained"), "masks" in files
+        return cls(files["images"].parent, files["split"], pretrained, masks)
 
     def files(self) -> dict[str, Path]:
         """Every file that decides the result, by name."""
@@ -69,7 +71,8 @@ class CellInputs:
             "labels": self.data_folder / "labels.npy",
             "split": self.split,
         }
-        return files | ({"pretrained": self.pretrained} if self.pretrained else {})
+        files |= {"pretrained": self.pretrained} if self.pretrained else {}
+        return files | ({"masks": self.data_folder / "masks.npy"} if self.masks else {})
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
@@ -100,7 +103,7 @@ def train_cell(
     """Train a cell and write its folder.
 
     ``folder`` gets ``checkpoint.safetensors`` (network and method), ``codes.npz``, ``train.csv``
-    (loss terms an epoch) and, last, ``training.json`` (what went in, with what, for how long).
+    (loss terms an epoch) and, last, ``training.json``: what the step's receipt cannot know.
     A run that was interrupted goes on after its last finished epoch.
 
     Args:
@@ -118,18 +121,19 @@ def train_cell(
             the cell needs some, or no ``score`` where the selection needs one.
         PausedError: ``pause`` said so.
     """
-    watch = Stopwatch()
     where = choose_device(
         device, precision=settings.precision, threads=settings.threads, compile=settings.compile
     )
     files = inputs.files()
     hashes = {name: sha256_of_file(path) for name, path in files.items()}
-    code = fingerprint("medhash.training.cells", f"medhash.methods.{cell.method}")
+    code = fingerprint("medhash.training.cells", *relevant_settings.modules_of(settings, cell))
     depends_on = relevant_settings.training(settings, cell)
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
-    images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device)
+    images = load_images(
+        inputs.data_folder, inputs.split, "train", where.torch_device, masks=inputs.masks
+    )
     objective = build_objective(cell, settings, images.labels, where)
-    _load_pretrained(objective.network, cell, inputs.pretrained)
+    _load_pretrained(objective, cell, settings, inputs.pretrained)
     objective.network.backbone.set_normalisation(images.images.cpu())
     objective.to(where.torch_device)
 
@@ -144,20 +148,18 @@ def train_cell(
         pause=pause,
     )
     history = fit(objective, images, settings.hashing, run)
-    chosen = best.restore() if best else len(history)
-    _write(cell, folder, objective, inputs, where, history_csv(history))
-    facts = training_facts(settings, files, hashes, where, watch, code)
+    chosen = best.restore() if best else settings.hashing.epochs
+    _write(cell, folder, objective, inputs, where, history.csv())
     write_json(
         folder / "training.json",
-        facts
-        | {
-            "cell": asdict(cell),
+        {
+            "device": where.describe(),
             "method_settings": objective.method.settings.model_dump(mode="json"),
-            "epochs": len(history),
+            "epochs": settings.hashing.epochs,
+            "states": history.states,
             "evaluated_epoch": chosen,
             "selection": settings.evaluation.selection,
             "parameters": sum(p.numel() for p in objective.network.parameters()),
-            "outputs": _outputs(folder),
         },
     )
     run.resume.unlink(missing_ok=True)
@@ -234,16 +236,19 @@ def _map_of(codes: Codes) -> float:
     return score
 
 
-def _load_pretrained(network: HashingNetwork, cell: Cell, pretrained: Path | None) -> None:
-    """The weights that training starts from, by the cell's origin."""
-    if cell.origin == SCRATCH:
+def _load_pretrained(
+    objective: HashingObjective, cell: Cell, settings: Settings, pretrained: Path | None
+) -> None:
+    """The weights that training starts from, by the cell's origin, its settings or its method."""
+    start = settings.start or objective.method.start
+    if cell.origin == SCRATCH or (start == "scratch" and cell.source is None):
         return
     if pretrained is None:
         raise MedhashError(f"cell {cell}: no pretrained weights were named")
     if cell.source:
-        load_network(network, pretrained)
+        load_network(objective.network, pretrained)
     else:
-        load_backbone(network.backbone, pretrained)
+        load_backbone(objective.network.backbone, pretrained)
 
 
 def _best_epoch(
@@ -280,11 +285,3 @@ def _write(
     save_tensors(folder / "checkpoint.safetensors", tensors, {"cell": cell.coordinates})
     write_text(folder / "train.csv", losses)
     codes.save(folder / "codes.npz")
-
-
-def _outputs(folder: Path) -> dict[str, dict[str, str]]:
-    names = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz", "losses": "train.csv"}
-    return {
-        name: {"path": file, "sha256": sha256_of_file(folder / file)}
-        for name, file in names.items()
-    }

@@ -9,7 +9,7 @@ import torch
 
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
-from medhash.methods.base import HashingMethod
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.training.devices import Device

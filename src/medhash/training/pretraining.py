@@ -13,15 +13,20 @@ from medhash.configuration import relevant_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
 from medhash.flow.code import fingerprint
+from medhash.models.backbone import ImageBackbone
 from medhash.models.heads import ClassificationNetwork
 from medhash.models.mae import MaskedAutoencoder
-from medhash.models.vit import VitBackbone
-from medhash.schema.settings import Settings
+from medhash.schema.settings import (
+    MaeSettings,
+    NetworkSettings,
+    OptimisationSettings,
+    Settings,
+    VitSettings,
+)
 from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
-from medhash.training.facts import Stopwatch, training_facts
-from medhash.training.images import Batch, ImageSet, augment, load_images
-from medhash.training.loop import Objective, Pause, Run, fit, history_csv, never
+from medhash.training.images import Batch, ImageSet, load_images, training_view
+from medhash.training.loop import Objective, Pause, Run, fit, never
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -58,7 +63,7 @@ def pretrain(
     seed: int = 0,
     pause: Pause = never,
 ) -> None:
-    """Train one stage; write ``out`` (weights), and beside it its losses and facts.
+    """Train one stage; write ``out`` (weights), and beside it losses and states of its epochs.
 
     Args:
         stage: ``mae`` or ``classification``.
@@ -75,9 +80,11 @@ def pretrain(
         MedhashError: ``classification`` without ``previous``; a loss that is not finite.
         PausedError: ``pause`` said so.
     """
+    own = settings.mae if stage == "mae" else settings.classification
+    if own is None:
+        raise MedhashError(f"settings.{stage}: not given; nothing can be pretrained without them")
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
-    watch = Stopwatch()
     where = choose_device(
         device,
         precision=settings.precision,
@@ -88,19 +95,18 @@ def pretrain(
     inputs = {"images": data_folder / "images.npy", "labels": data_folder / "labels.npy"}
     inputs |= {"split": split} | ({"previous": previous} if previous else {})
     hashes = {name: sha256_of_file(path) for name, path in inputs.items()}
-    stage_settings = getattr(settings, stage)
     torch.manual_seed(seed_for(seed, stage))
-    objective = _objective(stage, settings, images, previous, where)
-    code = fingerprint("medhash.training.pretraining")
+    objective = _objective(own, settings.network, images, previous, where)
+    backbone = f"medhash.models.backbones.{settings.network.kind}"
+    code = fingerprint("medhash.training.pretraining", backbone)
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)
-    history = fit(objective, images, stage_settings, run)
-    write_text(out.with_suffix(".csv"), history_csv(history))
+    history = fit(objective, images, own, run)
+    write_text(out.with_suffix(".csv"), history.csv())
     write_json(
         out.with_suffix(".json"),
-        training_facts(settings, inputs, hashes, where, watch, code)
-        | {"stage": stage, "seed": seed, "epochs": len(history)},
+        {"device": where.describe(), "epochs": own.epochs, "states": history.states},
     )
     save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
     run.resume.unlink(missing_ok=True)
@@ -109,26 +115,34 @@ def pretrain(
 class BackboneObjective(Objective):
     """A stage that trains a backbone."""
 
-    backbone: VitBackbone
+    @property
+    def backbone(self) -> ImageBackbone:
+        """What the next stage goes on with."""
+        raise NotImplementedError
 
 
 class MaeObjective(BackboneObjective):
     """Reconstruction of hidden patches."""
 
-    def __init__(self, settings: Settings, device: Device) -> None:
+    def __init__(self, network: NetworkSettings, settings: MaeSettings, device: Device) -> None:
         super().__init__()
-        self.autoencoder = MaskedAutoencoder(settings.network, settings.mae)
-        self.augmentation = settings.mae.augmentation
+        if not isinstance(network, VitSettings):
+            raise MedhashError(
+                f"network.kind: '{network.kind}' cannot be pretrained as a masked "
+                "autoencoder, whose tokens are patches; set start: scratch or start: classifier"
+            )
+        self.autoencoder = MaskedAutoencoder(network, settings)
+        self.augmentation = settings.augmentation
         self.device = device
 
     @property
-    def backbone(self) -> VitBackbone:  # type: ignore[override]
-        """The encoder, which the next stage goes on with."""
+    def backbone(self) -> ImageBackbone:
+        """The encoder."""
         return self.autoencoder.backbone
 
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean reconstruction error of the batch."""
-        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        pixels, _ = training_view(batch, self.backbone, self.augmentation, generator)
         shape = (len(pixels), self.autoencoder.patches)
         order = torch.rand(shape, generator=generator).argsort(dim=1).to(pixels.device)
         with self.device.autocast():
@@ -139,20 +153,26 @@ class MaeObjective(BackboneObjective):
 class ClassificationObjective(BackboneObjective):
     """Softmax cross-entropy; an image with several labels spreads its weight over them."""
 
-    def __init__(self, settings: Settings, classes: int, device: Device) -> None:
+    def __init__(
+        self,
+        network: NetworkSettings,
+        settings: OptimisationSettings,
+        classes: int,
+        device: Device,
+    ) -> None:
         super().__init__()
-        self.network = ClassificationNetwork(settings.network, classes)
-        self.augmentation = settings.classification.augmentation
+        self.network = ClassificationNetwork(network, classes)
+        self.augmentation = settings.augmentation
         self.device = device
 
     @property
-    def backbone(self) -> VitBackbone:  # type: ignore[override]
-        """The part that hashing goes on with."""
+    def backbone(self) -> ImageBackbone:
+        """All but the classifier."""
         return self.network.backbone
 
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean cross-entropy of the batch."""
-        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        pixels, _ = training_view(batch, self.backbone, self.augmentation, generator)
         with self.device.autocast():
             scores = self.network(pixels)
         wished = batch.labels / batch.labels.sum(dim=1, keepdim=True)
@@ -165,14 +185,18 @@ def resume_file(out: Path) -> Path:
 
 
 def _objective(
-    stage: Stage, settings: Settings, images: ImageSet, previous: Path | None, device: Device
+    settings: OptimisationSettings,
+    network: NetworkSettings,
+    images: ImageSet,
+    previous: Path | None,
+    device: Device,
 ) -> BackboneObjective:
     """The stage's objective, with its starting weights, on the device."""
     objective: BackboneObjective
-    if stage == "mae":
-        objective = MaeObjective(settings, device)
+    if isinstance(settings, MaeSettings):
+        objective = MaeObjective(network, settings, device)
     else:
-        objective = ClassificationObjective(settings, images.labels.shape[1], device)
+        objective = ClassificationObjective(network, settings, images.labels.shape[1], device)
     if previous:
         load_backbone(objective.backbone, previous)
     objective.backbone.set_normalisation(images.images.cpu())

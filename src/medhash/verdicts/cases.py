@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
-from medhash.analysis.numbers.context import Column
-from medhash.analysis.numbers.summaries import Place
+from medhash.analysis.numbers.context import GridColumn, Place
 from medhash.papers.claim_rules import Bound, Claim, Number, RowPair
 from medhash.verdicts.grid import ClaimGrid
 
 _DECIMALS = 4
 
-Outcome = Literal["W", "T", "L"]
+CaseOutcome = Literal["W", "T", "L"]
 """The claim holds for a case, both sides are equal, it does not hold."""
 
 
@@ -57,12 +56,12 @@ class Case:
     text: str
     needs: tuple[Need, ...]
     complete: bool
-    outcome: Outcome | None = None
+    outcome: CaseOutcome | None = None
     amount: Decimal | None = None
 
 
 @dataclass(frozen=True)
-class Finding:
+class ClaimFinding:
     """What the numbers say of a claim.
 
     Attributes:
@@ -86,7 +85,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Difference:
+class RowDifference:
     """A number beside another one of the same column.
 
     Attributes:
@@ -112,9 +111,9 @@ class Difference:
         numbers: Numbers,
         method: str,
         pair: RowPair,
-        column: Column,
+        column: GridColumn,
         cutoff: int | None,
-    ) -> Difference:
+    ) -> RowDifference:
         """The difference of a pair of rows in a column, at one K where there are several."""
         first, second = (
             Need(grid.claim.measure, grid.place(row, method, column), cutoff) for row in pair
@@ -162,14 +161,14 @@ def items_of(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[I
         for row in claim.rows
     ]
     gains = [
-        _gain_item(Difference.of(grid, numbers, method, pair, column, cutoff))
+        _gain_item(RowDifference.of(grid, numbers, method, pair, column, cutoff))
         for method, column, cutoff in places
         for pair in claim.gains
     ]
     return values + gains
 
 
-def places_of(claim: Claim, grid: ClaimGrid) -> list[tuple[Column, int | None]]:
+def places_of(claim: Claim, grid: ClaimGrid) -> list[tuple[GridColumn, int | None]]:
     """Columns, and the K of each where there are several."""
     return [(column, cutoff) for column in grid.columns for cutoff in claim.cutoffs or (None,)]
 
@@ -180,13 +179,13 @@ def shown(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def _column_name(grid: ClaimGrid, column: Column, cutoff: int | None) -> str:
+def _column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str:
     name = grid.column_title(column)
     return name if cutoff is None else f"{name}, K = {cutoff}"
 
 
 def _value_item(
-    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: Column, cutoff: int | None
+    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: GridColumn, cutoff: int | None
 ) -> Item:
     need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
     value = numbers.value(need)
@@ -194,6 +193,6 @@ def _value_item(
     return Item(f"{name}: {'not run' if value is None else value}", (need,), value)
 
 
-def _gain_item(difference: Difference) -> Item:
+def _gain_item(difference: RowDifference) -> Item:
     text = f"{difference.title} at {difference.column}: {difference.numbers}"
     return Item(text, difference.needs, difference.points)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from medhash.analysis.numbers.context import Column
+from medhash.analysis.numbers.context import GridColumn
 from medhash.errors import MedhashError
 from medhash.papers.claim_rules import (
-    UNITS,
     Better,
     Bound,
     Claim,
@@ -27,11 +26,11 @@ from medhash.papers.claim_rules import (
 )
 from medhash.verdicts.cases import (
     Case,
-    Difference,
-    Finding,
+    CaseOutcome,
+    ClaimFinding,
     Need,
     Numbers,
-    Outcome,
+    RowDifference,
     items_of,
     places_of,
     shown,
@@ -39,7 +38,7 @@ from medhash.verdicts.cases import (
 from medhash.verdicts.grid import ClaimGrid
 
 
-def decide(grid: ClaimGrid, numbers: Numbers) -> Finding:
+def decide(grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """What the numbers that are there say of a claim.
 
     Raises:
@@ -48,11 +47,11 @@ def decide(grid: ClaimGrid, numbers: Numbers) -> Finding:
     return RULES[grid.claim.rule](grid.claim, grid, numbers)
 
 
-def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """The first row of each pair is higher: in columns, or on a method's average."""
     tolerance = Decimal(claim.tolerance)
     groups = [
-        [Difference.of(grid, numbers, method, pair, column, cutoff) for column, cutoff in places]
+        [RowDifference.of(grid, numbers, method, pair, column, cutoff) for column, cutoff in places]
         for method in grid.methods
         for pair in claim.pairs
         for places in _grouped(claim, grid)
@@ -61,26 +60,26 @@ def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> Finding:
     return _counted(claim, cases, _better_summary(claim, cases), _same(grid, claim.pairs))
 
 
-def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """The gain of one pair is greater than each of the others, column by column."""
     tolerance = Decimal(claim.tolerance)
     cases = []
     for method in grid.methods:
         for than in claim.than:
             for column, cutoff in places_of(claim, grid):
-                gain = Difference.of(grid, numbers, method, claim.gain, column, cutoff)
-                other = Difference.of(grid, numbers, method, than, column, cutoff)
+                gain = RowDifference.of(grid, numbers, method, claim.gain, column, cutoff)
+                other = RowDifference.of(grid, numbers, method, than, column, cutoff)
                 cases.append(_gains_compared(gain, other, tolerance))
     summary = _outcome_summary("greater", cases)
     return _counted(claim, tuple(cases), summary, _same(grid, (claim.gain, *claim.than)))
 
 
-def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
     for item in items_of(claim, grid, numbers):
-        outcome: Outcome | None = None
+        outcome: CaseOutcome | None = None
         if item.amount is not None:
             outcome = "W" if holds(item.amount) else "L"
         cases.append(
@@ -90,7 +89,7 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> Finding:
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
 
-def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
     items = items_of(claim, grid, numbers)
     cases = tuple(
@@ -99,16 +98,16 @@ def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> Finding:
     same_here = _same(grid, claim.gains)
     found = [item.amount for item in items if item.amount is not None]
     if not found:
-        return Finding(cases, holds=False, summary="", same_here=same_here)
+        return ClaimFinding(cases, holds=False, summary="", same_here=same_here)
     result = _STATISTICS[claim.of](found)
     holds = abs(result - Decimal(claim.printed)) <= Decimal(claim.tolerance)
     ran = str(len(cases)) if len(found) == len(cases) else f"{len(found)} that ran, of {len(cases)}"
     of = "" if len(cases) == 1 else f"{claim.of} of {ran}: "
-    summary = f"{of}{shown(result)} {UNITS[claim.measure]}, printed {claim.printed}"
-    return Finding(cases, holds, summary, same_here=same_here)
+    summary = f"{of}{shown(result)} {claim.unit}, printed {claim.printed}"
+    return ClaimFinding(cases, holds, summary, same_here=same_here)
 
 
-def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """The rows of each pair differ significantly on per-query average precision."""
     cases = []
     for method in grid.methods:
@@ -120,7 +119,7 @@ def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> Findin
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
 
 
-def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> Finding:
+def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """Within each panel of a figure the values differ by no more than so much."""
     cases = [
         _spread_of_panel(claim, grid, numbers, method, column, title)
@@ -129,12 +128,12 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> Finding:
         for title in grid.panels
     ]
     over = _over_a_part(cases, "settings")
-    summary = f"at most {claim.at_most} {UNITS[claim.measure]} apart: {_holding(cases)}{over}"
+    summary = f"at most {claim.at_most} {claim.unit} apart: {_holding(cases)}{over}"
     variants = [variant for panel in grid.panels.values() for variant in panel]
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
-RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], Finding]] = {
+RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], ClaimFinding]] = {
     "better": better,
     "greater_gain": greater_gain,
     "bound": bound,
@@ -145,7 +144,7 @@ RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], Finding]] = {
 """Name of a rule in the file -> the function that decides."""
 
 
-def _compared(group: Sequence[Difference], tolerance: Decimal, averaged: bool) -> Case:
+def _compared(group: Sequence[RowDifference], tolerance: Decimal, averaged: bool) -> Case:
     """A column's difference, or the average of a method's."""
     found = [points for each in group if (points := each.points) is not None]
     amount = sum(found, Decimal(0)) / len(found) if found else None
@@ -160,7 +159,7 @@ def _compared(group: Sequence[Difference], tolerance: Decimal, averaged: bool) -
     return Case(text, needs, len(found) == len(group), outcome, amount)
 
 
-def _gains_compared(gain: Difference, other: Difference, tolerance: Decimal) -> Case:
+def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decimal) -> Case:
     needs = (*gain.needs, *other.needs)
     name = f"gain of {gain.title} over {gain.other_title} at {gain.column}"
     text = f"{name}: {_or_not_run(gain.points)}, of {other.title}: {_or_not_run(other.points)}"
@@ -176,7 +175,7 @@ def _tested(
     numbers: Numbers,
     method: str,
     pair: RowPair,
-    column: Column,
+    column: GridColumn,
 ) -> Case:
     places = [grid.place(row, method, column) for row in pair]
     needs = tuple(Need(claim.measure, place) for place in places)
@@ -188,12 +187,12 @@ def _tested(
     small = test.p_value <= float(claim.level)
     right = claim.direction == "any" or test.better
     against = "" if right else ", in favour of the second"
-    outcome: Outcome = ("W" if right else "L") if small else "T"
+    outcome: CaseOutcome = ("W" if right else "L") if small else "T"
     return Case(f"{name}: p = {test.p_value:.3e}{against}", needs, True, outcome)
 
 
 def _spread_of_panel(
-    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: Column, title: str
+    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: GridColumn, title: str
 ) -> Case:
     rows = grid.panels[title]
     needs = tuple(Need(claim.measure, grid.place(row, method, column)) for row in rows)
@@ -205,7 +204,7 @@ def _spread_of_panel(
     amount = max(values) - min(values)
     text = f"{name}: {min(values)} to {max(values)}"
     text += "" if complete else f" in {len(values)} of {len(needs)} settings"
-    outcome: Outcome = "W" if amount <= Decimal(claim.at_most) else "L"
+    outcome: CaseOutcome = "W" if amount <= Decimal(claim.at_most) else "L"
     return Case(text, needs, complete, outcome, amount)
 
 
@@ -214,7 +213,7 @@ def _counted(
     cases: tuple[Case, ...],
     summary: str,
     same_here: str,
-) -> Finding:
+) -> ClaimFinding:
     """A claim that holds if enough cases do."""
     won = sum(case.complete and case.outcome == "W" for case in cases)
     lost = sum(case.complete and case.outcome != "W" for case in cases)
@@ -232,7 +231,7 @@ def _counted(
         outlook = "what is missing decides"
     holds = least <= won <= most
     some = any(case.outcome for case in cases)
-    return Finding(cases, holds, summary if some else "", outlook, same_here)
+    return ClaimFinding(cases, holds, summary if some else "", outlook, same_here)
 
 
 def _bounds(holds: Holds, total: int) -> tuple[int, int]:
@@ -277,7 +276,7 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     if not amounts:
         return ""
     ends = dict.fromkeys((shown(min(amounts)), shown(max(amounts))))
-    return f"; {what}{' to '.join(ends)} {UNITS[claim.measure]}"
+    return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
 def _relation(claim: Bound) -> Callable[[Decimal], bool]:
@@ -303,13 +302,13 @@ _STATISTICS: Mapping[str, Callable[[Sequence[Decimal]], Decimal]] = {
 }
 
 
-def _outcome(difference: Decimal, tolerance: Decimal) -> Outcome:
+def _outcome(difference: Decimal, tolerance: Decimal) -> CaseOutcome:
     if abs(difference) <= tolerance:
         return "T"
     return "W" if difference > 0 else "L"
 
 
-def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[Column, int | None]]]:
+def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[GridColumn, int | None]]]:
     """The places of each case: one by one, or all together."""
     places = places_of(claim, grid)
     return [places] if claim.per == "method" else [[place] for place in places]

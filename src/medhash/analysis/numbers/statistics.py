@@ -12,12 +12,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, wilcoxon
-from scipy.stats import t as student_t
 
 from medhash.errors import MedhashError
 
-Outcome = Literal["win", "tie", "loss"]
+TestOutcome = Literal["win", "tie", "loss"]
 
 SIGNIFICANCE_LEVEL = 0.05
 """The level of ACH section V-B: a difference counts at p <= 0.05."""
@@ -36,16 +34,16 @@ class WinTieLoss(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Comparison:
+class SignedRankTest:
     """One candidate against one baseline on the same queries."""
 
     p_value: float
     effect_size: float
     mean_difference: float
-    outcome: Outcome
+    outcome: TestOutcome
 
 
-def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> Comparison:
+def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> SignedRankTest:
     """Test a candidate against a baseline and say whether it wins, ties or loses.
 
     A win is ``p <= alpha`` with a positive effect size, a loss the same with a negative one,
@@ -62,8 +60,8 @@ def compare(a: ArrayLike, b: ArrayLike, alpha: float = SIGNIFICANCE_LEVEL) -> Co
     """
     p_value, effect = wilcoxon_two_sided(a, b), effect_size(a, b)
     significant = p_value <= alpha and effect != 0
-    outcome: Outcome = "tie" if not significant else "win" if effect > 0 else "loss"
-    return Comparison(p_value, effect, float(np.mean(_differences(a, b))), outcome)
+    outcome: TestOutcome = "tie" if not significant else "win" if effect > 0 else "loss"
+    return SignedRankTest(p_value, effect, float(np.mean(_differences(a, b))), outcome)
 
 
 def wilcoxon_two_sided(a: ArrayLike, b: ArrayLike) -> float:
@@ -81,6 +79,8 @@ def wilcoxon_two_sided(a: ArrayLike, b: ArrayLike) -> float:
     Raises:
         MedhashError: the samples are not paired, are empty or hold a NaN.
     """
+    from scipy.stats import wilcoxon
+
     differences = _differences(a, b)
     if not differences.any():
         return 1.0
@@ -98,6 +98,8 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> float:
     Raises:
         MedhashError: the samples are not paired, are empty or hold a NaN.
     """
+    from scipy.stats import rankdata
+
     differences = _differences(a, b)
     differences = differences[differences != 0]
     if not differences.size:
@@ -117,7 +119,7 @@ def win_tie_loss(
     return count_outcomes(compare(a, b, alpha).outcome for a, b in pairs)
 
 
-def count_outcomes(outcomes: Iterable[Outcome]) -> WinTieLoss:
+def count_outcomes(outcomes: Iterable[TestOutcome]) -> WinTieLoss:
     """Count the outcomes of comparisons that were already made."""
     listed = list(outcomes)
     return WinTieLoss(listed.count("win"), listed.count("tie"), listed.count("loss"))
@@ -177,6 +179,8 @@ def mean_and_half_width(
     mean, deviation = mean_and_deviation(values)
     if deviation is None:
         return mean, None
+    from scipy.stats import t as student_t
+
     quantile = float(student_t.ppf((1 + confidence) / 2, len(values) - 1))
     return mean, quantile * deviation / float(np.sqrt(len(values)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from tabulate import tabulate
@@ -56,10 +57,16 @@ class PrintedCell:
 
 @dataclass(frozen=True)
 class PrintedRow:
-    """A row's label and its cells, one a column."""
+    """A row's label, its cells, one a column, and what is printed behind the label."""
 
     label: str
     cells: tuple[PrintedCell, ...]
+    behind: str = ""
+
+    @property
+    def title(self) -> str:
+        """The label as printed, such as ``HashNet+ACH(7/8)``."""
+        return self.label + self.behind
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,17 @@ class PrintedTable:
     comparison: PrintedTable | None = None
     corner: str = "Method"
 
+    @property
+    def all_notes(self) -> tuple[str, ...]:
+        """Those of the comparison behind its own."""
+        return self.notes + (self.comparison.notes if self.comparison else ())
+
+
+def signed(value: Decimal) -> str:
+    """``+1.50``, ``−7.0``, ``0.00``."""
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{abs(value)}"
+
 
 def markdown(table: PrintedTable) -> str:
     """GitHub-flavoured Markdown: best bold, second best underlined.
@@ -90,7 +108,7 @@ def markdown(table: PrintedTable) -> str:
     """
     headings = [f"{group}<br>{name}" for group, names in table.groups for name in names]
     rows = [
-        [markdown_text(row.label), *(_markdown_cell(cell) for cell in row.cells)]
+        [markdown_text(row.title), *(_markdown_cell(cell) for cell in row.cells)]
         for block in table.blocks
         for row in block
     ]
@@ -158,7 +176,7 @@ def _latex_head(corner: str, groups: Sequence[tuple[str, tuple[str, ...]]]) -> l
 
 
 def _latex_row(row: PrintedRow) -> str:
-    return " & ".join([latex_text(row.label), *map(_latex_cell, row.cells)]) + r" \\"
+    return " & ".join([latex_text(row.title), *map(_latex_cell, row.cells)]) + r" \\"
 
 
 def _latex_cell(cell: PrintedCell) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
-    Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
+    Writes results/<run>/<paper>/cells/<cell>/explanation.npz.
     """
 
     order = 70
@@ -29,11 +29,15 @@ class Kind(CellKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The trained cell, and which images are shown."""
+        from medhash.configuration import relevant_settings
+
         configuration, cell = steps.configuration, self.cell(*values)
+        chosen = configuration.settings_of(cell)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes")
         inputs |= view_files(configuration, cell.paper, cell.dataset, "images", "labels")
         settings = {
-            "lcr": configuration.settings_of(cell).lcr.model_dump(mode="json"),
+            "lcr": chosen.lcr.model_dump(mode="json"),
             "images": configuration.explanation.model_dump(mode="json"),
         }
-        return Parts(inputs, settings, (self.runs_in, f"medhash.methods.{cell.method}"))
+        modules = self.runs_in, *relevant_settings.modules_of(chosen, cell)
+        return Parts(inputs, settings, modules)

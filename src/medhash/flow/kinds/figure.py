@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Kind(table.Kind):
     """Draw a figure from the records that are there.
 
-    Writes results/<scale>/<paper>/figures/<name>.pdf, .png and .csv (the points).
+    Writes results/<run>/<paper>/figures/<name>.pdf, .png and .csv (the points).
     """
 
     order = 110
@@ -44,7 +44,6 @@ class Kind(table.Kind):
         """The cells' numbers and, for pictures, what they look at."""
         configuration = steps.configuration
         spec = configuration.figures["/".join(values)]
-        inputs = named(configuration.layout, configuration.figure_inputs(spec))
-        module = "pictures" if spec.is_picture else "make"
+        inputs = named(configuration.layout, spec.inputs(configuration))
         settings = table.artefact_settings(configuration, spec)
-        return Parts(inputs, settings, (f"medhash.analysis.figures.{module}",))
+        return Parts(inputs, settings, (spec.module, "medhash.analysis.figures.make"))

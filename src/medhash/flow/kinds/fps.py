@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Measure how fast a cell answers queries; run it alone on the machine.
 
-    Writes results/<scale>/<paper>/cells/<cell>/speed.json.
+    Writes results/<run>/<paper>/cells/<cell>/speed.json.
     """
 
     order = 80
@@ -36,5 +36,6 @@ class Kind(CellKind):
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes", "facts")
         inputs |= view_files(configuration, cell.paper, cell.dataset, *DATA)
-        settings = relevant_settings.training(configuration.settings_of(cell), cell)
-        return Parts(inputs, settings, (self.runs_in, f"medhash.methods.{cell.method}"))
+        chosen = configuration.settings_of(cell)
+        modules = self.runs_in, *relevant_settings.modules_of(chosen, cell)
+        return Parts(inputs, relevant_settings.training(chosen, cell), modules)

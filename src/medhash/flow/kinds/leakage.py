@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class Kind(split.Kind):
     """List images and patients that are in the query set and in the database.
 
-    Writes results/<scale>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
+    Writes results/<run>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
 
     order = 30

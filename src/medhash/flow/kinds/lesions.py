@@ -18,7 +18,7 @@ class Kind(CellKind):
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
-    results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
+    results/<run>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
 
     order = 90
@@ -53,8 +53,8 @@ class Kind(CellKind):
             own = cell_files(layout, finder, "checkpoint", "codes")
             inputs |= {f"finder_{name}": path for name, path in own.items()}
             settings["lcr"] = configuration.settings_of(finder).lcr.model_dump(mode="json")
-        modules = self.runs_in, "medhash.retrieval.precision", f"medhash.methods.{cell.method}"
-        return Parts(inputs, settings, modules)
+        modules = relevant_settings.modules_of(configuration.settings_of(cell), cell)
+        return Parts(inputs, settings, (self.runs_in, "medhash.retrieval.precision", *modules))
 
 
 def _marks(configuration: Configuration, cell: Cell) -> Files:

@@ -20,7 +20,7 @@ SIZE = Wildcard("size", "[0-9]+")
 class Kind(StepKind):
     """Read a dataset's archives (download them if need be), or generate a phantom.
 
-    Writes results/<scale>/data/<dataset>/<size>/.
+    Writes results/<run>/data/<dataset>/<size>/.
     """
 
     order = 10

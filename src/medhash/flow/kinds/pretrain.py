@@ -20,7 +20,7 @@ _STAGES = ("mae", "classification")
 class Kind(ViewKind):
     """Pretrain the backbone on a dataset's training images.
 
-    Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    Writes results/<run>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
 
     order = 40
@@ -53,8 +53,9 @@ class Kind(ViewKind):
         inputs = view_files(configuration, paper, dataset, "images", "labels")
         if stage != _STAGES[0]:
             inputs["previous"] = configuration.layout.pretrained(paper, dataset, _STAGES[0])
-        settings = relevant_settings.pretraining(configuration.settings[paper], stage)
-        return Parts(inputs, settings, (self.runs_in,))
+        chosen = configuration.settings[paper]
+        modules = self.runs_in, f"medhash.models.backbones.{chosen.network.kind}"
+        return Parts(inputs, relevant_settings.pretraining(chosen, stage), modules)
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
         """Those of the paper's settings."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Score a cell's codes and write its record: numbers and where they come from.
 
-    Writes results/<scale>/<paper>/cells/<cell>/record.json.
+    Writes results/<run>/<paper>/cells/<cell>/record.json.
     """
 
     order = 60

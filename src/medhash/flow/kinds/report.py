@@ -16,7 +16,7 @@ _ON_THE_PAGE = (".csv", ".md", ".png")
 
 
 class Kind(StepKind):
-    """Write results/<scale>/report.html: claims, tables, figures and where each number comes from.
+    """Write results/<run>/report.html: claims, tables, figures and where each number comes from.
 
     One file that opens offline. What is not made yet is said to be missing.
     """

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class Kind(ViewKind):
     """Draw which images are query, database and training images.
 
-    Writes results/<scale>/<paper>/splits/<dataset>/<seed>.csv and .json.
+    Writes results/<run>/<paper>/splits/<dataset>/<seed>.csv and .json.
     """
 
     order = 20

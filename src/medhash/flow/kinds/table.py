@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
     from medhash.flow.steps import Steps
-    from medhash.papers.paper import ArtefactSpec
+    from medhash.papers.specs import ArtefactSpec
 
 
 class Kind(StepKind):
     """Make a table from the records (for speed: the measurements) that are there.
 
-    Writes results/<scale>/<paper>/tables/<name>.csv, .md and .tex.
+    Writes results/<run>/<paper>/tables/<name>.csv, .md and .tex.
     """
 
     order = 100
@@ -62,8 +62,8 @@ class Kind(StepKind):
         spec = configuration.tables["/".join(values)]
         settings = artefact_settings(configuration, spec)
         settings |= dependencies.reported(spec, find_reported(spec.paper))
-        inputs = named(configuration.layout, configuration.inputs_of(spec))
-        return Parts(inputs, settings, ("medhash.analysis.tables.make",))
+        inputs = named(configuration.layout, spec.inputs(configuration))
+        return Parts(inputs, settings, (spec.module, "medhash.analysis.tables.make"))
 
 
 def artefact_settings(configuration: Configuration, spec: ArtefactSpec) -> dict[str, object]:
@@ -71,4 +71,5 @@ def artefact_settings(configuration: Configuration, spec: ArtefactSpec) -> dict[
     from medhash.configuration import dependencies
 
     protocol = configuration.settings[spec.paper].evaluation.protocol
-    return dependencies.artefact(spec, configuration.papers[spec.paper], protocol)
+    named_run = {"run": configuration.run} if configuration.is_named else {}
+    return dependencies.artefact(spec, configuration.papers[spec.paper], protocol) | named_run

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medhash.data.prepared_files import MASKS
 from medhash.flow.files import TRAINED, cell_files, pretrained_weights, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class Kind(CellKind):
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
-    Writes results/<scale>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    Writes results/<run>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json. Ctrl-C stops it after the epoch that it is in, a second one at once.
     """
 
@@ -35,13 +36,16 @@ class Kind(CellKind):
     def parts(self, steps: Steps, *values: str) -> Parts:
         """Its images and where it starts; of other methods' files it knows nothing."""
         from medhash.configuration import relevant_settings
+        from medhash.configuration.declarations import declaration_of
 
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = view_files(configuration, cell.paper, cell.dataset, "images", "labels")
         pretrained = pretrained_weights(configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
+        if "masks" in declaration_of(cell.method).needs:
+            inputs["masks"] = configuration.data_of(cell) / MASKS
         chosen = configuration.settings_of(cell)
-        modules = [self.runs_in, f"medhash.methods.{cell.method}"]
+        modules = [self.runs_in, *relevant_settings.modules_of(chosen, cell)]
         if chosen.evaluation.selection == "best-query-map":
             modules.append("medhash.retrieval.evaluation")
         return Parts(inputs, relevant_settings.training(chosen, cell), tuple(modules))
