@@ -81,7 +81,8 @@ def write(layout, settings=SETTINGS):
     description = layout.data(CELL.dataset, 64) / "dataset.json"
     path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
     files = {"codes": codes, "facts": facts, "description": description}
-    write_record(path, CELL, settings, files, scale="small", method_title="CSQ")
+    receipt = layout.receipt("train", str(CELL))
+    write_record(path, CELL, settings, files, receipt, scale="small", method_title="CSQ")
     return path
 
 
