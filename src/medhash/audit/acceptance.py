@@ -23,6 +23,7 @@ from medhash.flow import receipts as receipt_files
 from medhash.flow.receipts import Fit, Receipts
 from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step, Steps
+from medhash.schema.cell import SCRATCH
 from medhash.schema.variants import parts_of
 
 _FOLDER = Path(".cache/medhash")
@@ -63,21 +64,20 @@ class Proposal:
     """What can be settled, and how.
 
     Attributes:
-        proofs: outdated step -> the trials that stand for it. What is outdated only because a step
+        proofs: outdated step -> the trial that stands for it. What is outdated only because a step
             before it is, fits when that one does.
         further: steps that are run whole because a trial needs files of them that are not here.
         left: step -> why it stays as it is.
     """
 
-    proofs: dict[Step, tuple[Trial, ...]] = field(default_factory=dict)
+    proofs: dict[Step, Trial] = field(default_factory=dict)
     further: dict[Step, Trial] = field(default_factory=dict)
     left: dict[Step, str] = field(default_factory=dict)
 
     @property
     def trials(self) -> list[Trial]:
         """Everything that is run."""
-        proofs = (trial for trials in self.proofs.values() for trial in trials)
-        return list(dict.fromkeys([*self.further.values(), *proofs]))
+        return list(dict.fromkeys([*self.further.values(), *self.proofs.values()]))
 
     @property
     def not_run(self) -> list[Step]:
@@ -104,8 +104,8 @@ def propose(
 ) -> Proposal:
     """Choose what to run for the outdated ones of some steps.
 
-    A step without epochs is run itself. Of trainings that start from the same code and have the
-    same parts plugged in, one stands for all.
+    A step without epochs is run itself. Of trainings that start from the same code and weights of
+    the same kind and have the same parts plugged in, one stands for all.
 
     Args:
         steps: of the configuration.
@@ -114,25 +114,20 @@ def propose(
         epochs: how many epochs of a training are run; 0: all of them.
         whole: patterns (``ach/*/csq/*``) of keys of trainings that are run whole themselves.
     """
-    proposal = Proposal()
-    samples: dict[object, Trial] = {}
+    proposal, outdated = Proposal(), []
     for step in wanted:
         fit = receipts.fits(step)
-        if fit.ok:
-            continue
-        reason = _obstacle(steps, step, fit)
+        reason = "" if fit.ok else _obstacle(steps, step, fit)
         if reason:
             proposal.left[step] = reason
-        elif fit.cause is not None:
-            continue
-        elif not step.kind.trains:
-            proposal.proofs[step] = (Trial(step, 0),)
-        else:
-            shortened = epochs if epochs < step.epochs else 0
-            trials = [samples.setdefault(_likeness(step), Trial(step, shortened))]
-            if any(fnmatch(step.key, pattern) for pattern in whole):
-                trials = [Trial(step, 0), *(each for each in trials if each.step is not step)]
-            proposal.proofs[step] = tuple(trials)
+        elif not fit.ok and fit.cause is None:
+            outdated.append(step)
+    run_whole = [step for step in outdated if _is_run_whole(step, epochs, whole)]
+    samples = {_likeness(step): Trial(step, 0) for step in reversed(run_whole)}
+    for step in outdated:
+        own = Trial(step, 0 if step in run_whole else epochs)
+        trial = samples.setdefault(_likeness(step), own)
+        proposal.proofs[step] = own if step in run_whole else trial
     _add_what_is_missing(steps, proposal)
     return proposal
 
@@ -163,13 +158,12 @@ def accept(
         return results[trial]
 
     for step in _in_order(steps, [*proposal.further, *proposal.proofs]):
-        trials = [*proposal.proofs.get(step, ())]
-        trials += [proposal.further[step]] if step in proposal.further else []
+        trials = [each[step] for each in (proposal.further, proposal.proofs) if step in each]
         reason = next(filter(None, map(difference, dict.fromkeys(trials))), "")
         if reason:
             outcome.refused[step] = reason
         elif step in proposal.proofs:
-            receipt_files.accept(steps, step, [_told(trial) for trial in proposal.proofs[step]])
+            receipt_files.accept(steps, step, [_told(trial) for trial in dict.fromkeys(trials)])
             outcome.accepted.append(step)
     return outcome
 
@@ -192,11 +186,19 @@ def _obstacle(steps: Steps, step: Step, fit: Fit) -> str:
     return ""
 
 
+def _is_run_whole(step: Step, epochs: int, patterns: Iterable[str]) -> bool:
+    if not step.kind.trains or (epochs and step.epochs <= epochs):
+        return True
+    return any(fnmatch(step.key, pattern) for pattern in patterns)
+
+
 def _likeness(step: Step) -> object:
     """Trainings that are equal in this run the same code."""
     cell = step.cell
-    parts = (parts_of(cell.variant), bool(cell.origin)) if cell else step.values[-1:]
-    return step.rule, step.modules, parts
+    if not step.kind.trains or cell is None:
+        return step
+    start = cell.origin if cell.origin in ("", SCRATCH) else "another dataset"
+    return step.rule, step.modules, parts_of(cell.variant), start
 
 
 def _add_what_is_missing(steps: Steps, proposal: Proposal) -> None:

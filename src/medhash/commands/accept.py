@@ -81,8 +81,7 @@ def _say_what_is_proposed(proposal: Proposal) -> None:
     if proposal.not_run:
         typer.echo(f"Not run, others stand for them: {len(proposal.not_run)}")
     for step in proposal.not_run:
-        others = ", ".join(str(trial) for trial in proposal.proofs[step])
-        typer.echo(f"  {step}  by {others}")
+        typer.echo(f"  {step}  by {proposal.proofs[step]}")
     if proposal.left:
         typer.echo(f"Left as they are: {len(proposal.left)}")
     for step, reason in proposal.left.items():
