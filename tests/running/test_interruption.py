@@ -18,7 +18,7 @@ CSQ = CELLS[0]
 FILES = ("checkpoint.safetensors", "codes.npz", "train.csv")
 TABLE = "results/tiny/ach/tables/table3.csv"
 SECONDS = "seconds-undisturbed"
-EPOCHS = 300
+EPOCHS = 600
 
 
 def snakemake(folder, *before):
