@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from medhash.methods.base import HashingMethod, References
+from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import StrictModel
 
 

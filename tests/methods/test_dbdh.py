@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from medhash.methods import dbdh
-from medhash.methods.base import References, similarity
+from medhash.methods.families.hashing import References, similarity
 
 BITS = 8
 DEEPHASH_BY_POWER = {1: 0.5533170104026794, 2: 0.5378682613372803}

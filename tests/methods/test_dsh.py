@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from medhash.methods import dsh
-from medhash.methods.base import References, similarity
+from medhash.methods.families.hashing import References, similarity
 
 BITS = 8
 MARGIN = 2 * BITS

@@ -9,7 +9,7 @@ import torch
 
 from medhash import methods
 from medhash.methods import adsh, csq, hashnet
-from medhash.methods.base import References, similarity
+from medhash.methods.families.hashing import References, similarity
 
 BITS = 8
 

@@ -11,7 +11,7 @@ import torch
 
 from medhash import methods
 from medhash.methods.adsh import discrete_step
-from medhash.methods.base import similarity
+from medhash.methods.families.hashing import similarity
 
 BITS = 8
 DEEPHASH_HASHNET_SCALE_1_5 = 0.8932101726531982

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from medhash.methods import transhash
-from medhash.methods.base import References, similarity
+from medhash.methods.families.hashing import References, similarity
 from medhash.schema.settings import NetworkSettings
 
 DEEPHASH_LIKELIHOOD_OF_HALVES = 1.041778564453125, 1.2000517845153809

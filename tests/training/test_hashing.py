@@ -7,7 +7,7 @@ import torch
 from tiny_settings import make_settings
 
 from medhash.causal.dbw import DebiasedWeighting
-from medhash.methods.base import similarity
+from medhash.methods.families.hashing import similarity
 from medhash.schema.cell import Cell
 from medhash.training.cells import build_objective
 from medhash.training.devices import choose_device

@@ -13,7 +13,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from medhash.methods.base import HashingMethod, References, similarity
+from medhash.methods.families.hashing import HashingMethod, References, similarity
 from medhash.schema.base import Count, StrictModel
 
 

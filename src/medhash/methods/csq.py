@@ -14,7 +14,7 @@ from scipy.linalg import hadamard
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy
 
-from medhash.methods.base import HashingMethod, References
+from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import Count, StrictModel
 
 

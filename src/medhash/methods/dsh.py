@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
-from medhash.methods.base import HashingMethod, References
+from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import StrictModel
 
 

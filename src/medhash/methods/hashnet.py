@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from medhash.methods.base import HashingMethod, References
+from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import Count, StrictModel
 
 

@@ -15,7 +15,7 @@ from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from medhash.methods.base import HashingMethod, References
+from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import StrictModel
 from medhash.schema.settings import NetworkSettings
 

@@ -28,7 +28,7 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.flow import environment
 from medhash.flow.code import fingerprint
-from medhash.methods.base import HashingMethod
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import as_words, word_distances

@@ -14,7 +14,7 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
 from medhash.flow.code import fingerprint
 from medhash.methods import method_class
-from medhash.methods.base import HashingMethod
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import SCRATCH, Cell

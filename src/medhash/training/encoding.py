@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medhash.methods.base import HashingMethod
+from medhash.methods.families.hashing import HashingMethod
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.training.devices import Device

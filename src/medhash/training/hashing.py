@@ -8,7 +8,7 @@ from torch import Tensor
 from medhash.causal.class_codes import ClassCodes
 from medhash.causal.dbw import DebiasedWeighting, mean_reduction
 from medhash.causal.lcr import LesionReasoning, Scene
-from medhash.methods.base import HashingMethod, References, similarity
+from medhash.methods.families.hashing import HashingMethod, References, similarity
 from medhash.models.heads import HashingNetwork
 from medhash.schema.settings import Settings
 from medhash.schema.variants import parts_of, reasons_about_lesions

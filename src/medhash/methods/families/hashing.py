@@ -1,4 +1,4 @@
-"""What a hashing method is to the rest of medhash.
+"""The hashing family: a network, relaxed codes, a loss of one value a sample.
 
 A method says how the hash layer's output becomes a relaxed code, against which reference codes
 V a sample is compared, what a comparison costs, and what happens between epochs. It returns one
@@ -14,6 +14,7 @@ from typing import ClassVar, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
+from medhash.methods.families.method import Distance, Family, MethodDeclaration
 from medhash.models.heads import HashHead
 from medhash.schema.base import StrictModel
 from medhash.schema.settings import NetworkSettings
@@ -38,13 +39,32 @@ class References:
         return References(self.codes.detach(), self.labels)
 
 
+@dataclass(frozen=True)
+class Coded:
+    """A batch after the network.
+
+    Attributes:
+        codes: float (B, q), relaxed.
+        pooled: float (B, D), what the hash head coded.
+        labels: float (B, C), 0/1.
+        rows: int64 (B,), places in the training set. A companion may repeat a row.
+        anchors: A; the first A samples are the batch's own, the others their companions.
+    """
+
+    codes: Tensor
+    pooled: Tensor
+    labels: Tensor
+    rows: Tensor
+    anchors: int
+
+
 def similarity(labels: Tensor, other_labels: Tensor) -> Tensor:
     """+1 where two samples share a label, else -1 (ACH Eq. 13): (B, C), (M, C) to (B, M)."""
     shared = labels @ other_labels.T
     return torch.where(shared >= 1, 1.0, -1.0).to(labels.dtype)
 
 
-class HashingMethod(nn.Module, Generic[OwnSettings]):
+class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     """Base of all methods. State that training must keep across epochs goes into buffers.
 
     Args:
@@ -54,8 +74,9 @@ class HashingMethod(nn.Module, Generic[OwnSettings]):
         generator: for every random choice of the method.
     """
 
-    title: ClassVar[str]
-    Settings: ClassVar[type[StrictModel]]
+    family: ClassVar[Family] = "hashing"
+    distance: ClassVar[Distance] = "hamming"
+    plugs: ClassVar[frozenset[str]] = frozenset({"dbw", "lcr", "lfr"})
     labels: Tensor
 
     def __init__(
@@ -76,6 +97,23 @@ class HashingMethod(nn.Module, Generic[OwnSettings]):
         """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""
         return outputs.tanh()
 
+    def companions(self, rows: Tensor, generator: torch.Generator) -> Tensor | None:
+        """Further training samples for lists and triplets.
+
+        Args:
+            rows: int64 (A,), on the CPU, the batch's places in the training set.
+            generator: the epoch's, on the CPU. A method without companions draws nothing.
+
+        Returns:
+            int64 (A, c), on the CPU: the c companions of each sample; None for none. They stand
+            behind the A anchors in the batch, those of one anchor together.
+        """
+        return None
+
+    def target(self, labels: Tensor, references: References) -> Tensor:
+        """What each sample's similarity to V should be: labels (B, C) to (B, M), +1 or -1."""
+        return similarity(labels, references.labels)
+
     def references(self, codes: Tensor, labels: Tensor) -> References:
         """V for this batch: by default the batch's own relaxed codes (B, q) and labels (B, C)."""
         return References(codes, labels)
@@ -87,8 +125,8 @@ class HashingMethod(nn.Module, Generic[OwnSettings]):
             codes: float (B, q), relaxed codes.
             references: V, of M codes.
             target: float (B, M) in [-1, 1]; the wished normalised inner product with each code
-                of V. +1 and -1 for real images (Eq. 13), anything between for counterfactual
-                ones (Eq. 21).
+                of V. What :meth:`target` says for real images (Eq. 13), anything between -1 and
+                1 for counterfactual ones (Eq. 21).
 
         Returns:
             float (B,).
@@ -102,11 +140,18 @@ class HashingMethod(nn.Module, Generic[OwnSettings]):
         """
         return codes.new_zeros(len(codes))
 
+    def further_terms(self, coded: Coded) -> dict[str, Tensor]:
+        """Named costs beside the similarity, one value a sample: (B,), or (A,) for anchors only.
+
+        A method with heads of its own, or a loss on features, adds its terms here.
+        """
+        return {"regularisation": self.regularisation(coded.codes, coded.rows)}
+
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch (from 0): continuation schedules."""
 
     def after_batch(self, codes: Tensor, rows: Tensor) -> None:
-        """Called after each step with the batch's relaxed codes, detached."""
+        """Called after each step with the anchors' relaxed codes, detached."""
 
     def after_epoch(self, epoch: int) -> None:
         """Called after each epoch: the discrete step of alternating methods."""
