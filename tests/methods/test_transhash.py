@@ -14,7 +14,7 @@ import torch
 
 from medhash.methods import transhash
 from medhash.methods.families.hashing import References, similarity
-from medhash.schema.settings import NetworkSettings
+from medhash.schema.settings import VitSettings
 
 DEEPHASH_LIKELIHOOD_OF_HALVES = 1.041778564453125, 1.2000517845153809
 # The sixth sample's first half is left out: it lies where DCH.py cuts the cosine off.
@@ -22,7 +22,7 @@ DEEPHASH_QUANTISATION_OF_HALVES = [
     [0.065245, 0.055375, 0.179357, 0.090810, 0.132976],
     [0.179284, 0.160187, 0.105004, 0.084394, 0.168267],
 ]
-NETWORK = NetworkSettings(image_size=16, patch_size=4, width=12, depth=1, heads=2)
+NETWORK = VitSettings(image_size=16, patch_size=4, width=12, depth=1, heads=2)
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from medhash.models.backbones.vit import Backbone as VitBackbone
 from medhash.models.heads import ClassificationNetwork, HashHead, HashingNetwork
 from medhash.models.mae import MaskedAutoencoder
-from medhash.models.vit import VitBackbone
-from medhash.schema.settings import MaeSettings, NetworkSettings
+from medhash.schema.settings import MaeSettings, VitSettings
 
-NETWORK = NetworkSettings(image_size=16, patch_size=4, width=8, depth=2, heads=2)
+NETWORK = VitSettings(image_size=16, patch_size=4, width=8, depth=2, heads=2)
 MAE = MaeSettings(
     epochs=1, learning_rate=1e-3, mask_ratio=0.75, decoder_width=8, decoder_depth=1, decoder_heads=2
 )

@@ -79,7 +79,7 @@ def check_data_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
 
 def _make_data(configuration: Configuration, dataset: str, folder: Path) -> None:
     card = configuration.card(dataset)
-    size = configuration.settings_for(dataset).network.image_size
+    size = configuration.settings_for(dataset).stored
     if card.synthetic:
         phantoms = configuration.required_phantoms()
         confounding = confounding_of(dataset)

@@ -33,7 +33,9 @@ LossOfCodes = Callable[[Tensor, Tensor], Tensor]
 class Encoder(Protocol):
     """What LCR needs of a hashing network."""
 
-    grid: int
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image."""
 
     def code(self, tokens: Tensor) -> Tensor:
         """Patch tokens (B, n, D) to relaxed codes (B, q) (Eq. 16 and 20)."""

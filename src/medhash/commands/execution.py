@@ -70,7 +70,7 @@ def _generate(configuration: Configuration, step: Step) -> None:
     generate(
         configuration.card(step.key),
         configuration.layout.data(step.key),
-        configuration.settings_for(step.key).network.image_size,
+        configuration.settings_for(step.key).stored,
         phantoms.images,
         phantoms.seed,
         confounding_of(step.key),
@@ -84,7 +84,7 @@ def _read_archives(configuration: Configuration, step: Step) -> None:
         configuration.card(step.key),
         configuration.archive_folders,
         configuration.layout.data(step.key),
-        configuration.settings_for(step.key).network.image_size,
+        configuration.settings_for(step.key).stored,
         download_folder=configuration.archives if configuration.download else None,
     )
 

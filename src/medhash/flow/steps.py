@@ -187,7 +187,7 @@ class Steps:
 
     def _prepare(self, dataset: str) -> _Parts:
         configuration, folder = self._configuration, self._layout.data(dataset)
-        card, size = configuration.card(dataset), self._settings(dataset).network.image_size
+        card, size = configuration.card(dataset), self._settings(dataset).stored
         outputs = {name: folder / file for name, file in _DATA.items()}
         if not card.synthetic:
             settings = dependencies.preparation(card, size)

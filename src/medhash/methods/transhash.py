@@ -17,7 +17,7 @@ from torch.nn.functional import normalize
 
 from medhash.methods.families.hashing import HashingMethod, References
 from medhash.schema.base import StrictModel
-from medhash.schema.settings import NetworkSettings
+from medhash.schema.settings import VitSettings
 
 GROUPS = 2
 LEAST_LOCAL_BITS = 4
@@ -39,9 +39,10 @@ class Method(HashingMethod[TransHashSettings]):
 
     title = "TransHash"
     Settings = TransHashSettings
+    backbone = "vit"
 
     @classmethod
-    def head(cls, network: NetworkSettings, bits: int) -> nn.Module:
+    def head(cls, network: VitSettings, bits: int) -> nn.Module:
         """The dual-stream head."""
         return DualStreamHead(network, bits)
 
@@ -92,7 +93,7 @@ class DualStreamHead(nn.Module):
     local block stands on the last one, so that the backbone stays that of the other methods.
     """
 
-    def __init__(self, settings: NetworkSettings, bits: int) -> None:
+    def __init__(self, settings: VitSettings, bits: int) -> None:
         super().__init__()
         global_bits, *local_bits = piece_sizes(bits)
         width = settings.width

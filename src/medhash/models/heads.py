@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from medhash.models.vit import VitBackbone
+from medhash.models import backbones
 from medhash.schema.settings import NetworkSettings
 
 
@@ -16,14 +16,14 @@ class HashHead(nn.Module):
 
     def __init__(self, settings: NetworkSettings, bits: int) -> None:
         super().__init__()
-        self.projection = nn.Linear(settings.width, bits)
+        self.projection = nn.Linear(backbones.pooled_width(settings), bits)
 
     def forward(self, features: Tensor, pooled: Tensor) -> Tensor:
         """Outputs before the activation.
 
         Args:
-            features: patch features, float (B, n, D); n is smaller than N for a segment.
-            pooled: their normalised mean, float (B, D).
+            features: the backbone's, float (B, n, D'); of patches, n is smaller for a segment.
+            pooled: what it makes of them, float (B, D).
 
         Returns:
             float (B, q).
@@ -39,18 +39,19 @@ class HashingNetwork(nn.Module):
 
     def __init__(self, settings: NetworkSettings, head: nn.Module) -> None:
         super().__init__()
-        self.backbone = VitBackbone(settings)
+        self.backbone = backbones.build(settings)
         self.head = head
 
     def project(self, features: Tensor) -> Tensor:
-        """Patch features (B, n, D) to the head's outputs before activation (B, q)."""
+        """Features (B, n, D') to the head's outputs before activation (B, q)."""
         outputs: Tensor = self.head(features, self.backbone.pool(features))
         return outputs
 
     def forward(self, images: Tensor) -> Tensor:
-        """uint8 images (B, S, S, 3) to the head's outputs before activation (B, q)."""
+        """Stored images, uint8 (B, T, T, 3), to the head's outputs before activation (B, q)."""
         backbone = self.backbone
-        return self.project(backbone.encode(backbone.embed(backbone.normalise(images))))
+        pixels = backbone.fit(backbone.normalise(images))
+        return self.project(backbone.encode(backbone.embed(pixels)))
 
 
 class ClassificationNetwork(nn.Module):
@@ -58,8 +59,8 @@ class ClassificationNetwork(nn.Module):
 
     def __init__(self, settings: NetworkSettings, classes: int) -> None:
         super().__init__()
-        self.backbone = VitBackbone(settings)
-        self.classifier = nn.Linear(settings.width, classes)
+        self.backbone = backbones.build(settings)
+        self.classifier = nn.Linear(backbones.pooled_width(settings), classes)
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Normalised images (B, 3, S, S) to class scores (B, C)."""

@@ -7,8 +7,9 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
 
-from medhash.models.vit import CHANNELS, VitBackbone
-from medhash.schema.settings import MaeSettings, NetworkSettings
+from medhash.models.backbone import CHANNELS
+from medhash.models.backbones import vit
+from medhash.schema.settings import MaeSettings, VitSettings
 
 
 class MaskedAutoencoder(nn.Module):
@@ -19,12 +20,12 @@ class MaskedAutoencoder(nn.Module):
 
     decoder_positions: Tensor
 
-    def __init__(self, network: NetworkSettings, settings: MaeSettings) -> None:
+    def __init__(self, network: VitSettings, settings: MaeSettings) -> None:
         super().__init__()
         self.patch_size = network.patch_size
         self.patches = network.grid**2
         self.kept = max(1, round(self.patches * (1 - settings.mask_ratio)))
-        self.backbone = VitBackbone(network)
+        self.backbone = vit.Backbone(network)
         self.encoder_norm = nn.LayerNorm(network.width, eps=1e-6)
         self.decoder_embedding = nn.Linear(network.width, settings.decoder_width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, settings.decoder_width))

@@ -22,7 +22,7 @@ from medhash.papers.ablations import (
 )
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
 from medhash.schema.cell import SCRATCH, Cell
-from medhash.schema.settings import NetworkSettings, Settings
+from medhash.schema.settings import Settings, VitSettings
 from medhash.schema.variants import split_variant
 
 PHANTOM_PREFIX = "phantom_"
@@ -348,7 +348,7 @@ class Paper(StrictModel):
     @property
     def _grid(self) -> int:
         """Patches along one side of the paper's own images."""
-        return NetworkSettings.model_validate(self.settings.get("network", {})).grid
+        return VitSettings.model_validate(self.settings.get("network", {})).grid
 
     def _merged(self, figure: FigureSpec, settings: Settings) -> FigureSpec:
         def merge(variant: str) -> str:

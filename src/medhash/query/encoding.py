@@ -44,7 +44,7 @@ def encode_image(
         MedhashError: the image or the checkpoint does not fit the settings, or checkpoint and
             codes were not written by the same training.
     """
-    size = settings.network.image_size
+    size = settings.stored
     if pixels.shape != (size, size, 3):
         raise MedhashError(
             f"{inputs.data_folder}: its images are {pixels.shape[1]} pixels wide, those of the "

@@ -7,16 +7,42 @@ and masks in patches.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel
 
+Start = Literal["pretrained", "classifier", "scratch"]
+"""Where a network's weights come from: the backbone that MAE and classification pretrained on the
+cell's training images, a classifier that several methods share, or random numbers."""
 
-class NetworkSettings(StrictModel):
+
+class NetworkSettings(BaseModel):
+    """A backbone: a file of ``medhash/models/backbones``, which checks the keys of its own.
+
+    ``image_size`` is what the network sees, in pixels. Of larger stored images it sees a crop, at
+    random in training and the centre in coding, or all of it, shrunk by the mean over areas.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    kind: str
+    image_size: Count
+    resize: Literal["crop", "shrink"] = "crop"
+
+    @property
+    def grid(self) -> int | None:
+        """Patches along one side of the image, if its tokens are patches."""
+        return None
+
+
+class VitSettings(NetworkSettings):
     """The Vision Transformer backbone (ACH Eq. 1-2, Table II: ViT-Base, 128x128, patch 8)."""
 
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["vit"] = "vit"
     image_size: Count = 128
     patch_size: Count = 8
     width: Count = Field(768, description="token dimension D")
@@ -39,6 +65,18 @@ class NetworkSettings(StrictModel):
         return self.image_size // self.patch_size
 
 
+def _kind_of(network: Any) -> str:
+    """The tag of a network's settings; vit is the kind of a tree that names none."""
+    named = network.get("kind", "vit") if isinstance(network, dict) else network.kind
+    return f"<{'vit' if named == 'vit' else 'other'}>"
+
+
+AnyNetwork = Annotated[
+    Annotated[VitSettings, Tag("<vit>")] | Annotated[NetworkSettings, Tag("<other>")],
+    Discriminator(_kind_of),
+]
+
+
 class Augmentation(StrictModel):
     """Random changes of a training image, made on the device. The papers are silent on them."""
 
@@ -54,8 +92,25 @@ class OptimisationSettings(StrictModel):
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     warmup_epochs: NaturalNumber = 0
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine", "step"] = "constant"
+    step_epochs: Count | None = Field(None, description="schedule step: epochs at one rate")
+    step_factor: Annotated[float, Field(gt=0, le=1)] | None = Field(
+        None, description="schedule step: every step_epochs the rate is multiplied by this"
+    )
+    optimiser: Literal["adamw", "adam", "sgd"] = "adamw"
+    momentum: Annotated[float, Field(ge=0, lt=1)] = Field(0.0, description="of sgd")
     augmentation: Augmentation = Augmentation()
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Self:
+        stepped = self.step_epochs is not None, self.step_factor is not None
+        if stepped != (self.schedule == "step",) * 2:
+            raise ValueError(
+                "step_epochs and step_factor belong to schedule: step, which needs both"
+            )
+        if self.momentum and self.optimiser != "sgd":
+            raise ValueError(f"momentum belongs to optimiser: sgd, not to {self.optimiser}")
+        return self
 
 
 class MaeSettings(OptimisationSettings):
@@ -105,7 +160,11 @@ class EvaluationSettings(StrictModel):
 class Settings(StrictModel):
     """Everything that decides what a cell computes, apart from its own name."""
 
-    network: NetworkSettings = NetworkSettings()
+    network: AnyNetwork = VitSettings()
+    stored_size: Count | None = Field(
+        None, description="pixels a side of the stored images; null is the network's image_size"
+    )
+    start: Start | None = Field(None, description="where weights come from; null asks the method")
     mae: MaeSettings
     classification: OptimisationSettings
     hashing: OptimisationSettings
@@ -119,9 +178,25 @@ class Settings(StrictModel):
     precision: Literal["float32", "bfloat16"] = "float32"
     compile: bool = False
 
+    @property
+    def stored(self) -> int:
+        """Pixels along one side of the stored images."""
+        return self.stored_size or self.network.image_size
+
+    @model_validator(mode="after")
+    def _images_are_large_enough(self) -> Self:
+        if self.stored < self.network.image_size:
+            raise ValueError(
+                f"stored_size {self.stored_size} is less than network.image_size "
+                f"{self.network.image_size}"
+            )
+        return self
+
     @model_validator(mode="after")
     def _fits_the_grid(self) -> Self:
         grid = self.network.grid
+        if grid is None:
+            return self
         sizes = [("window", self.lcr.window), ("segment", self.lcr.segment)]
         sizes += [("mask_scales", scale) for scale in self.lcr.mask_scales]
         for name, size in sizes:

@@ -35,9 +35,9 @@ def validate(model: type[Model], tree: dict[str, Any], origin: Origin, prefix: s
     try:
         return model.model_validate(tree)
     except ValidationError as error:
+        problems = [each | {"loc": _without_tags(each["loc"])} for each in error.errors()]
         lines = [
-            f"{origin(problem['loc'])}: {explain(problem, model, prefix)}"
-            for problem in error.errors()
+            f"{origin(problem['loc'])}: {explain(problem, model, prefix)}" for problem in problems
         ]
         raise MedhashError("\n".join(dict.fromkeys(lines))) from None
 
@@ -158,6 +158,11 @@ _DEMANDS = {
     "too_long": "must have at most {max_length} value(s)",
     "string_pattern_mismatch": "has characters that a name cannot have ({pattern})",
 }
+
+
+def _without_tags(location: KeyPath) -> KeyPath:
+    """The keys of a place, without the <names> of the models that a union chose from."""
+    return tuple(part for part in location if not str(part).startswith("<"))
 
 
 def _demand(problem: ErrorDetails) -> str:

@@ -16,6 +16,7 @@ from medhash.causal.class_codes import ClassCodes, class_softmax
 from medhash.causal.lcr import LesionReasoning, Scene, frequency_scores
 from medhash.causal.masking import blank_out, lesion_boxes
 from medhash.errors import MedhashError
+from medhash.models.backbones import vit
 from medhash.models.heads import HashHead, HashingNetwork
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
@@ -175,13 +176,13 @@ def class_activation_map(network: HashingNetwork, features: Tensor, class_code: 
     Raises:
         MedhashError: another head.
     """
-    head, norm = network.head, network.backbone.norm
-    if not isinstance(head, HashHead):
+    head, backbone = network.head, network.backbone
+    if not isinstance(head, HashHead) or not isinstance(backbone, vit.Backbone):
         raise MedhashError(
-            f"{type(head).__module__}: the hash layer is not linear in the pooled features, so "
-            "that there is no class activation map"
+            f"{type(head).__module__}: the hash layer is not linear in the mean of patch features, "
+            "so that there is no class activation map"
         )
-    pooled = features.mean(dim=1, keepdim=True)
+    norm, pooled = backbone.norm, features.mean(dim=1, keepdim=True)
     deviation = (pooled.var(dim=2, correction=0, keepdim=True) + norm.eps).sqrt()
     centred = (features - features.mean(dim=2, keepdim=True)) / deviation
     weights = class_code @ head.projection.weight / class_code.shape[1]

@@ -71,7 +71,7 @@ class PatchSearch(Search):
     """
 
     def __init__(self, trained: TrainedCell, database_codes: NDArray[np.uint8]) -> None:
-        coder, size = trained.coder, trained.settings.network.image_size
+        coder, size = trained.coder, trained.settings.stored
         super().__init__(trained.network, coder.method, database_codes, size, trained.device)
         self.coder = coder
 

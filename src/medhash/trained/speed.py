@@ -143,7 +143,7 @@ def measure_speed(
     where = choose_device(device, precision=settings.precision, threads=settings.threads)
     network, method = _trained(cell, settings, data_folder, split, folder, where)
     images = query_images(data_folder, codes.query_rows[:TIMED])
-    search = Search(network, method, codes.database_codes, settings.network.image_size, where)
+    search = Search(network, method, codes.database_codes, settings.stored, where)
     facts = {
         "schema": SCHEMA,
         "scale": scale,

@@ -31,7 +31,7 @@ from medhash.training.encoding import encode_split
 from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
-from medhash.training.loop import Pause, Run, fit, history_csv, never
+from medhash.training.loop import Pause, Run, fit, never
 
 Score = Callable[[Codes], float]
 
@@ -45,11 +45,13 @@ class CellInputs:
         split: its manifest.
         pretrained: weights of the backbone; for a cell with an origin the checkpoint of its
             source, or None for random weights.
+        masks: whether the dataset's masks are read, too.
     """
 
     data_folder: Path
     split: Path
     pretrained: Path | None
+    masks: bool = False
 
     def files(self) -> dict[str, Path]:
         """Every file that decides the result, by name."""
@@ -58,7 +60,8 @@ class CellInputs:
             "labels": self.data_folder / "labels.npy",
             "split": self.split,
         }
-        return files | ({"pretrained": self.pretrained} if self.pretrained else {})
+        files |= {"pretrained": self.pretrained} if self.pretrained else {}
+        return files | ({"masks": self.data_folder / "masks.npy"} if self.masks else {})
 
 
 def train_cell(
@@ -98,12 +101,14 @@ def train_cell(
     )
     files = inputs.files()
     hashes = {name: sha256_of_file(path) for name, path in files.items()}
-    code = fingerprint("medhash.training.cells", f"medhash.methods.{cell.method}")
+    code = fingerprint("medhash.training.cells", *modules_of(cell, settings))
     depends_on = relevant_settings.training(settings, cell)
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
-    images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device)
+    images = load_images(
+        inputs.data_folder, inputs.split, "train", where.torch_device, masks=inputs.masks
+    )
     objective = build_objective(cell, settings, images.labels, where)
-    _load_pretrained(objective.network, cell, inputs.pretrained)
+    _load_pretrained(objective, cell, settings, inputs.pretrained)
     objective.network.backbone.set_normalisation(images.images.cpu())
     objective.to(where.torch_device)
 
@@ -118,8 +123,8 @@ def train_cell(
         pause=pause,
     )
     history = fit(objective, images, settings.hashing, run)
-    chosen = best.restore() if best else len(history)
-    _write(cell, folder, objective, inputs, where, history_csv(history))
+    chosen = best.restore() if best else settings.hashing.epochs
+    _write(cell, folder, objective, inputs, where, history.csv())
     facts = training_facts(settings, files, hashes, where, watch, code)
     write_json(
         folder / "training.json",
@@ -127,7 +132,8 @@ def train_cell(
         | {
             "cell": asdict(cell),
             "method_settings": objective.method.settings.model_dump(mode="json"),
-            "epochs": len(history),
+            "epochs": settings.hashing.epochs,
+            "states": history.states,
             "evaluated_epoch": chosen,
             "selection": settings.evaluation.selection,
             "parameters": sum(p.numel() for p in objective.network.parameters()),
@@ -157,6 +163,11 @@ def build_objective(
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
     method: HashingMethod[Any] = kind(own, cell.bits, labels.cpu(), generator)
     return HashingObjective(network, method, cell.variant, settings, labels.cpu(), device)
+
+
+def modules_of(cell: Cell, settings: Settings) -> tuple[str, str]:
+    """The modules that a cell finds by name, which its version must therefore name."""
+    return f"medhash.methods.{cell.method}", f"medhash.models.backbones.{settings.network.kind}"
 
 
 class BestEpoch:
@@ -201,16 +212,19 @@ class BestEpoch:
         return load_tensors(self.path)[1]
 
 
-def _load_pretrained(network: HashingNetwork, cell: Cell, pretrained: Path | None) -> None:
-    """The weights that training starts from, by the cell's origin."""
-    if cell.origin == SCRATCH:
+def _load_pretrained(
+    objective: HashingObjective, cell: Cell, settings: Settings, pretrained: Path | None
+) -> None:
+    """The weights that training starts from, by the cell's origin, its settings or its method."""
+    start = settings.start or objective.method.start
+    if cell.origin == SCRATCH or (start == "scratch" and cell.source is None):
         return
     if pretrained is None:
         raise MedhashError(f"cell {cell}: no pretrained weights were named")
     if cell.source:
-        load_network(network, pretrained)
+        load_network(objective.network, pretrained)
     else:
-        load_backbone(network.backbone, pretrained)
+        load_backbone(objective.network.backbone, pretrained)
 
 
 def _best_epoch(

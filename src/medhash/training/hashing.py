@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from medhash.causal.class_codes import ClassCodes
 from medhash.causal.dbw import DebiasedWeighting, mean_reduction
 from medhash.causal.lcr import LesionReasoning, Scene
-from medhash.methods.families.hashing import HashingMethod, References, similarity
+from medhash.errors import MedhashError
+from medhash.methods.families.hashing import Coded, HashingMethod, References
 from medhash.models.heads import HashingNetwork
 from medhash.schema.settings import Settings
 from medhash.schema.variants import parts_of, reasons_about_lesions
 from medhash.training.devices import Device
-from medhash.training.images import Batch, augment
+from medhash.training.images import Batch, ImageSet, training_view
 from medhash.training.loop import Objective
 
 
@@ -59,40 +62,45 @@ class HashingObjective(Objective):
         self.epoch = epoch
         self.method.start_epoch(epoch)
 
+    def batches(self, images: ImageSet, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """Batches of ``size`` images, of which a method with companions has fewer anchors."""
+        each = self.method.companions_each
+        if not each:
+            return images.batches(size, generator)
+        return images.batches(max(1, size // (1 + each)), generator, self.method.companions)
+
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The batch's loss terms (Eq. 24)."""
-        pixels = self.network.backbone.normalise(batch.images)
-        pixels = augment(pixels, self.settings.hashing.augmentation, generator)
+        augmentation = self.settings.hashing.augmentation
+        pixels, _ = training_view(batch, self.network.backbone, augmentation, generator)
         tokens, features = self.coder.look(pixels)
-        codes = self.coder.code_of_features(features)
-        self.class_codes.remember(batch.rows, codes)
+        pooled = self.network.backbone.pool(features)
+        codes = self.method.relax(self.network.head(features, pooled))
+        anchored, rows = _first(codes, batch.anchors), _first(batch.rows, batch.anchors)
+        self.class_codes.remember(rows, anchored)
         references = self.method.references(codes, batch.labels)
-        terms = self._method_terms(batch, codes, references)
+        wished = self.method.target(_first(batch.labels, batch.anchors), references)
+        per_sample = {"similarity": self.method.similarity_loss(anchored, references, wished)}
+        coded = Coded(codes, pooled, batch.labels, batch.rows, batch.anchors)
+        per_sample |= self.method.further_terms(coded)
+        terms = {name: self._reduce(values, coded) for name, values in per_sample.items()}
         if self.reasoning and self.epoch >= self.settings.lcr.start_epoch:
             scene = Scene(pixels, tokens, features, batch.labels)
             name = "factual" if self.reasoning.factual else "counterfactual"
             terms[name] = self._reason(self.reasoning, scene, references, generator)
-        self.method.after_batch(codes.detach(), batch.rows)
+        self.method.after_batch(anchored.detach(), rows)
         return terms
 
     def end_epoch(self, epoch: int) -> None:
         """Let the method take its discrete step."""
         self.method.after_epoch(epoch)
 
-    def _method_terms(
-        self, batch: Batch, codes: Tensor, references: References
-    ) -> dict[str, Tensor]:
-        target = similarity(batch.labels, references.labels)
-        per_sample = {
-            "similarity": self.method.similarity_loss(codes, references, target),
-            "regularisation": self.method.regularisation(codes, batch.rows),
-        }
+    def _reduce(self, values: Tensor, coded: Coded) -> Tensor:
+        """One value a sample, of all or of the anchors, to a scalar."""
         if self.weighting is None:
-            return {name: mean_reduction(values) for name, values in per_sample.items()}
-        return {
-            name: self.weighting.reduce(values, codes, batch.labels, batch.rows)
-            for name, values in per_sample.items()
-        }
+            return mean_reduction(values)
+        parts = (_first(part, len(values)) for part in (coded.codes, coded.labels, coded.rows))
+        return self.weighting.reduce(values, *parts)
 
     def _reason(
         self,
@@ -121,12 +129,23 @@ class Coder:
         self.network = network
         self.method = method
         self.device = device
-        self.grid = network.backbone.settings.grid
         encode = network.backbone.encode
         self.encode = torch.compile(encode) if device.compile else encode
 
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image; a MedhashError for a backbone without patches."""
+        grid = self.network.backbone.grid
+        if grid is None:
+            kind = type(self.network.backbone).__module__.rpartition(".")[2]
+            raise MedhashError(
+                f"the backbone '{kind}' has no grid of patch tokens, so that no place in the image "
+                "can be blanked or explained"
+            )
+        return grid
+
     def look(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (B, 3, S, S) to patch tokens and patch features, (B, N, D) each."""
+        """Normalised images (B, 3, S, S) to tokens and features; of patches (B, N, D) each."""
         with self.device.autocast():
             tokens = self.embed(pixels)
             return tokens, self.encode(tokens).float()
@@ -149,3 +168,8 @@ class Coder:
     def code_of_features(self, features: Tensor) -> Tensor:
         """Patch features (B, n, D) to relaxed codes (B, q), in full precision."""
         return self.method.relax(self.network.project(features))
+
+
+def _first(tensor: Tensor, count: int) -> Tensor:
+    """The first samples. All of them are the tensor itself: gradients add up as without a slice."""
+    return tensor if count == len(tensor) else tensor[:count]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -25,6 +26,7 @@ from medhash.training.checkpoints import (
     optimiser_tensors,
     restore_optimiser,
     save_tensors,
+    sha256_of_tensors,
 )
 from medhash.training.devices import Device, seed_for
 from medhash.training.images import Batch, ImageSet
@@ -35,6 +37,10 @@ class Objective(nn.Module):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch, counted from 0."""
+
+    def batches(self, images: ImageSet, size: int, generator: torch.Generator) -> Iterator[Batch]:
+        """The batches of an epoch, of ``size`` images each."""
+        return images.batches(size, generator)
 
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Named scalars whose sum is minimised, for one batch."""
@@ -48,12 +54,26 @@ Pause = Callable[[], bool]
 
 
 class PausedError(MedhashError):
-    """A run was asked to stop after an epoch; the next start goes on from there."""
+    """A run was asked to stop after an epoch; the next start goes on from there.
+
+    Attributes:
+        states: SHA-256 of the training state after each finished epoch.
+    """
+
+    def __init__(self, message: str, states: list[str]) -> None:
+        super().__init__(message)
+        self.states = states
 
 
 def never() -> bool:
     """The pause of a run that has all the time it needs."""
     return False
+
+
+def after(epochs: int) -> Pause:
+    """The pause of a run of which the first epochs suffice."""
+    asked = count(1)
+    return lambda: next(asked) >= epochs
 
 
 @dataclass(frozen=True)
@@ -81,8 +101,25 @@ class Run:
     pause: Pause = never
 
 
-History = list[dict[str, float]]
-"""One dictionary an epoch: ``epoch`` (from 1), ``learning_rate`` and the mean of each term."""
+@dataclass(frozen=True)
+class History:
+    """What happened in the epochs that are done.
+
+    Attributes:
+        losses: one dictionary an epoch: ``epoch`` (from 1), ``learning_rate``, each term's mean.
+        states: SHA-256 of the whole training state after each epoch.
+    """
+
+    losses: list[dict[str, float]] = field(default_factory=list)
+    states: list[str] = field(default_factory=list)
+
+    def csv(self) -> str:
+        """The losses as CSV text, one row an epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(self.losses[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(self.losses)
+        return text.getvalue()
 
 
 def fit(
@@ -97,8 +134,8 @@ def fit(
     optimiser = _optimiser(objective, settings, run.device)
     history = _resume(objective, optimiser, run)
     generator = torch.Generator()
-    with progress(run.title, settings.epochs, "epochs", done=len(history)) as advance:
-        for epoch in range(len(history), settings.epochs):
+    with progress(run.title, settings.epochs, "epochs", done=len(history.losses)) as advance:
+        for epoch in range(len(history.losses), settings.epochs):
             generator.manual_seed(seed_for(run.seed, "epoch", epoch))
             torch.manual_seed(seed_for(run.seed, "epoch", epoch))
             rate = _set_learning_rate(optimiser, settings, epoch)
@@ -106,32 +143,28 @@ def fit(
             objective.start_epoch(epoch)
             means = _epoch(objective, images, settings, optimiser, generator, run, epoch)
             objective.end_epoch(epoch)
-            history.append({"epoch": epoch + 1, "learning_rate": rate, **means})
+            state = _state(objective, optimiser)
+            history.losses.append({"epoch": epoch + 1, "learning_rate": rate, **means})
+            history.states.append(sha256_of_tensors(state))
             run.watch(epoch)
-            _save(objective, optimiser, history, run)
+            _save(state, history, run)
             advance(1, " ".join(f"{name} {value:.4g}" for name, value in means.items()))
-            if len(history) < settings.epochs and run.pause():
-                raise PausedError(f"{run.title}: paused after epoch {len(history)}")
+            if epoch + 1 < settings.epochs and run.pause():
+                raise PausedError(f"{run.title}: paused after epoch {epoch + 1}", history.states)
     return history
 
 
-def history_csv(history: History) -> str:
-    """The history as CSV text, one row an epoch."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, fieldnames=list(history[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(history)
-    return text.getvalue()
-
-
 def learning_rate_factor(settings: OptimisationSettings, epoch: int) -> float:
-    """Share of the learning rate in an epoch: linear warm-up, then constant or half a cosine."""
+    """Share of the learning rate in an epoch: linear warm-up, then what the schedule says."""
     if epoch < settings.warmup_epochs:
         return (epoch + 1) / (settings.warmup_epochs + 1)
-    if settings.schedule == "constant":
-        return 1.0
-    remaining = settings.epochs - settings.warmup_epochs
-    return 0.5 * (1 + math.cos(math.pi * (epoch - settings.warmup_epochs) / remaining))
+    since = epoch - settings.warmup_epochs
+    if settings.schedule == "step" and settings.step_factor and settings.step_epochs:
+        return settings.step_factor ** (since // settings.step_epochs)
+    if settings.schedule == "cosine":
+        remaining = settings.epochs - settings.warmup_epochs
+        return 0.5 * (1 + math.cos(math.pi * since / remaining))
+    return 1.0
 
 
 def _epoch(
@@ -146,7 +179,7 @@ def _epoch(
     """One pass over the images; the mean of each term over batches."""
     rows: list[Tensor] = []
     names: list[str] = []
-    for batch in images.batches(settings.batch_size, generator):
+    for batch in objective.batches(images, settings.batch_size, generator):
         optimiser.zero_grad(set_to_none=True)
         terms = objective.terms(batch, generator)
         total = torch.stack(list(terms.values())).sum()
@@ -176,7 +209,11 @@ def _optimiser(
 ) -> torch.optim.Optimizer:
     groups = param_groups_weight_decay(objective, settings.weight_decay)
     fused = device.torch_device.type == "cuda"
-    return torch.optim.AdamW(groups, lr=settings.learning_rate, fused=fused)
+    rate = settings.learning_rate
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(groups, lr=rate, momentum=settings.momentum, fused=fused)
+    kind = torch.optim.Adam if settings.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=rate, fused=fused)
 
 
 def _set_learning_rate(
@@ -188,24 +225,26 @@ def _set_learning_rate(
     return rate
 
 
-def _save(
-    objective: Objective, optimiser: torch.optim.Optimizer, history: History, run: Run
-) -> None:
-    tensors = {f"objective.{n}": t for n, t in objective.state_dict().items()}
-    tensors |= optimiser_tensors(optimiser)
-    save_tensors(run.resume, tensors, {"identity": run.identity, "history": history})
+def _state(objective: Objective, optimiser: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """All that the next epoch depends on, by name."""
+    tensors = {f"objective.{name}": t for name, t in objective.state_dict().items()}
+    return tensors | optimiser_tensors(optimiser)
+
+
+def _save(state: dict[str, Tensor], history: History, run: Run) -> None:
+    facts = {"identity": run.identity, "history": history.losses, "states": history.states}
+    save_tensors(run.resume, state, facts)
 
 
 def _resume(objective: Objective, optimiser: torch.optim.Optimizer, run: Run) -> History:
     """Restore the state after the last finished epoch, if there is one of this very run."""
     if not run.resume.exists():
-        return []
+        return History()
     tensors, facts = load_tensors(run.resume)
     if facts["identity"] != run.identity:
-        return []
+        return History()
     prefix = "objective."
     state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     objective.load_state_dict(state)
     restore_optimiser(optimiser, tensors)
-    history: History = facts["history"]
-    return history
+    return History(facts["history"], facts["states"])

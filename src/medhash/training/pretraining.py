@@ -13,15 +13,15 @@ from medhash.configuration import relevant_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, sha256_of_value, write_json, write_text
 from medhash.flow.code import fingerprint
+from medhash.models.backbone import ImageBackbone
 from medhash.models.heads import ClassificationNetwork
 from medhash.models.mae import MaskedAutoencoder
-from medhash.models.vit import VitBackbone
-from medhash.schema.settings import Settings
+from medhash.schema.settings import Settings, VitSettings
 from medhash.training.checkpoints import load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device, seed_for
 from medhash.training.facts import Stopwatch, training_facts
-from medhash.training.images import Batch, ImageSet, augment, load_images
-from medhash.training.loop import Objective, Pause, Run, fit, history_csv, never
+from medhash.training.images import Batch, ImageSet, load_images, training_view
+from medhash.training.loop import Objective, Pause, Run, fit, never
 
 Stage = Literal["mae", "classification"]
 
@@ -71,16 +71,17 @@ def pretrain(
     stage_settings = getattr(settings, stage)
     torch.manual_seed(seed_for(seed, stage))
     objective = _objective(stage, settings, images, previous, where)
-    code = fingerprint("medhash.training.pretraining")
+    backbone = f"medhash.models.backbones.{settings.network.kind}"
+    code = fingerprint("medhash.training.pretraining", backbone)
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)
     history = fit(objective, images, stage_settings, run)
-    write_text(out.with_suffix(".csv"), history_csv(history))
+    write_text(out.with_suffix(".csv"), history.csv())
     write_json(
         out.with_suffix(".json"),
         training_facts(settings, inputs, hashes, where, watch, code)
-        | {"stage": stage, "seed": seed, "epochs": len(history)},
+        | {"stage": stage, "seed": seed, "epochs": len(history.losses), "states": history.states},
     )
     save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
     run.resume.unlink(missing_ok=True)
@@ -89,7 +90,10 @@ def pretrain(
 class BackboneObjective(Objective):
     """A stage that trains a backbone."""
 
-    backbone: VitBackbone
+    @property
+    def backbone(self) -> ImageBackbone:
+        """What the next stage goes on with."""
+        raise NotImplementedError
 
 
 class MaeObjective(BackboneObjective):
@@ -97,18 +101,23 @@ class MaeObjective(BackboneObjective):
 
     def __init__(self, settings: Settings, device: Device) -> None:
         super().__init__()
+        if not isinstance(settings.network, VitSettings):
+            raise MedhashError(
+                f"network.kind: '{settings.network.kind}' cannot be pretrained as a masked "
+                "autoencoder, whose tokens are patches; set start: scratch or start: classifier"
+            )
         self.autoencoder = MaskedAutoencoder(settings.network, settings.mae)
         self.augmentation = settings.mae.augmentation
         self.device = device
 
     @property
-    def backbone(self) -> VitBackbone:  # type: ignore[override]
-        """The encoder, which the next stage goes on with."""
+    def backbone(self) -> ImageBackbone:
+        """The encoder."""
         return self.autoencoder.backbone
 
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean reconstruction error of the batch."""
-        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        pixels, _ = training_view(batch, self.backbone, self.augmentation, generator)
         shape = (len(pixels), self.autoencoder.patches)
         order = torch.rand(shape, generator=generator).argsort(dim=1).to(pixels.device)
         with self.device.autocast():
@@ -126,13 +135,13 @@ class ClassificationObjective(BackboneObjective):
         self.device = device
 
     @property
-    def backbone(self) -> VitBackbone:  # type: ignore[override]
-        """The part that hashing goes on with."""
+    def backbone(self) -> ImageBackbone:
+        """All but the classifier."""
         return self.network.backbone
 
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean cross-entropy of the batch."""
-        pixels = augment(self.backbone.normalise(batch.images), self.augmentation, generator)
+        pixels, _ = training_view(batch, self.backbone, self.augmentation, generator)
         with self.device.autocast():
             scores = self.network(pixels)
         wished = batch.labels / batch.labels.sum(dim=1, keepdim=True)

@@ -9,7 +9,7 @@ counterfactual samples: both come from outside and work with every method.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Generic, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from medhash.methods.families.method import Distance, Family, MethodDeclaration
 from medhash.models.heads import HashHead
 from medhash.schema.base import StrictModel
-from medhash.schema.settings import NetworkSettings
 
 OwnSettings = TypeVar("OwnSettings", bound=StrictModel)
 
@@ -65,7 +64,10 @@ def similarity(labels: Tensor, other_labels: Tensor) -> Tensor:
 
 
 class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
-    """Base of all methods. State that training must keep across epochs goes into buffers.
+    """Base of all hashing methods. State that training must keep across epochs goes into buffers.
+
+    A method compares each sample with codes V. One with companions (``companions_each`` a sample)
+    gets them behind the A anchors of a batch, and costs the anchors only.
 
     Args:
         settings: the method's own hyperparameters, an instance of ``Settings``.
@@ -77,6 +79,7 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     family: ClassVar[Family] = "hashing"
     distance: ClassVar[Distance] = "hamming"
     plugs: ClassVar[frozenset[str]] = frozenset({"dbw", "lcr", "lfr"})
+    companions_each: ClassVar[int] = 0
     labels: Tensor
 
     def __init__(
@@ -89,26 +92,26 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         self.register_buffer("labels", labels, persistent=False)
 
     @classmethod
-    def head(cls, network: NetworkSettings, bits: int) -> nn.Module:
-        """The layers between patch features and outputs; see :class:`HashHead` for their form."""
+    def head(cls, network: Any, bits: int) -> nn.Module:
+        """The layers between features and outputs; see :class:`HashHead` for their form."""
         return HashHead(network, bits)
 
     def relax(self, outputs: Tensor) -> Tensor:
         """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""
         return outputs.tanh()
 
-    def companions(self, rows: Tensor, generator: torch.Generator) -> Tensor | None:
-        """Further training samples for lists and triplets.
+    def companions(self, rows: Tensor, generator: torch.Generator) -> Tensor:
+        """Further training samples for lists and triplets; asked if ``companions_each`` is not 0.
 
         Args:
             rows: int64 (A,), on the CPU, the batch's places in the training set.
-            generator: the epoch's, on the CPU. A method without companions draws nothing.
+            generator: the epoch's, on the CPU.
 
         Returns:
-            int64 (A, c), on the CPU: the c companions of each sample; None for none. They stand
-            behind the A anchors in the batch, those of one anchor together.
+            int64 (A, c), on the CPU, with c = ``companions_each``. They stand behind the A
+            anchors in the batch, those of one anchor together.
         """
-        return None
+        raise NotImplementedError
 
     def target(self, labels: Tensor, references: References) -> Tensor:
         """What each sample's similarity to V should be: labels (B, C) to (B, M), +1 or -1."""

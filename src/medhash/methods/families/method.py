@@ -5,12 +5,10 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from medhash.schema.base import StrictModel
+from medhash.schema.settings import Start
 
 Family = Literal["hashing", "descriptor", "fitted"]
 Distance = Literal["hamming", "euclidean", "cosine"]
-Start = Literal["pretrained", "classifier", "scratch"]
-"""Where a network's weights come from: the backbone that MAE and classification pretrained on the
-cell's training images, a classifier that several methods share, or random numbers."""
 
 
 class MethodDeclaration:

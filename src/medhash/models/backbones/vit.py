@@ -1,8 +1,8 @@
 """The Vision Transformer backbone of ACH (Eq. 1-2), built from timm's blocks.
 
 The backbone is split into the steps that ACH needs one by one: patches become tokens
-(:meth:`VitBackbone.embed`), tokens - all of them, some of them, or partly blanked ones - become
-features (:meth:`VitBackbone.encode`), features become one vector (:meth:`VitBackbone.pool`).
+(:meth:`Backbone.embed`), tokens - all of them, some of them, or partly blanked ones - become
+features (:meth:`Backbone.encode`), features become one vector (:meth:`Backbone.pool`).
 """
 
 from __future__ import annotations
@@ -14,12 +14,11 @@ from timm.layers import build_sincos2d_pos_embed
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from medhash.schema.settings import NetworkSettings
+from medhash.models.backbone import CHANNELS, ImageBackbone
+from medhash.schema.settings import VitSettings
 
-CHANNELS = 3
 
-
-class VitBackbone(nn.Module):
+class Backbone(ImageBackbone):
     """Image to patch features.
 
     Features are the residual stream after the last block: the final layer normalisation is
@@ -29,13 +28,13 @@ class VitBackbone(nn.Module):
     Shapes: B images, N = grid*grid patches, D = ``settings.width``.
     """
 
-    mean: Tensor
-    deviation: Tensor
+    Settings = VitSettings
+    patch_tokens = True
     # timm leaves the type of its parameters open.
     transformer: Any
 
-    def __init__(self, settings: NetworkSettings) -> None:
-        super().__init__()
+    def __init__(self, settings: VitSettings) -> None:
+        super().__init__(settings)
         self.settings = settings
         self.transformer = VisionTransformer(
             img_size=settings.image_size,
@@ -49,20 +48,7 @@ class VitBackbone(nn.Module):
             final_norm=False,
         )
         self.norm = nn.LayerNorm(settings.width, eps=1e-6)
-        self.register_buffer("mean", torch.zeros(CHANNELS))
-        self.register_buffer("deviation", torch.ones(CHANNELS))
         self._start_from_sine_positions()
-
-    def set_normalisation(self, images: Tensor) -> None:
-        """Remember mean and deviation of the training images, uint8 (n, S, S, 3), per channel."""
-        pixels = images.reshape(-1, CHANNELS).to(torch.float64)
-        self.mean.copy_(pixels.mean(dim=0))
-        self.deviation.copy_(pixels.std(dim=0).clamp(min=1.0))
-
-    def normalise(self, images: Tensor) -> Tensor:
-        """uint8 (B, S, S, 3) to float32 (B, 3, S, S), zero mean over the training split."""
-        scaled = (images.to(torch.float32) - self.mean) / self.deviation
-        return scaled.permute(0, 3, 1, 2)
 
     def embed(self, pixels: Tensor) -> Tensor:
         """Normalised images (B, 3, S, S) to patch tokens with positions (B, N, D) (Eq. 1)."""
@@ -88,9 +74,15 @@ class VitBackbone(nn.Module):
         """Global average pooling over patches (B, n, D) to (B, D) (Eq. 3), then the final norm."""
         return self.norm(features.mean(dim=1))
 
-    def forward(self, images: Tensor) -> Tensor:
-        """uint8 images (B, S, S, 3) to pooled features (B, D)."""
-        return self.pool(self.encode(self.embed(self.normalise(images))))
+    @classmethod
+    def pooled_width(cls, settings: VitSettings) -> int:
+        """The width of a token."""
+        return settings.width
+
+    @property
+    def grid(self) -> int:
+        """Patches along one side of the image (H = W of Eq. 14)."""
+        return self.settings.grid
 
     @property
     def patch_positions(self) -> Tensor:
