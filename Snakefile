@@ -5,7 +5,6 @@ from snakemake.utils import min_version
 
 from medhash.configuration.assignments import CommandOptions
 from medhash.configuration.claimed import claimed_by
-from medhash.schema.cell import Cell
 from medhash.configuration.loading import check_experiments, load
 from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
@@ -26,11 +25,13 @@ options = CommandOptions({"scale": configuration.scale} | configuration.override
 
 
 wildcard_constraints:
+    paper="[a-z0-9]+",
     dataset="[^/]+",
+    size="[0-9]+",
     seed="[0-9]+",
     stage="mae|classification",
     cell="[^/]+/[^/]+/[^/]+/[0-9]+/[0-9]+",
-    stem="[a-z0-9]+_[a-z0-9]+",
+    name="[a-z0-9]+",
 
 
 localrules:
@@ -43,18 +44,18 @@ localrules:
 # what each named target asks for
 targets = {
     "all_tables": [
-        f"{layout.root}/tables/{stem}.{suffix}"
-        for stem in configuration.tables
+        f"{layout.table(table.paper, table.name)}.{suffix}"
+        for table in configuration.tables.values()
         for suffix in ("csv", "md", "tex")
     ],
     "all_figures": [
-        f"{layout.root}/figures/{stem}.{suffix}"
-        for stem in configuration.figures
+        f"{layout.figure(figure.paper, figure.name)}.{suffix}"
+        for figure in configuration.figures.values()
         for suffix in ("pdf", "png", "csv")
     ],
     "all_leakage": [
-        f"{layout.leakage(dataset, configuration.split_seed(dataset))}.{suffix}"
-        for dataset in configuration.datasets
+        f"{configuration.leakage_for(*view)}.{suffix}"
+        for view in configuration.views
         for suffix in ("csv", "md", "json")
     ],
     "claims": [

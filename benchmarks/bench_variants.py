@@ -39,7 +39,7 @@ def main() -> None:
     print(f"scale {arguments.scale}, {arguments.method}, {device.describe()}")
     objectives, operations = {}, {}
     for variant in BASE_VARIANTS:
-        cell = Cell("random", arguments.method, variant, arguments.bits, 0)
+        cell = Cell("ach", "random", arguments.method, variant, arguments.bits, 0)
         objective = build_objective(cell, settings, labels, device).to(device.torch_device)
         with FlopCounterMode(display=False) as counter:
             step(objective, batch)

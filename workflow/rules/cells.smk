@@ -5,16 +5,16 @@ rule train:
     input:
         inputs_of("train"),
     output:
-        checkpoint=f"{layout.cell('{cell}')}/checkpoint.safetensors",
-        codes=f"{layout.codes('{cell}')}",
-        losses=f"{layout.cell('{cell}')}/train.csv",
-        facts=f"{layout.training('{cell}')}",
-        receipt=f"{layout.receipt('train', '{cell}')}",
+        checkpoint=f"{layout.cell('{paper}/{cell}')}/checkpoint.safetensors",
+        codes=f"{layout.codes('{paper}/{cell}')}",
+        losses=f"{layout.cell('{paper}/{cell}')}/train.csv",
+        facts=f"{layout.training('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('train', '{paper}/{cell}')}",
     log:
-        f"{logs}/train/{{cell}}.log",
+        f"{logs}/train/{{paper}}/{{cell}}.log",
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: configuration.settings_for(Cell.parse(wildcards.cell).dataset).threads
+    threads: lambda wildcards: configuration.settings[wildcards.paper].threads
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
@@ -22,17 +22,17 @@ rule train:
     params:
         options=options,
     shell:
-        "medhash train {wildcards.cell} {params.options} > {log} 2>&1"
+        "medhash train {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"
 
 
 rule record:
     input:
         inputs_of("record"),
     output:
-        f"{layout.record('{cell}')}",
-        receipt=f"{layout.receipt('record', '{cell}')}",
+        f"{layout.record('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('record', '{paper}/{cell}')}",
     log:
-        f"{logs}/record/{{cell}}.log",
+        f"{logs}/record/{{paper}}/{{cell}}.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -43,4 +43,4 @@ rule record:
     params:
         options=options,
     shell:
-        "medhash record {wildcards.cell} {params.options} > {log} 2>&1"
+        "medhash record {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"

@@ -5,13 +5,13 @@ rule prepare:
     input:
         inputs_of("prepare"),
     output:
-        images=f"{layout.data('{dataset}')}/images.npy",
-        labels=f"{layout.data('{dataset}')}/labels.npy",
-        index=f"{layout.data('{dataset}')}/index.csv",
-        description=f"{layout.data('{dataset}')}/dataset.json",
-        receipt=f"{layout.receipt('prepare', '{dataset}')}",
+        images=f"{layout.data('{dataset}', '{size}')}/images.npy",
+        labels=f"{layout.data('{dataset}', '{size}')}/labels.npy",
+        index=f"{layout.data('{dataset}', '{size}')}/index.csv",
+        description=f"{layout.data('{dataset}', '{size}')}/dataset.json",
+        receipt=f"{layout.receipt('prepare', '{dataset}/{size}')}",
     log:
-        f"{logs}/prepare/{{dataset}}.log",
+        f"{logs}/prepare/{{dataset}}/{{size}}.log",
     wildcard_constraints:
         dataset="(?!phantom_)[^/]+",
     conda:
@@ -24,22 +24,22 @@ rule prepare:
     params:
         options=options,
     shell:
-        "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
+        "medhash prepare {wildcards.dataset}/{wildcards.size} {params.options} > {log} 2>&1"
 
 
 rule phantom:
     input:
         inputs_of("phantom"),
     output:
-        images=f"{layout.data('{dataset}')}/images.npy",
-        labels=f"{layout.data('{dataset}')}/labels.npy",
-        index=f"{layout.data('{dataset}')}/index.csv",
-        description=f"{layout.data('{dataset}')}/dataset.json",
-        masks=f"{layout.data('{dataset}')}/masks.npy",
-        confounders=f"{layout.data('{dataset}')}/confounders.csv",
-        receipt=f"{layout.receipt('phantom', '{dataset}')}",
+        images=f"{layout.data('{dataset}', '{size}')}/images.npy",
+        labels=f"{layout.data('{dataset}', '{size}')}/labels.npy",
+        index=f"{layout.data('{dataset}', '{size}')}/index.csv",
+        description=f"{layout.data('{dataset}', '{size}')}/dataset.json",
+        masks=f"{layout.data('{dataset}', '{size}')}/masks.npy",
+        confounders=f"{layout.data('{dataset}', '{size}')}/confounders.csv",
+        receipt=f"{layout.receipt('phantom', '{dataset}/{size}')}",
     log:
-        f"{logs}/phantom/{{dataset}}.log",
+        f"{logs}/phantom/{{dataset}}/{{size}}.log",
     wildcard_constraints:
         dataset="phantom_[^/]+",
     conda:
@@ -52,18 +52,18 @@ rule phantom:
     params:
         options=options,
     shell:
-        "medhash prepare {wildcards.dataset} {params.options} > {log} 2>&1"
+        "medhash prepare {wildcards.dataset}/{wildcards.size} {params.options} > {log} 2>&1"
 
 
 rule split:
     input:
         inputs_of("split"),
     output:
-        manifest=f"{layout.split('{dataset}', '{seed}')}",
-        facts=f"{layout.split('{dataset}', '{seed}').with_suffix('.json')}",
-        receipt=f"{layout.receipt('split', '{dataset}/{seed}')}",
+        manifest=f"{layout.split('{paper}', '{dataset}', '{seed}')}",
+        facts=f"{layout.split('{paper}', '{dataset}', '{seed}').with_suffix('.json')}",
+        receipt=f"{layout.receipt('split', '{paper}/{dataset}/{seed}')}",
     log:
-        f"{logs}/split/{{dataset}}/{{seed}}.log",
+        f"{logs}/split/{{paper}}/{{dataset}}/{{seed}}.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -74,17 +74,22 @@ rule split:
     params:
         options=options,
     shell:
-        "medhash split {wildcards.dataset} {params.options} > {log} 2>&1"
+        "medhash split {wildcards.paper}/{wildcards.dataset} {params.options} > {log} 2>&1"
 
 
 rule leakage:
     input:
         inputs_of("leakage"),
     output:
-        multiext(f"{layout.leakage('{dataset}', '{seed}')}", ".csv", ".md", ".json"),
-        receipt=f"{layout.receipt('leakage', '{dataset}/{seed}')}",
+        multiext(
+            f"{layout.leakage('{paper}', '{dataset}', '{seed}')}",
+            ".csv",
+            ".md",
+            ".json",
+        ),
+        receipt=f"{layout.receipt('leakage', '{paper}/{dataset}/{seed}')}",
     log:
-        f"{logs}/leakage/{{dataset}}/{{seed}}.log",
+        f"{logs}/leakage/{{paper}}/{{dataset}}/{{seed}}.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -95,4 +100,4 @@ rule leakage:
     params:
         options=options,
     shell:
-        "medhash leakage {wildcards.dataset} {params.options} > {log} 2>&1"
+        "medhash leakage {wildcards.paper}/{wildcards.dataset} {params.options} > {log} 2>&1"

@@ -5,13 +5,13 @@ rule explain:
     input:
         inputs_of("explain"),
     output:
-        f"{layout.explanation('{cell}')}",
-        receipt=f"{layout.receipt('explain', '{cell}')}",
+        f"{layout.explanation('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('explain', '{paper}/{cell}')}",
     log:
-        f"{logs}/explain/{{cell}}.log",
+        f"{logs}/explain/{{paper}}/{{cell}}.log",
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: configuration.settings_for(Cell.parse(wildcards.cell).dataset).threads
+    threads: lambda wildcards: configuration.settings[wildcards.paper].threads
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
@@ -19,4 +19,4 @@ rule explain:
     params:
         options=options,
     shell:
-        "medhash explain {wildcards.cell} {params.options} > {log} 2>&1"
+        "medhash explain {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"

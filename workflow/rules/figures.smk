@@ -5,10 +5,10 @@ rule figure:
     input:
         inputs_of("figure"),
     output:
-        multiext(f"{layout.root}/figures/{{stem}}", ".pdf", ".png", ".csv"),
-        receipt=f"{layout.receipt('figure', '{stem}')}",
+        multiext(f"{layout.figure('{paper}', '{name}')}", ".pdf", ".png", ".csv"),
+        receipt=f"{layout.receipt('figure', '{paper}/{name}')}",
     log:
-        f"{logs}/figure/{{stem}}.log",
+        f"{logs}/figure/{{paper}}/{{name}}.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -19,4 +19,4 @@ rule figure:
     params:
         options=options,
     shell:
-        "medhash figure {wildcards.stem} {params.options} > {log} 2>&1"
+        "medhash figure {wildcards.paper}/{wildcards.name} {params.options} > {log} 2>&1"

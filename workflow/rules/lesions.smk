@@ -5,11 +5,11 @@ rule lesions:
     input:
         inputs_of("lesions"),
     output:
-        f"{layout.lesions('{cell}')}",
-        f"{layout.lesion_patches('{cell}')}",
-        receipt=f"{layout.receipt('lesions', '{cell}')}",
+        f"{layout.lesions('{paper}/{cell}')}",
+        f"{layout.lesion_patches('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('lesions', '{paper}/{cell}')}",
     log:
-        f"{logs}/lesions/{{cell}}.log",
+        f"{logs}/lesions/{{paper}}/{{cell}}.log",
     conda:
         "../../environment.yml"
     threads: workflow.cores or 16
@@ -20,4 +20,4 @@ rule lesions:
     params:
         options=options,
     shell:
-        "medhash lesions {wildcards.cell} {params.options} > {log} 2>&1"
+        "medhash lesions {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"

@@ -5,15 +5,15 @@ rule pretrain:
     input:
         inputs_of("pretrain"),
     output:
-        weights=f"{layout.pretrained('{dataset}', '{stage}')}",
-        losses=f"{layout.pretrained('{dataset}', '{stage}').with_suffix('.csv')}",
-        facts=f"{layout.pretrained('{dataset}', '{stage}').with_suffix('.json')}",
-        receipt=f"{layout.receipt('pretrain', '{dataset}/{stage}')}",
+        weights=f"{layout.pretrained('{paper}', '{dataset}', '{stage}')}",
+        losses=f"{layout.pretrained('{paper}', '{dataset}', '{stage}').with_suffix('.csv')}",
+        facts=f"{layout.pretrained('{paper}', '{dataset}', '{stage}').with_suffix('.json')}",
+        receipt=f"{layout.receipt('pretrain', '{paper}/{dataset}/{stage}')}",
     log:
-        f"{logs}/pretrain/{{dataset}}/{{stage}}.log",
+        f"{logs}/pretrain/{{paper}}/{{dataset}}/{{stage}}.log",
     conda:
         "../../environment.yml"
-    threads: lambda wildcards: configuration.settings_for(wildcards.dataset).threads
+    threads: lambda wildcards: configuration.settings[wildcards.paper].threads
     resources:
         gpu=1,
         mem_mb=lambda wildcards, attempt: 8000 * attempt,
@@ -21,4 +21,4 @@ rule pretrain:
     params:
         options=options,
     shell:
-        "medhash pretrain {wildcards.dataset} --stage {wildcards.stage} {params.options} > {log} 2>&1"
+        "medhash pretrain {wildcards.paper}/{wildcards.dataset} --stage {wildcards.stage} {params.options} > {log} 2>&1"

@@ -5,10 +5,10 @@ rule fps:
     input:
         inputs_of("fps"),
     output:
-        f"{layout.speed('{cell}')}",
-        receipt=f"{layout.receipt('fps', '{cell}')}",
+        f"{layout.speed('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('fps', '{paper}/{cell}')}",
     log:
-        f"{logs}/fps/{{cell}}.log",
+        f"{logs}/fps/{{paper}}/{{cell}}.log",
     conda:
         "../../environment.yml"
     threads: workflow.cores or 16
@@ -19,4 +19,4 @@ rule fps:
     params:
         options=options,
     shell:
-        "medhash fps {wildcards.cell} {params.options} > {log} 2>&1"
+        "medhash fps {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"

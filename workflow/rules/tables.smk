@@ -5,10 +5,10 @@ rule table:
     input:
         inputs_of("table"),
     output:
-        multiext(f"{layout.root}/tables/{{stem}}", ".csv", ".md", ".tex"),
-        receipt=f"{layout.receipt('table', '{stem}')}",
+        multiext(f"{layout.table('{paper}', '{name}')}", ".csv", ".md", ".tex"),
+        receipt=f"{layout.receipt('table', '{paper}/{name}')}",
     log:
-        f"{logs}/table/{{stem}}.log",
+        f"{logs}/table/{{paper}}/{{name}}.log",
     conda:
         "../../environment.yml"
     threads: 1
@@ -19,4 +19,4 @@ rule table:
     params:
         options=options,
     shell:
-        "medhash table {wildcards.stem} {params.options} > {log} 2>&1"
+        "medhash table {wildcards.paper}/{wildcards.name} {params.options} > {log} 2>&1"

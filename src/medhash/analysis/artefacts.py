@@ -65,7 +65,14 @@ def _make_figure(configuration: Configuration, spec: FigureSpec, output_stem: Pa
     if spec.is_picture:
         from medhash.analysis.figures.pictures import make_picture
 
-        return make_picture(spec, records, configuration.layout, context, output_stem)
+        return make_picture(
+            spec,
+            records,
+            configuration.layout,
+            configuration.data_of,
+            context,
+            output_stem,
+        )
     from medhash.analysis.figures.make import make_figure
 
     return make_figure(spec, records, context, output_stem)

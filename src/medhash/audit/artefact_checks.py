@@ -36,7 +36,7 @@ def check_artefact(step: Step, evidence: Evidence) -> Iterator[Finding]:
     specs = configuration.tables if step.rule == "table" else configuration.figures
     spec: TableSpec | FigureSpec = specs[step.key]
     yield from _made_again(
-        step, evidence, step.key, lambda stem: make_artefact(configuration, spec, stem)
+        step, evidence, spec.name, lambda stem: make_artefact(configuration, spec, stem)
     )
 
 

@@ -33,12 +33,12 @@ _LAST_BITS_FLIPPED = 0.01
 
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Is the description of the pretraining that of this step's weights?"""
-    dataset, stage = step.key.split("/")
+    paper, _, stage = step.key.split("/")
     facts = evidence.json(step.outputs["facts"])
     if facts is None:
         yield _no_facts(step)
         return
-    settings = evidence.configuration.settings_for(dataset)
+    settings = evidence.configuration.settings[paper]
     wanted = relevant_settings.pretraining(settings, stage)
     problems = [f"describes the stage {facts.get('stage')}"] if facts.get("stage") != stage else []
     problems += _other_settings(
@@ -65,7 +65,8 @@ def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
                 f"describes another {path.name} (SHA-256 {file['sha256']}) as '{name}' than is here"
             )
     yield from _check_facts(step, facts, problems, evidence)
-    yield from _check_metadata(step.outputs["checkpoint"], {"cell": str(cell)}, step, evidence)
+    named = {"cell": cell.coordinates}
+    yield from _check_metadata(step.outputs["checkpoint"], named, step, evidence)
     yield from _check_codes(step, cell, evidence)
 
 
@@ -131,7 +132,7 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
     yield _check_metrics(path, record, again, stable, evidence.restore(path, step))
-    yield _check_queries(path, record, again, loaded, cell.dataset, evidence, step)
+    yield _check_queries(path, record, again, loaded, cell, evidence, step)
 
 
 def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -243,7 +244,7 @@ def _check_queries(
     record: dict[str, Any],
     again: Evaluation,
     codes: Codes,
-    dataset: str,
+    cell: Cell,
     evidence: Evidence,
     step: Step,
 ) -> Finding:
@@ -258,7 +259,7 @@ def _check_queries(
     if not len(others):
         text = f"all {len(rows)} computed again"
         return verified("per-query AP", path, text)
-    names = [f"query {i} ({evidence.image_names.of(dataset, rows[i])})" for i in others]
+    names = [f"query {i} ({evidence.image_names.of(cell, rows[i])})" for i in others]
     return broken(
         "per-query AP",
         path,

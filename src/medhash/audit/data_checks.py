@@ -58,7 +58,7 @@ def check_data_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
     paths = [path for path in step.outputs.values() if path.is_file()]
     subject = step.outputs["images"].parent
     with TemporaryDirectory() as folder:
-        again = Path(folder) / step.key
+        again = Path(folder) / "again"
         try:
             _make_data(evidence.configuration, step.key, again)
         except _UNREADABLE as error:
@@ -77,15 +77,15 @@ def check_data_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield broken("data again", subject, text, remedy=evidence.again(step))
 
 
-def _make_data(configuration: Configuration, dataset: str, folder: Path) -> None:
+def _make_data(configuration: Configuration, key: str, folder: Path) -> None:
+    dataset, size = key.split("/")
     card = configuration.card(dataset)
-    size = configuration.settings_for(dataset).stored
     if card.synthetic:
         phantoms = configuration.required_phantoms()
         confounding = confounding_of(dataset)
-        generate(card, folder, size, phantoms.images, phantoms.seed, confounding)
+        generate(card, folder, int(size), phantoms.images, phantoms.seed, confounding)
     else:
-        prepare(card, configuration.archive_folders, folder, size)
+        prepare(card, configuration.archive_folders, folder, int(size))
 
 
 def check_archives(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -123,8 +123,8 @@ def check_split(step: Step, evidence: Evidence) -> Iterator[Finding]:
         text = f"cannot be drawn again: {listed(absent or [manifest.as_posix()])} not here"
         yield missing("split", manifest, text)
         return
-    dataset, seed = step.key.rsplit("/", 1)
-    card = evidence.configuration.card(dataset)
+    paper, dataset, seed = step.key.split("/")
+    card = evidence.configuration.card_for(paper, dataset)
     with TemporaryDirectory() as folder:
         again = Path(folder) / manifest.name
         try:
@@ -171,7 +171,7 @@ def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
     labels = np.load(paths["labels"], allow_pickle=False)
     index = read_index(paths["index"].parent)
     size, classes = step.settings["image_size"], list(description["classes"])
-    if description["dataset"] != step.key:
+    if description["dataset"] != step.key.partition("/")[0]:
         yield f"dataset.json describes {description['dataset']}"
     if images.shape != (len(index), size, size, 3) or labels.shape != (len(index), len(classes)):
         yield f"images {images.shape} and labels {labels.shape} for {len(index)} lines of index.csv"
@@ -190,7 +190,7 @@ def _problems_of_data(step: Step, paths: dict[str, Path]) -> Iterator[str]:
 def _find(step: Step, evidence: Evidence) -> tuple[dict[str, str], Reading] | Finding:
     """Checksums of the archives that are here, and the images in them."""
     configuration = evidence.configuration
-    card = configuration.card(step.key)
+    card = configuration.card(step.key.partition("/")[0])
     receipt = evidence.receipt(step) or {}
     sources = ", ".join(source.page for source in card.sources) or card.by_hand
     files = ", ".join(archive["file"] for archive in receipt.get("archives") or [])
@@ -233,10 +233,11 @@ def _check_archive(
     name, said = archive["file"], archive["sha256"]
     if said in checksums.values():
         return verified("archive", name, f"SHA-256 {said}, from {archive['source']}")
+    dataset = step.key.partition("/")[0]
     if name not in checksums:
-        text = f"not found; other archives of {step.key} are here"
+        text = f"not found; other archives of {dataset} are here"
         return missing("archive", name, text, f"get it from {archive['source']}")
-    known = said in evidence.configuration.card(step.key).known_checksums
+    known = said in evidence.configuration.card(dataset).known_checksums
     return broken(
         "archive",
         name,

@@ -120,24 +120,25 @@ class ImageNames:
 
     def __init__(self, evidence: Evidence) -> None:
         self._evidence = evidence
-        self._names: dict[str, dict[int, str]] = {}
+        self._names: dict[tuple[str, str], dict[int, str]] = {}
 
-    def of(self, dataset: str, row: int) -> str:
-        """An image's id; ``row 17`` if nothing here knows it."""
-        if dataset not in self._names:
-            self._names[dataset] = self._read(dataset)
-        return self._names[dataset].get(row, f"row {row}")
+    def of(self, cell: Cell, row: int) -> str:
+        """The id of an image of a cell's dataset; ``row 17`` if nothing here knows it."""
+        view = cell.paper, cell.dataset
+        if view not in self._names:
+            self._names[view] = self._read(*view)
+        return self._names[view].get(row, f"row {row}")
 
-    def _read(self, dataset: str) -> dict[int, str]:
+    def _read(self, paper: str, dataset: str) -> dict[int, str]:
         import pandas as pd
 
         configuration = self._evidence.configuration
-        layout, seed = configuration.layout, configuration.split_seed(dataset)
+        folder = configuration.data_for(paper, dataset)
         try:
-            if (layout.data(dataset) / "index.csv").is_file():
-                ids = read_index(layout.data(dataset))["image_id"]
+            if (folder / "index.csv").is_file():
+                ids = read_index(folder)["image_id"]
             else:
-                ids = pd.read_csv(layout.split(dataset, seed), dtype=str)["image_id"]
+                ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
         except (OSError, ValueError, KeyError):
             return {}
         return dict(enumerate(map(str, ids)))
@@ -152,15 +153,15 @@ def modules_now(*modules: str) -> dict[str, str]:
 
 def _arguments(step: Step) -> str:
     """The step as it is typed."""
-    first = step.key.split("/")[0]
     if step.rule in ("prepare", "phantom"):
         return f"prepare {step.key}"
-    if step.rule in ("split", "leakage"):
-        return f"{step.rule} {first}"
     if step.rule in ("claims", "report"):
         return step.rule
+    view, _, last = step.key.rpartition("/")
+    if step.rule in ("split", "leakage"):
+        return f"{step.rule} {view}"
     if step.rule == "pretrain":
-        return f"pretrain {first} --stage {step.key.split('/')[1]}"
+        return f"pretrain {view} --stage {last}"
     return f"{step.rule} {step.key}"
 
 

@@ -52,7 +52,7 @@ def find_target(
 
     Args:
         evidence: of the scale.
-        target: None or the scale's folder for everything; a file below it; the stem of a table or
+        target: None or the scale's folder for everything; a file below it; the key of a table or
             figure; a cell; or a file elsewhere that is a copy of one of the scale's.
         row: a row's title; needs a column.
         column: a column's title; needs a row.
@@ -109,10 +109,10 @@ def _last_step(evidence: Evidence, target: str) -> tuple[Step, str]:
         return _cell_step(evidence, path), path.as_posix()
     if path.is_file() and not path.is_relative_to(evidence.layout.root):
         return _copied(evidence, path)
-    if not path.exists() and target.count("/") == 4:
+    if not path.exists() and target.count("/") == 5:
         return steps.record(Cell.parse(target)), target
-    stems = list(configuration.artefacts)
-    check_name(path.stem, stems, "table or figure", f"medhash audit {target}")
+    keys = list(configuration.artefacts)
+    check_name(target, keys, "table or figure", f"medhash audit {target}")
     raise MedhashError(
         f"medhash audit {target}: no step of the scale '{configuration.scale}' makes it; give a "
         f"file below {evidence.layout.root.as_posix()}, or the name of a table or figure"

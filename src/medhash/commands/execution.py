@@ -67,24 +67,26 @@ def _generate(configuration: Configuration, step: Step) -> None:
     from medhash.data.phantoms import generate
 
     phantoms = configuration.required_phantoms()
+    dataset, _, size = step.key.partition("/")
     generate(
-        configuration.card(step.key),
-        configuration.layout.data(step.key),
-        configuration.settings_for(step.key).stored,
+        configuration.card(dataset),
+        step.outputs["images"].parent,
+        int(size),
         phantoms.images,
         phantoms.seed,
-        confounding_of(step.key),
+        confounding_of(dataset),
     )
 
 
 def _read_archives(configuration: Configuration, step: Step) -> None:
     from medhash.data.preparation import prepare as prepare_dataset
 
+    dataset, _, size = step.key.partition("/")
     prepare_dataset(
-        configuration.card(step.key),
+        configuration.card(dataset),
         configuration.archive_folders,
-        configuration.layout.data(step.key),
-        configuration.settings_for(step.key).stored,
+        step.outputs["images"].parent,
+        int(size),
         download_folder=configuration.archives if configuration.download else None,
     )
 
@@ -92,20 +94,19 @@ def _read_archives(configuration: Configuration, step: Step) -> None:
 def _split(configuration: Configuration, step: Step) -> None:
     from medhash.data.splits import write_split
 
-    dataset = step.key.rpartition("/")[0]
-    card, folder = configuration.card(dataset), configuration.layout.data(dataset)
-    seed = configuration.split_seed(dataset)
-    write_split(folder, card.split, seed, step.outputs["manifest"], card.reported_counts)
+    paper, dataset, seed = step.key.split("/")
+    card, folder = configuration.card_for(paper, dataset), step.inputs["index"].parent
+    write_split(folder, card.split, int(seed), step.outputs["manifest"], card.reported_counts)
 
 
 def _pretrain(configuration: Configuration, step: Step, device: str, pause: Pause) -> None:
     from medhash.training.pretraining import pretrain
 
-    dataset, _, stage = step.key.rpartition("/")
+    paper, _, stage = step.key.split("/")
     pretrain(
         "mae" if stage == "mae" else "classification",
-        configuration.settings_for(dataset),
-        configuration.layout.data(dataset),
+        configuration.settings[paper],
+        step.inputs["images"].parent,
         step.inputs["split"],
         step.outputs["weights"],
         previous=step.inputs.get("previous"),
@@ -138,8 +139,9 @@ def _record(configuration: Configuration, step: Step) -> None:
         configuration.layout,
         cell,
         configuration.settings_of(cell),
+        step.inputs["description"],
         scale=configuration.scale,
-        method_title=configuration.paper_for(cell.dataset).method_title(cell.method),
+        method_title=configuration.papers[cell.paper].method_title(cell.method),
     )
 
 

@@ -30,11 +30,25 @@ Assignments = Annotated[
         "--set 'methods=\\[csq]' --set settings.hashing.epochs=3",
     ),
 ]
-DatasetName = Annotated[str, typer.Argument(metavar="DATASET", help="A name in the configuration.")]
+PreparedName = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATASET[/SIZE]",
+        help="Such as covid_ct/64; the size may be left out where the run has only one.",
+    ),
+]
+DatasetName = Annotated[
+    str,
+    typer.Argument(
+        metavar="[PAPER/]DATASET",
+        help="Such as ach/covid_ct; the paper may be left out where the run has only one.",
+    ),
+]
 CellName = Annotated[
     str,
     typer.Argument(
-        metavar="CELL", help="dataset/method/variant/bits/seed, such as covid_ct/csq/ach/8/0"
+        metavar="CELL",
+        help="paper/dataset/method/variant/bits/seed, such as ach/covid_ct/csq/ach/8/0",
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]

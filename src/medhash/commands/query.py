@@ -53,7 +53,7 @@ def query(
         Path | None,
         typer.Option(
             metavar="FILE.png",
-            help="The contact sheet; otherwise results/<scale>/queries/<cell>/<image>.png",
+            help="The contact sheet; otherwise results/<scale>/<paper>/queries/<cell>/<image>.png",
         ),
     ] = None,
     ties: Annotated[
@@ -113,7 +113,7 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 def _check_files(configuration: Configuration, cell: Cell) -> None:
     """Everything that a query needs, or one error that names all that is missing."""
     layout = configuration.layout
-    data, folder = layout.data(cell.dataset), layout.cell(cell)
+    data, folder = configuration.data_of(cell), layout.cell(cell)
     files = [data / name for name in ("images.npy", "labels.npy", "index.csv", "dataset.json")]
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), layout.training(cell)]
@@ -132,9 +132,9 @@ def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
     from medhash.query.image import load_dataset
     from medhash.retrieval.codes import Codes
 
-    layout = configuration.layout
-    title = configuration.paper_for(cell.dataset).method_title(cell.method, cell.variant)
-    dataset, codes = load_dataset(layout.data(cell.dataset)), Codes.load(layout.codes(cell))
+    title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
+    dataset = load_dataset(configuration.data_of(cell))
+    codes = Codes.load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 
@@ -165,4 +165,4 @@ def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:
 
     stem = str(PurePosixPath(name).with_suffix("")) if is_image(name) else name
     file = re.sub(r"[^\w.-]+", "_", stem) + ".png"
-    return configuration.layout.root / "queries" / str(cell) / file
+    return configuration.layout.queries(cell) / file

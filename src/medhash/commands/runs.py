@@ -17,7 +17,7 @@ def archives(scale: Scale = None, assignments: Assignments = None) -> None:
 
     configuration = configuration_of(scale, assignments)
     folders = configuration.archive_folders
-    cards = {name: configuration.cards[name] for name in configuration.datasets}
+    cards = {name: configuration.cards[name] for _, name in configuration.views}
     for name, card in cards.items():
         found = None if card.synthetic else find_archives(card, folders)
         if found is None:
@@ -61,9 +61,9 @@ def config_show(scale: Scale = None, assignments: Assignments = None) -> None:
     configuration = configuration_of(scale, assignments)
     content = {
         "scale": configuration.scale,
-        "datasets": list(configuration.datasets),
+        "datasets": {paper: list(own) for paper, own in configuration.datasets.items()},
         "artefacts": {
-            stem: spec.model_dump(mode="json") for stem, spec in configuration.artefacts.items()
+            key: spec.model_dump(mode="json") for key, spec in configuration.artefacts.items()
         },
         "settings": {
             paper: settings.model_dump(mode="json")

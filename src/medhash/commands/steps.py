@@ -17,6 +17,7 @@ from medhash.commands.options import (
     CellName,
     DatasetName,
     Device,
+    PreparedName,
     Scale,
     configuration_of,
 )
@@ -32,47 +33,50 @@ app = typer.Typer()
 
 
 @app.command(rich_help_panel=STEPS)
-def prepare(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+def prepare(dataset: PreparedName, scale: Scale = None, assignments: Assignments = None) -> None:
     """Read a dataset's archives (download them if need be), or generate a phantom.
 
-    Writes results/<scale>/data/<dataset>/.
+    Writes results/<scale>/data/<dataset>/<size>/.
     """
+    from medhash.configuration.known_cells import known_size
     from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
-    _run(configuration, steps, steps.prepare(dataset))
+    _run(configuration, steps, steps.prepare(*known_size(configuration, dataset)))
 
 
 @app.command(rich_help_panel=STEPS)
 def split(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
     """Draw which images are query, database and training images.
 
-    Writes results/<scale>/splits/<dataset>/<seed>.csv and .json.
+    Writes results/<scale>/<paper>/splits/<dataset>/<seed>.csv and .json.
     """
+    from medhash.configuration.known_cells import known_view
     from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
-    _run(configuration, steps, steps.split(dataset))
+    _run(configuration, steps, steps.split(*known_view(configuration, dataset)))
 
 
 @app.command(rich_help_panel=STEPS)
 def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
     """List images and patients that are in the query set and in the database.
 
-    Writes results/<scale>/leakage/<dataset>/<seed>.csv, .md and .json.
+    Writes results/<scale>/<paper>/leakage/<dataset>/<seed>.csv, .md and .json.
     """
+    from medhash.configuration.known_cells import known_view
     from medhash.data.leakage import write_leakage
     from medhash.flow.receipts import recorded
     from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
-    step = steps.leakage(dataset)
-    layout, seed = configuration.layout, configuration.split_seed(dataset)
+    step = steps.leakage(*known_view(configuration, dataset))
     with recorded(steps, step):
-        write_leakage(layout.data(dataset), step.inputs["split"], layout.leakage(dataset, seed))
+        stem = step.outputs["csv"].with_suffix("")
+        write_leakage(step.inputs["index"].parent, step.inputs["split"], stem)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -85,16 +89,17 @@ def pretrain(
 ) -> None:
     """Pretrain the backbone on a dataset's training images.
 
-    Writes results/<scale>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
+    Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
+    from medhash.configuration.known_cells import known_view
     from medhash.flow.steps import Steps
     from medhash.schema.validation import check_name
 
     check_name(stage, ["mae", "classification"], "stage", "--stage")
     configuration = configuration_of(scale, assignments)
-    configuration.card(dataset)
     steps = Steps(configuration)
-    _run(configuration, steps, steps.pretrain(dataset, stage), device)
+    view = known_view(configuration, dataset)
+    _run(configuration, steps, steps.pretrain(*view, stage), device)
 
 
 @app.command(rich_help_panel=STEPS)
@@ -103,7 +108,7 @@ def train(
 ) -> None:
     """Train a cell and write its codes; goes on from the last epoch after an interruption.
 
-    Writes results/<scale>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
+    Writes results/<scale>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
     training.json.
     """
     from medhash.flow.steps import Steps
@@ -117,7 +122,7 @@ def train(
 def record(cell: CellName, scale: Scale = None, assignments: Assignments = None) -> None:
     """Score a cell's codes and write its record: numbers and where they come from.
 
-    Writes results/<scale>/cells/<cell>/record.json.
+    Writes results/<scale>/<paper>/cells/<cell>/record.json.
     """
     from medhash.flow.steps import Steps
 
@@ -132,7 +137,7 @@ def explain(
 ) -> None:
     """Write where a trained cell looks, what it takes for lesions, and its features.
 
-    Writes results/<scale>/cells/<cell>/explanation.npz.
+    Writes results/<scale>/<paper>/cells/<cell>/explanation.npz.
     """
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
@@ -158,11 +163,11 @@ def fps(
 ) -> None:
     """Measure how fast a cell answers queries; run it alone on the machine.
 
-    Writes results/<scale>/cells/<cell>/speed.json.
+    Writes results/<scale>/<paper>/cells/<cell>/speed.json.
     """
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
-    layout, dataset = configuration.layout, coordinates.dataset
+    layout = configuration.layout
     from medhash.flow.receipts import recorded
     from medhash.flow.steps import Steps
     from medhash.trained.speed import measure_speed
@@ -171,8 +176,8 @@ def fps(
     with recorded(steps, steps.fps(coordinates)):
         measure_speed(
             coordinates,
-            configuration.settings_for(dataset),
-            layout.data(dataset),
+            configuration.settings_of(coordinates),
+            configuration.data_of(coordinates),
             configuration.split_of(coordinates),
             layout.cell(coordinates),
             scale=configuration.scale,
@@ -187,7 +192,7 @@ def lesions(
     """Search a cell's database with lesion patches, and time it; run it alone on the machine.
 
     Patches are boxes in config/lesions/<dataset>.csv, or a phantom's masks. Writes
-    results/<scale>/cells/<cell>/lesions.json and lesions.npz.
+    results/<scale>/<paper>/cells/<cell>/lesions.json and lesions.npz.
     """
     configuration = configuration_of(scale, assignments)
     coordinates = known_cell(configuration, cell)
@@ -216,13 +221,13 @@ def lesions(
 
 @app.command(rich_help_panel=STEPS)
 def table(
-    name: Annotated[str, typer.Argument(help="Such as ach_table3.")],
+    name: Annotated[str, typer.Argument(help="Such as ach/table3.")],
     scale: Scale = None,
     assignments: Assignments = None,
 ) -> None:
     """Make a table from the records (for speed: the measurements) that are there.
 
-    Writes results/<scale>/tables/<name>.csv, .md and .tex.
+    Writes results/<scale>/<paper>/tables/<name>.csv, .md and .tex.
     """
     from medhash.flow.steps import Steps
 
@@ -234,13 +239,13 @@ def table(
 
 @app.command(rich_help_panel=STEPS)
 def figure(
-    name: Annotated[str, typer.Argument(help="Such as ach_fig7.")],
+    name: Annotated[str, typer.Argument(help="Such as ach/fig7.")],
     scale: Scale = None,
     assignments: Assignments = None,
 ) -> None:
     """Draw a figure from the records that are there.
 
-    Writes results/<scale>/figures/<name>.pdf, .png and .csv (the points).
+    Writes results/<scale>/<paper>/figures/<name>.pdf, .png and .csv (the points).
     """
     from medhash.flow.steps import Steps
 
@@ -263,7 +268,7 @@ def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     from medhash.training.cells import CellInputs
 
     return CellInputs(
-        data_folder=configuration.layout.data(cell.dataset),
+        data_folder=configuration.data_of(cell),
         split=configuration.split_of(cell),
         pretrained=pretrained_weights(configuration, cell),
     )

@@ -115,7 +115,8 @@ class Claimed:
         run = self.configuration.papers[self.printed.paper]
         own: Mapping[str, ArtefactSpec] = run.tables if claim.table else run.figures
         seeds = own[claim.artefact].seeds
-        return artefact_of(claim, self.printed).model_copy(update={"seeds": seeds})
+        update = {"paper": self.printed.paper, "seeds": seeds}
+        return artefact_of(claim, self.printed).model_copy(update=update)
 
 
 def claimed_by(configuration: Configuration) -> list[Claimed]:

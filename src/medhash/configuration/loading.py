@@ -12,14 +12,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
+from pydantic import ValidationError
+
 from medhash import methods
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
-from medhash.data.cards import DatasetCard, load_cards
-from medhash.data.confounded import check_confounders, resolve_card
+from medhash.data.cards import DatasetCard, SplitRule, load_cards
+from medhash.data.confounded import check_confounders, parse_name, resolve_card
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import (
@@ -57,7 +59,7 @@ class Configuration:
         papers: paper -> its names, and its tables and figures as this run makes them.
         settings: paper -> the settings of its cells.
         cards: dataset -> card, phantoms included.
-        datasets: the datasets of this run; each gets a split and a leakage table.
+        datasets: paper -> its datasets in this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
         archives: the first folder where archives are searched; downloads go there.
         download: whether archives that are not found are fetched.
@@ -70,7 +72,7 @@ class Configuration:
     papers: dict[str, Paper]
     settings: dict[str, Settings]
     cards: dict[str, DatasetCard]
-    datasets: tuple[str, ...]
+    datasets: dict[str, tuple[str, ...]]
     phantoms: PhantomSettings | None
     archives: Path
     download: bool
@@ -85,13 +87,13 @@ class Configuration:
 
     @cached_property
     def tables(self) -> dict[str, TableSpec]:
-        """File stem (``ach_table3``) -> table; only those with a cell in this run."""
+        """Key (``ach/table3``) -> table; only those with a cell in this run."""
         papers = self.papers.values()
         return _with_cells(table for paper in papers for table in paper.tables.values())
 
     @cached_property
     def figures(self) -> dict[str, FigureSpec]:
-        """File stem (``ach_fig7``) -> figure; only those with a cell in this run."""
+        """Key (``ach/fig7``) -> figure; only those with a cell in this run."""
         papers = self.papers.values()
         return _with_cells(figure for paper in papers for figure in paper.figures.values())
 
@@ -105,9 +107,37 @@ class Configuration:
         """Every cell that a table or figure of this run needs, once, in their order."""
         return list(dict.fromkeys(c for spec in self.artefacts.values() for c in spec.cells()))
 
+    @property
+    def views(self) -> list[tuple[str, str]]:
+        """Every paper of this run with each of its datasets."""
+        return [(paper, dataset) for paper, own in self.datasets.items() for dataset in own]
+
     def card(self, dataset: str) -> DatasetCard:
         """A dataset's card, also of a confounded phantom; a MedhashError if there is none."""
         return resolve_card(self.cards, dataset)
+
+    def card_for(self, paper: str, dataset: str) -> DatasetCard:
+        """A dataset's card as a paper sees it: with the paper's own split, if it has one.
+
+        The counts that a card reports belong to the card's split.
+        """
+        card = self.card(dataset)
+        rule = self.papers[paper].splits.get(card.stands_for or card.name)
+        if rule is None or parse_name(dataset) is not None:
+            return card
+        return card.split_by(rule)
+
+    def image_size(self, paper: str) -> int:
+        """The side of the square images that a paper's datasets are prepared to, in pixels."""
+        return self.settings[paper].stored
+
+    def data_for(self, paper: str, dataset: str) -> Path:
+        """The folder of a dataset, prepared at a paper's size."""
+        return self.layout.data(dataset, self.image_size(paper))
+
+    def data_of(self, cell: Cell) -> Path:
+        """The folder of the dataset that a cell is trained and scored on."""
+        return self.data_for(cell.paper, cell.dataset)
 
     def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
         """The files of cells that a table or figure is made from."""
@@ -115,6 +145,21 @@ class Configuration:
         files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
         file = files.get(kind, self.layout.record)
         return [file(cell) for cell in spec.cells()]
+
+    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
+        """What a figure is drawn from: records and, for pictures, what its cells look at."""
+        layout, cells = self.layout, figure.cells()
+        files = [layout.record(cell) for cell in cells]
+        if figure.is_picture:
+            files += [layout.explanation(cell) for cell in cells]
+            files += [layout.codes(cell) for cell in cells]
+            if figure.queries == "lesions":
+                files += [layout.lesions(cell) for cell in cells]
+                files += [layout.lesion_patches(cell) for cell in cells]
+            folders = dict.fromkeys(map(self.data_of, cells))
+            names = ("images.npy", "labels.npy", "dataset.json")
+            files += [folder / name for folder in folders for name in names]
+        return files
 
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
@@ -124,18 +169,9 @@ class Configuration:
         """The cell whose C2F-LP finds the patches that a cell is searched with, if asked for."""
         return replace(cell, variant=self.lesions.finder)
 
-    def settings_for(self, dataset: str) -> Settings:
-        """The settings of a dataset's images, backbone and cells."""
-        return self.settings[self.paper_for(dataset).paper]
-
     def settings_of(self, cell: Cell) -> Settings:
-        """The settings that a cell is trained with: its dataset's, and its ablation's if any."""
-        settings = self.settings_for(cell.dataset)
-        return self.paper_for(cell.dataset).settings_of(cell.variant, settings)
-
-    def paper_for(self, dataset: str) -> Paper:
-        """The paper whose settings and names a dataset's cells have."""
-        return self.papers[self._paper_of_dataset.get(dataset, next(iter(self.papers)))]
+        """The settings that a cell is trained with: its paper's, and its ablation's if any."""
+        return self.papers[cell.paper].settings_of(cell.variant, self.settings[cell.paper])
 
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
@@ -150,38 +186,38 @@ class Configuration:
         """Where archives are searched, best first; a MedhashError if one is named in vain."""
         return (self.archives, *archive_folders()[1:])
 
-    def split_seed(self, dataset: str) -> int:
-        """The seed of a dataset's split: the card's, or 0.
+    def split_seed(self, paper: str, dataset: str) -> int:
+        """The seed of a dataset's split: the one that its rule fixes, or 0.
 
         One split serves all seeds of a cell, because the backbone is pretrained on its training
         images: under a second split some of those would be queries.
         """
-        return self.card(dataset).split.seed or 0
+        return self.card_for(paper, dataset).split.seed or 0
+
+    def split_for(self, paper: str, dataset: str) -> Path:
+        """The manifest of a paper's split of a dataset."""
+        return self.layout.split(paper, dataset, self.split_seed(paper, dataset))
 
     def split_of(self, cell: Cell) -> Path:
         """The manifest of the split that a cell is trained and scored on."""
-        return self.layout.split(cell.dataset, self.split_seed(cell.dataset))
+        return self.split_for(cell.paper, cell.dataset)
 
-    def listed_split(self, dataset: str) -> list[Path]:
+    def leakage_for(self, paper: str, dataset: str) -> Path:
+        """The leakage table of a paper's split of a dataset, without its suffix."""
+        return self.layout.leakage(paper, dataset, self.split_seed(paper, dataset))
+
+    def listed_split(self, paper: str, dataset: str) -> list[Path]:
         """The file that a split of rule ``listed`` is read from; empty for other rules."""
-        file = self.card(dataset).split.file
+        file = self.card_for(paper, dataset).split.file
         return [] if file is None else [file]
 
     def artefacts_waiting(self, datasets: Iterable[str]) -> dict[str, list[str]]:
         """Dataset -> the tables and figures that need it."""
         specs = self.artefacts.items()
         return {
-            dataset: [stem for stem, spec in specs if dataset in spec.available_datasets]
+            dataset: [key for key, spec in specs if dataset in spec.available_datasets]
             for dataset in datasets
         }
-
-    @cached_property
-    def _paper_of_dataset(self) -> dict[str, str]:
-        owners: dict[str, str] = {}
-        for spec in self.artefacts.values():
-            for dataset in spec.available_datasets:
-                owners.setdefault(dataset, spec.paper)
-        return owners
 
 
 def load(
@@ -208,7 +244,6 @@ def load(
     _check_thinned(scale, papers.values(), str(scale_path))
     overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
     restriction = Restriction(config, scale, cards)
-    datasets = [name for paper in papers.values() for name in restriction.datasets(paper)]
     settings = {
         paper.paper: _settings((paper.settings, str(path)), *overriding)
         for path, paper in papers.items()
@@ -221,7 +256,7 @@ def load(
         },
         settings=settings,
         cards=cards,
-        datasets=tuple(dict.fromkeys(datasets)),
+        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
         phantoms=scale.phantoms,
         archives=config.archives,
         download=config.download,
@@ -230,7 +265,6 @@ def load(
         lesions=config.lesions,
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
-    _check_one_settings_a_dataset(configuration)
     return configuration
 
 
@@ -272,10 +306,10 @@ def _load_scale(
 def _check_thinned(scale: ScaleFile, papers: Iterable[Paper], path: str) -> None:
     """A scale may thin tables and figures of papers that are not part of this run."""
     for paper in papers:
-        stems = [f"{paper.paper}_{name}" for name in (*paper.tables, *paper.figures)]
-        for stem in scale.artefacts:
-            if stem.startswith(f"{paper.paper}_"):
-                check_name(stem, stems, "table or figure", f"{path}: artefacts")
+        keys = [f"{paper.paper}/{name}" for name in (*paper.tables, *paper.figures)]
+        for key in scale.artefacts:
+            if key.startswith(f"{paper.paper}/"):
+                check_name(key, keys, "table or figure", f"{path}: artefacts")
 
 
 def _load_papers(
@@ -305,7 +339,21 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
                 check_name(method, methods.names(), "method", f"{where}methods")
             for variant in spec.trained_variants:
                 check_name(variant, known, "variant", f"{where}variants")
-    return paper
+    return paper.model_copy(update={"splits": _splits(paper, path, cards)})
+
+
+def _splits(paper: Paper, path: Path, cards: dict[str, DatasetCard]) -> dict[str, SplitRule]:
+    """A paper's own splits, as strictly checked as a card's, files from the project's root."""
+    splits = {}
+    for dataset, rule in paper.splits.items():
+        check_name(dataset, paper.datasets, "dataset", f"{path}: splits")
+        try:
+            cards[dataset].split_by(rule)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"].removeprefix("Value error, ")
+            raise MedhashError(f"{path}: splits.{dataset}: {problem}") from None
+        splits[dataset] = rule.below(path.parent.parent.parent)
+    return splits
 
 
 def _settings(*layers: Layer) -> Settings:
@@ -348,7 +396,7 @@ def _check_lesions(
 
 def _check_scales_are_not_mixed(configuration: Configuration, asked_by: str) -> None:
     """Phantoms and real images must not meet in one tree of results."""
-    for dataset in configuration.datasets:
+    for _, dataset in configuration.views:
         if dataset.startswith(PHANTOM_PREFIX) != (configuration.phantoms is not None):
             remedy = (
                 "it has no phantom; choose a scale without phantoms"
@@ -359,18 +407,6 @@ def _check_scales_are_not_mixed(configuration: Configuration, asked_by: str) -> 
                 f"{asked_by}: datasets: '{dataset}' cannot run at the scale "
                 f"'{configuration.scale}': {remedy}"
             )
-
-
-def _check_one_settings_a_dataset(configuration: Configuration) -> None:
-    """Two papers may share a dataset's cells only if they train them alike."""
-    for spec in configuration.artefacts.values():
-        for dataset in spec.available_datasets:
-            if configuration.settings_for(dataset) != configuration.settings[spec.paper]:
-                raise MedhashError(
-                    f"config/papers/{spec.paper}.yaml: settings: the dataset '{dataset}' is also "
-                    "used by another paper with other settings; run the papers one at a time "
-                    "(papers: in config/config.yaml)"
-                )
 
 
 def _typed(value: Any) -> Any:
@@ -385,4 +421,4 @@ def _typed(value: Any) -> Any:
 
 
 def _with_cells(specs: Iterable[Spec]) -> dict[str, Spec]:
-    return {spec.file_stem: spec for spec in specs if spec.cells()}
+    return {spec.key: spec for spec in specs if spec.cells()}

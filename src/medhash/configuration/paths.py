@@ -4,48 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from medhash.schema.cell import Cell
-
-if TYPE_CHECKING:
-    from medhash.papers.paper import FigureSpec
 
 PretrainingStage = Literal["mae", "classification"]
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The files under ``results/<scale>``.
+    """The files under ``results/<run>``.
 
-    Every argument may also be a Snakemake wildcard in braces (``layout.data("{dataset}")``), so
-    that rules and Python code share these names.
+    Every argument may also be a Snakemake wildcard in braces (``layout.cell("{paper}/{cell}")``),
+    so that rules and Python code share these names.
 
     Attributes:
-        root: the folder of one scale, ``results/<scale>``.
+        root: the folder of one run, ``results/<run>``.
     """
 
     root: Path
 
-    def data(self, dataset: str) -> Path:
-        """The folder of a prepared dataset: images, labels, index, card."""
-        return self.root / "data" / dataset
+    def data(self, dataset: str, size: int | str) -> Path:
+        """The folder of a dataset prepared at a size: images, labels, index, card."""
+        return self.root / "data" / dataset / str(size)
 
-    def split(self, dataset: str, seed: int | str) -> Path:
+    def split(self, paper: str, dataset: str, seed: int | str) -> Path:
         """The manifest of a split (CSV); its facts stand beside it as JSON."""
-        return self.root / "splits" / dataset / f"{seed}.csv"
+        return self.root / paper / "splits" / dataset / f"{seed}.csv"
 
-    def leakage(self, dataset: str, seed: int | str) -> Path:
+    def leakage(self, paper: str, dataset: str, seed: int | str) -> Path:
         """The leakage table of a split, without its suffix (``.csv``, ``.md``, ``.json``)."""
-        return self.root / "leakage" / dataset / str(seed)
+        return self.root / paper / "leakage" / dataset / str(seed)
 
-    def pretrained(self, dataset: str, stage: PretrainingStage | str) -> Path:
+    def pretrained(self, paper: str, dataset: str, stage: PretrainingStage | str) -> Path:
         """The weights of a pretraining stage (safetensors)."""
-        return self.root / "pretrain" / dataset / f"{stage}.safetensors"
+        return self.root / paper / "pretrain" / dataset / f"{stage}.safetensors"
 
     def cell(self, cell: Cell | str) -> Path:
         """The folder of a cell; ``cell`` may be its text."""
-        return self.root / "cells" / str(cell)
+        paper, _, coordinates = str(cell).partition("/")
+        return self.root / paper / "cells" / coordinates
 
     def codes(self, cell: Cell | str) -> Path:
         """The binary codes of a cell's query set and database."""
@@ -63,21 +61,6 @@ class Layout:
         """A cell's numbers and their provenance (JSON)."""
         return self.cell(cell) / "record.json"
 
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        cells = figure.cells()
-        files = [self.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [self.explanation(cell) for cell in cells]
-            files += [self.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [self.lesions(cell) for cell in cells]
-                files += [self.lesion_patches(cell) for cell in cells]
-            datasets = dict.fromkeys(cell.dataset for cell in cells)
-            names = ("images.npy", "labels.npy", "dataset.json")
-            files += [self.data(dataset) / name for dataset in datasets for name in names]
-        return files
-
     def speed(self, cell: Cell | str) -> Path:
         """How fast a cell answers a query on one machine (JSON)."""
         return self.cell(cell) / "speed.json"
@@ -92,12 +75,16 @@ class Layout:
 
     def table(self, paper: str, name: str) -> Path:
         """A table of a paper, without its suffix (``.csv``, ``.md``, ``.tex``)."""
-        return self.root / "tables" / f"{paper}_{name}"
+        return self.root / paper / "tables" / name
 
     def figure(self, paper: str, name: str) -> Path:
         """A figure of a paper, without its suffix (``.pdf``, ``.png``)."""
-        return self.root / "figures" / f"{paper}_{name}"
+        return self.root / paper / "figures" / name
+
+    def queries(self, cell: Cell) -> Path:
+        """The folder of the contact sheets of a cell's answers."""
+        return self.root / cell.paper / "queries" / cell.coordinates
 
     def receipt(self, rule: str, key: str) -> Path:
-        """What a step was made from and with (JSON); key: ``covid_ct/mae``, ``ach_table3``."""
+        """What a step was made from and with (JSON); key: ``covid_ct/64``, ``ach/table3``."""
         return self.root / "receipts" / rule / f"{key}.json"

@@ -18,16 +18,15 @@ TEMPLATES = Path(__file__).resolve().parents[1] / "report"
 
 def report_settings(configuration: Configuration) -> dict[str, Any]:
     """Titles, grids and reported numbers that it prints, and its template, by their SHA-256."""
-    grids = {stem: spec.model_dump(mode="json") for stem, spec in configuration.artefacts.items()}
+    grids = {key: spec.model_dump(mode="json") for key, spec in configuration.artefacts.items()}
     names = {
         paper.paper: paper.model_dump(mode="json", include={"title", "datasets", "methods"})
         for paper in configuration.papers.values()
     }
     numbers = {
-        stem: reported(spec, find_reported(spec.paper))
-        for stem, spec in configuration.tables.items()
+        key: reported(spec, find_reported(spec.paper)) for key, spec in configuration.tables.items()
     }
-    cards = {name: configuration.card(name) for name in configuration.datasets}
+    cards = {name: configuration.card(name) for _, name in configuration.views}
     shown = {name: [card.title, card.licence] for name, card in cards.items()}
     templates = sorted(path for path in TEMPLATES.iterdir() if path.suffix in _TEXTS)
     return {

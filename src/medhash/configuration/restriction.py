@@ -50,7 +50,7 @@ class Restriction:
         return paper.model_copy(update=update)
 
     def _spec(self, spec: Spec, paper: Paper, name: str) -> Spec:
-        own = self.scale.artefacts.get(f"{paper.paper}_{name}", ArtefactGrid())
+        own = self.scale.artefacts.get(f"{paper.paper}/{name}", ArtefactGrid())
         datasets = (*map(self._stand_in, spec.datasets), *self._own(paper))
         available = tuple(d for d in datasets if self._is_run(d, own))
         chosen: dict[str, tuple[Any, ...]] = {

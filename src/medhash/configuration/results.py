@@ -20,16 +20,14 @@ def results_text(configuration: Configuration) -> str:
         for spec in configuration.figures.values()
     }
     leakage = {
-        layout.leakage(name, configuration.split_seed(name)).with_suffix(
-            ".md"
-        ): configuration.cards[name].title
-        for name in configuration.datasets
+        configuration.leakage_for(*view).with_suffix(".md"): configuration.cards[view[1]].title
+        for view in configuration.views
     }
     groups = {"Tables": tables, "Figures": figures, "Leakage": leakage}
     lines = [f"Scale {configuration.scale}: the files to look at"]
     for heading, files in groups.items():
         lines += [f"\n{heading}", *_lines(files)]
-    records = f"{layout.cell('<dataset>/<method>/<variant>/<bits>/<seed>')}/record.json"
+    records = f"{layout.cell('<paper>/<dataset>/<method>/<variant>/<bits>/<seed>')}/record.json"
     lines.append(f"\nEvery number comes from a record: {records}")
     return "\n".join(lines)
 

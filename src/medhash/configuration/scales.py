@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
 from medhash.papers.paper import Name, without_repeats
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
 from medhash.schema.shown import ExplanationSettings, LesionSettings
+
+ArtefactKey = Annotated[str, Field(pattern=r"^[a-z0-9]+/[a-z0-9]+$")]
 
 
 class PhantomSettings(StrictModel):
@@ -49,8 +51,8 @@ class ScaleFile(StrictModel):
     title: str = Field(description="what the scale is for, in a few words")
     phantoms: PhantomSettings | None = None
     grid: GridSettings = GridSettings()
-    artefacts: dict[Name, ArtefactGrid] = Field(
-        default_factory=dict, description="table or figure (ach_table3) -> which part of it"
+    artefacts: dict[ArtefactKey, ArtefactGrid] = Field(
+        default_factory=dict, description="table or figure (ach/table3) -> which part of it"
     )
     seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1, description="of every cell")
     settings: dict[str, Any] = Field(

@@ -63,6 +63,12 @@ class SplitRule(StrictModel):
                 raise ValueError(f"'{key}' is only for split rule '{rule}', not '{self.rule}'")
         return self
 
+    def below(self, root: Path) -> SplitRule:
+        """The rule with its file found from a folder, the project's root."""
+        if self.file is None:
+            return self
+        return self.model_copy(update={"file": root / self.file.expanduser()})
+
 
 class RemoteFile(StrictModel):
     """One file of an upstream source, addressed by HTTP(S)."""
@@ -140,6 +146,15 @@ class DatasetCard(StrictModel):
     def synthetic(self) -> bool:
         """Whether the images are generated (a phantom)."""
         return self.stands_for is not None
+
+    def split_by(self, rule: SplitRule) -> DatasetCard:
+        """The card with another split; the counts that it reports belong to its own.
+
+        Raises:
+            ValidationError: the split does not fit the images.
+        """
+        tree = self.model_dump() | {"split": rule.model_dump(), "reported_counts": {}}
+        return DatasetCard.model_validate(tree)
 
     @property
     def images(self) -> int:
@@ -270,11 +285,8 @@ def _validated(path: Path, name: object, entry: object) -> DatasetCard:
 def _from_project_root(card: DatasetCard, path: Path) -> DatasetCard:
     """Resolve the card's relative paths against the project that holds the card's file."""
     root = path.parent.parent
-    split = card.split
-    if split.file is not None:
-        split = split.model_copy(update={"file": root / split.file.expanduser()})
     own = None if card.path is None else root / card.path.expanduser()
-    return card.model_copy(update={"split": split, "path": own})
+    return card.model_copy(update={"split": card.split.below(root), "path": own})
 
 
 def _first_problem(path: Path, name: str, error: ValidationError) -> str:

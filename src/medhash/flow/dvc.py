@@ -22,7 +22,6 @@ from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
 from medhash.files import sha256_of_value, write_json, write_text
 from medhash.flow.steps import CELL_RULES, Step, Steps
-from medhash.schema.cell import Cell
 
 HEAVY = (".npy", ".npz", ".safetensors", ".html")
 PICTURES = (".pdf", ".png")
@@ -41,7 +40,7 @@ def kept_by_dvc(path: Path, layout: Layout, *, shows_images: bool = False) -> bo
         layout: where the run's files lie.
         shows_images: whether it is a figure that shows images of a dataset.
     """
-    if path.is_relative_to(layout.root / "figures"):
+    if path.is_relative_to(layout.root) and "figures" in path.relative_to(layout.root).parts[:2]:
         return shows_images and path.suffix in PICTURES
     return path.suffix in HEAVY and path.name != "codes.npz"
 
@@ -64,15 +63,16 @@ def write_versions(configuration: Configuration) -> Path:
 def write_metrics(configuration: Configuration) -> Path:
     """Write ``metrics.json`` from the records that are there, for ``dvc metrics``.
 
-    Dataset (and origin) -> method -> variant -> ``<bits> bits`` -> seed -> mAP, its range over the
-    order of ties, and P@10, as fractions.
+    Paper -> dataset (and origin) -> method -> variant -> ``<bits> bits`` -> seed -> mAP, its range
+    over the order of ties, and P@10, as fractions.
     """
     tree: dict[str, Any] = {}
     for cell in configuration.cells:
         record = configuration.layout.record(cell)
         if record.is_file():
-            dataset, method, variant, _, _ = str(cell).split("/")
-            place = tree.setdefault(dataset, {}).setdefault(method, {}).setdefault(variant, {})
+            place = tree
+            for name in str(cell).split("/")[:4]:
+                place = place.setdefault(name, {})
             seeds = place.setdefault(f"{cell.bits} bits", {})
             seeds[f"seed {cell.seed}"] = _metrics(json.loads(record.read_text(encoding="utf-8")))
     path = metrics_file(configuration.layout)
@@ -183,31 +183,31 @@ class Stages:
     def _plots(self) -> list[dict[str, Any]]:
         axes = {"precision_at_k": ("k", "precision"), "precision_recall": ("recall", "precision")}
         plots = []
-        for stem, spec in self._configuration.figures.items():
+        for key, spec in self._configuration.figures.items():
             if spec.kind in axes:
                 x, y = axes[spec.kind]
-                points = self._layout.root / "figures" / f"{stem}.csv"
+                points = self._layout.figure(spec.paper, spec.name).with_suffix(".csv")
                 plot = {"x": x, "y": {points.as_posix(): y}, "title": spec.title}
-                plots.append({stem: plot})
+                plots.append({key: plot})
         return plots
 
 
 def _stage_of(step: Step) -> str:
-    """``data_covid_ct``, ``pretrain_covid_ct``, ``cells_covid_ct_csq`` or ``results``."""
-    dataset = step.key.partition("/")[0]
-    if step.rule in ("prepare", "phantom", "split"):
-        return _name("data", dataset)
+    """``data_covid_ct_64``, ``pretrain_ach_covid_ct``, ``cells_ach_covid_ct_csq``, ``results``."""
+    if step.rule in ("prepare", "phantom"):
+        return _name("data", step.key.split("/"))
+    if step.rule == "split":
+        return _name("split", step.key.split("/"))
     if step.rule == "pretrain":
-        return _name("pretrain", dataset)
+        return _name("pretrain", step.key.split("/")[:2])
     if step.rule in CELL_RULES:
-        cell = Cell.parse(step.key)
-        return _name("cells", dataset, cell.method)
+        return _name("cells", step.key.split("/")[:3])
     return "results"
 
 
-def _name(*parts: str) -> str:
+def _name(kind: str, parts: Iterable[str]) -> str:
     """DVC's names know letters, digits, ``_`` and ``-``."""
-    text = "_".join(parts)
+    text = "_".join([kind, *parts])
     return "".join(c if c.isalnum() or c in "_-" else "-" for c in text)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.claimed import claim_inputs, claimed_by
-from medhash.configuration.known_cells import known_cell
+from medhash.configuration.known_cells import known_cell, known_size, known_view
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
 from medhash.errors import MedhashError
@@ -35,7 +35,7 @@ class Step:
 
     Attributes:
         rule: the rule of Snakemake that runs it; the command has the same name, but for phantoms.
-        key: which of the rule's steps: ``covid_ct/mae``, ``covid_ct/hashnet/ach/8/0``.
+        key: which of the rule's steps: ``ach/covid_ct/mae``, ``ach/covid_ct/hashnet/ach/8/0``.
         version: text that changes when code or settings do that decide its outputs.
         inputs: name -> file that it reads.
         outputs: name -> file that it writes.
@@ -84,24 +84,25 @@ class Steps:
         self._makers: dict[Path, Step] = {}
         self._makers_of: dict[Step, list[Step]] = {}
 
-    def prepare(self, dataset: str) -> Step:
+    def prepare(self, dataset: str, size: int) -> Step:
         """Reads a dataset's archives or, for a phantom, generates it (rule ``phantom``)."""
-        synthetic = self._configuration.card(dataset).synthetic
-        return self._once("phantom" if synthetic else "prepare", dataset, self._prepare, dataset)
+        rule = "phantom" if self._configuration.card(dataset).synthetic else "prepare"
+        return self._once(rule, f"{dataset}/{size}", self._prepare, dataset, size)
 
-    def split(self, dataset: str) -> Step:
+    def split(self, paper: str, dataset: str) -> Step:
         """Draws query, database and training images."""
-        seed = self._configuration.split_seed(dataset)
-        return self._once("split", f"{dataset}/{seed}", self._split, dataset)
+        seed = self._configuration.split_seed(paper, dataset)
+        return self._once("split", f"{paper}/{dataset}/{seed}", self._split, paper, dataset)
 
-    def leakage(self, dataset: str) -> Step:
+    def leakage(self, paper: str, dataset: str) -> Step:
         """Looks for images and patients on both sides of a split."""
-        seed = self._configuration.split_seed(dataset)
-        return self._once("leakage", f"{dataset}/{seed}", self._leakage, dataset)
+        seed = self._configuration.split_seed(paper, dataset)
+        return self._once("leakage", f"{paper}/{dataset}/{seed}", self._leakage, paper, dataset)
 
-    def pretrain(self, dataset: str, stage: str) -> Step:
+    def pretrain(self, paper: str, dataset: str, stage: str) -> Step:
         """A stage of pretraining, ``mae`` or ``classification``."""
-        return self._once("pretrain", f"{dataset}/{stage}", self._pretrain, dataset, stage)
+        key = f"{paper}/{dataset}/{stage}"
+        return self._once("pretrain", key, self._pretrain, paper, dataset, stage)
 
     def train(self, cell: Cell) -> Step:
         """The training of a cell: of other methods' files it knows nothing."""
@@ -123,13 +124,13 @@ class Steps:
         """The searches with lesion patches; where nobody marked any, that is its result."""
         return self._once("lesions", str(cell), self._lesions, cell)
 
-    def table(self, stem: str) -> Step:
-        """A table (``ach_table3``); it prints the reported numbers beside its own."""
-        return self._once("table", stem, self._table, stem)
+    def table(self, key: str) -> Step:
+        """A table (``ach/table3``); it prints the reported numbers beside its own."""
+        return self._once("table", key, self._table, key)
 
-    def figure(self, stem: str) -> Step:
-        """A figure (``ach_fig7``)."""
-        return self._once("figure", stem, self._figure, stem)
+    def figure(self, key: str) -> Step:
+        """A figure (``ach/fig7``)."""
+        return self._once("figure", key, self._figure, key)
 
     def claims(self) -> Step:
         """The verdicts on the papers' claims, by the files of this run that there are."""
@@ -171,7 +172,7 @@ class Steps:
         """All steps behind some files, tables or figures, those that come first in front.
 
         Args:
-            targets: paths, or the stems of tables and figures; files that no step makes need none.
+            targets: paths, or the keys of tables and figures; files that no step makes need none.
         """
         ordered: dict[Step, None] = {}
         for target in targets:
@@ -185,9 +186,9 @@ class Steps:
         last = [*self._reported(), self.report()]
         return self.needed_for(*(step.receipt for step in last))
 
-    def _prepare(self, dataset: str) -> _Parts:
-        configuration, folder = self._configuration, self._layout.data(dataset)
-        card, size = configuration.card(dataset), self._settings(dataset).stored
+    def _prepare(self, dataset: str, size: int) -> _Parts:
+        configuration, folder = self._configuration, self._layout.data(dataset, size)
+        card = configuration.card(dataset)
         outputs = {name: folder / file for name, file in _DATA.items()}
         if not card.synthetic:
             settings = dependencies.preparation(card, size)
@@ -196,34 +197,34 @@ class Steps:
         outputs |= {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
         return _Parts({}, outputs, settings, "medhash.data.phantoms")
 
-    def _split(self, dataset: str) -> _Parts:
-        configuration = self._configuration
-        seed = configuration.split_seed(dataset)
-        inputs = self._data(dataset, "labels", "index", "description")
-        inputs |= dict(zip(["listed"], configuration.listed_split(dataset), strict=False))
-        manifest = self._layout.split(dataset, seed)
+    def _split(self, paper: str, dataset: str) -> _Parts:
+        configuration, view = self._configuration, (paper, dataset)
+        inputs = self._data(*view, "labels", "index", "description")
+        inputs |= dict(zip(["listed"], configuration.listed_split(*view), strict=False))
+        manifest = configuration.split_for(*view)
         outputs = {"manifest": manifest, "facts": manifest.with_suffix(".json")}
-        settings = dependencies.split(configuration.card(dataset), seed)
-        return _Parts(inputs, outputs, settings, "medhash.data.splits")
+        card, seed = configuration.card_for(*view), configuration.split_seed(*view)
+        return _Parts(inputs, outputs, dependencies.split(card, seed), "medhash.data.splits")
 
-    def _leakage(self, dataset: str) -> _Parts:
-        inputs = self._data(dataset, "index", "description") | self._manifest(dataset)
-        seed = self._configuration.split_seed(dataset)
-        outputs = _with_suffixes(self._layout.leakage(dataset, seed), "csv", "md", "json")
+    def _leakage(self, paper: str, dataset: str) -> _Parts:
+        inputs = self._data(paper, dataset, "index", "description")
+        inputs |= self._manifest(paper, dataset)
+        stem = self._configuration.leakage_for(paper, dataset)
+        outputs = _with_suffixes(stem, "csv", "md", "json")
         return _Parts(inputs, outputs, {}, "medhash.data.leakage")
 
-    def _pretrain(self, dataset: str, stage: str) -> _Parts:
-        inputs = self._data(dataset, "images", "labels") | self._manifest(dataset)
+    def _pretrain(self, paper: str, dataset: str, stage: str) -> _Parts:
+        inputs = self._data(paper, dataset, "images", "labels") | self._manifest(paper, dataset)
         if stage != "mae":
-            inputs["previous"] = self._layout.pretrained(dataset, "mae")
-        weights = self._layout.pretrained(dataset, stage)
+            inputs["previous"] = self._layout.pretrained(paper, dataset, "mae")
+        weights = self._layout.pretrained(paper, dataset, stage)
         outputs = {"weights": weights, "losses": weights.with_suffix(".csv")}
         outputs["facts"] = weights.with_suffix(".json")
-        settings = relevant_settings.pretraining(self._settings(dataset), stage)
+        settings = relevant_settings.pretraining(self._configuration.settings[paper], stage)
         return _Parts(inputs, outputs, settings, "medhash.training.pretraining")
 
     def _train(self, cell: Cell) -> _Parts:
-        inputs = self._data(cell.dataset, "images", "labels") | self._manifest(cell.dataset)
+        inputs = self._data_of(cell, "images", "labels")
         pretrained = pretrained_weights(self._configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
         outputs = self._cell(cell, "checkpoint", "codes", "losses", "facts")
@@ -232,16 +233,18 @@ class Steps:
         return _Parts(inputs, outputs, settings, *modules)
 
     def _record(self, cell: Cell) -> _Parts:
-        inputs = self._cell(cell, "codes", "facts") | self._data(cell.dataset, "description")
-        paper = self._configuration.paper_for(cell.dataset)
-        settings = relevant_settings.recording(self._settings(cell.dataset))
-        settings |= {"method_title": paper.method_title(cell.method)}
+        configuration = self._configuration
+        inputs = self._cell(cell, "codes", "facts")
+        inputs |= self._data(cell.paper, cell.dataset, "description")
+        settings = relevant_settings.recording(configuration.settings_of(cell))
+        title = configuration.papers[cell.paper].method_title(cell.method)
+        settings |= {"method_title": title}
         outputs = {"record": self._layout.record(cell)}
         return _Parts(inputs, outputs, settings, "medhash.records.scoring")
 
     def _explain(self, cell: Cell) -> _Parts:
         inputs = self._cell(cell, "checkpoint", "codes")
-        inputs |= self._data(cell.dataset, "images", "labels") | self._manifest(cell.dataset)
+        inputs |= self._data_of(cell, "images", "labels")
         settings = {
             "lcr": self._configuration.settings_of(cell).lcr.model_dump(mode="json"),
             "images": self._configuration.explanation.model_dump(mode="json"),
@@ -252,18 +255,17 @@ class Steps:
 
     def _fps(self, cell: Cell) -> _Parts:
         inputs = self._cell(cell, "checkpoint", "codes", "facts")
-        inputs |= self._data(cell.dataset, "images", "labels", "index", "description")
-        inputs |= self._manifest(cell.dataset)
-        settings = relevant_settings.training(self._settings(cell.dataset), cell)
+        inputs |= self._data_of(cell, "images", "labels", "index", "description")
+        settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         outputs = {"speed": self._layout.speed(cell)}
         modules = "medhash.trained.speed", f"medhash.methods.{cell.method}"
         return _Parts(inputs, outputs, settings, *modules)
 
     def _lesions(self, cell: Cell) -> _Parts:
         configuration, chosen = self._configuration, self._configuration.lesions
-        inputs = self._cell(cell, "checkpoint", "codes") | self._manifest(cell.dataset)
-        inputs |= self._data(cell.dataset, "images", "labels", "index", "description")
-        given = self._lesion_marks(cell.dataset)
+        inputs = self._cell(cell, "checkpoint", "codes")
+        inputs |= self._data_of(cell, "images", "labels", "index", "description")
+        given = self._lesion_marks(cell)
         inputs |= given
         settings = relevant_settings.training(configuration.settings_of(cell), cell)
         settings |= {
@@ -281,29 +283,29 @@ class Steps:
         modules = "medhash.trained.lesions", "medhash.retrieval.precision"
         return _Parts(inputs, outputs, settings, *modules, f"medhash.methods.{cell.method}")
 
-    def _lesion_marks(self, dataset: str) -> Files:
+    def _lesion_marks(self, cell: Cell) -> Files:
         """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
         if self._configuration.lesions.source == "found":
             return {}
-        boxes = self._configuration.lesion_boxes(dataset)
+        boxes = self._configuration.lesion_boxes(cell.dataset)
         if boxes.is_file():
             return {"boxes": boxes}
-        if self._configuration.card(dataset).synthetic:
-            return {"masks": self._layout.data(dataset) / "masks.npy"}
+        if self._configuration.card(cell.dataset).synthetic:
+            return {"masks": self._configuration.data_of(cell) / "masks.npy"}
         return {}
 
-    def _table(self, stem: str) -> _Parts:
-        spec = self._configuration.tables[stem]
+    def _table(self, key: str) -> _Parts:
+        spec = self._configuration.tables[key]
         outputs = _with_suffixes(self._layout.table(spec.paper, spec.name), "csv", "md", "tex")
         settings = self._artefact(spec)
         settings |= dependencies.reported(spec, find_reported(spec.paper))
         inputs = self._named(self._configuration.inputs_of(spec))
         return _Parts(inputs, outputs, settings, "medhash.analysis.tables.make")
 
-    def _figure(self, stem: str) -> _Parts:
-        spec = self._configuration.figures[stem]
+    def _figure(self, key: str) -> _Parts:
+        spec = self._configuration.figures[key]
         outputs = _with_suffixes(self._layout.figure(spec.paper, spec.name), "pdf", "png", "csv")
-        inputs = self._named(self._layout.figure_inputs(spec))
+        inputs = self._named(self._configuration.figure_inputs(spec))
         module = "pictures" if spec.is_picture else "make"
         return _Parts(inputs, outputs, self._artefact(spec), f"medhash.analysis.figures.{module}")
 
@@ -328,9 +330,9 @@ class Steps:
     def _reported(self) -> list[Step]:
         """What the report shows."""
         configuration = self._configuration
-        steps = [self.leakage(dataset) for dataset in configuration.datasets]
-        steps += [self.table(stem) for stem in configuration.tables]
-        steps += [self.figure(stem) for stem in configuration.figures]
+        steps = [self.leakage(*view) for view in configuration.views]
+        steps += [self.table(key) for key in configuration.tables]
+        steps += [self.figure(key) for key in configuration.figures]
         return steps + ([self.claims()] if claimed_by(configuration) else [])
 
     def _artefact(self, spec: ArtefactSpec) -> dict[str, Any]:
@@ -338,15 +340,17 @@ class Steps:
         protocol = self._configuration.settings[spec.paper].evaluation.protocol
         return dependencies.artefact(spec, paper, protocol)
 
-    def _settings(self, dataset: str) -> Any:
-        return self._configuration.settings_for(dataset)
+    def _data(self, paper: str, dataset: str, *names: str) -> Files:
+        folder = self._configuration.data_for(paper, dataset)
+        return {name: folder / _DATA[name] for name in names}
 
-    def _data(self, dataset: str, *names: str) -> Files:
-        return {name: self._layout.data(dataset) / _DATA[name] for name in names}
+    def _data_of(self, cell: Cell, *names: str) -> Files:
+        """Files of a cell's dataset, and the cell's split."""
+        view = cell.paper, cell.dataset
+        return self._data(*view, *names) | self._manifest(*view)
 
-    def _manifest(self, dataset: str) -> Files:
-        seed = self._configuration.split_seed(dataset)
-        return {"split": self._layout.split(dataset, seed)}
+    def _manifest(self, paper: str, dataset: str) -> Files:
+        return {"split": self._configuration.split_for(paper, dataset)}
 
     def _cell(self, cell: Cell, *names: str) -> Files:
         return {name: self._layout.cell(cell) / _CELL[name] for name in names}
@@ -376,15 +380,17 @@ class Steps:
 
     def _find(self, rule: str, key: str) -> Step | None:
         """The step that a key names; a MedhashError for names that do not exist."""
-        first, _, rest = key.partition("/")
         if rule in ("prepare", "phantom"):
-            return self.prepare(key)
+            return self.prepare(*known_size(self._configuration, key))
+        first, _, last = key.rpartition("/")
         if rule == "split":
-            return self.split(first)
+            return self.split(*known_view(self._configuration, first))
         if rule == "leakage":
-            return self.leakage(first)
+            return self.leakage(*known_view(self._configuration, first))
         if rule == "pretrain":
-            return self.pretrain(first, rest) if rest in ("mae", "classification") else None
+            if last not in ("mae", "classification"):
+                return None
+            return self.pretrain(*known_view(self._configuration, first), last)
         if rule == "table":
             return self.table(key) if key in self._configuration.tables else None
         if rule == "figure":
@@ -400,17 +406,19 @@ class Steps:
         """Rules and keys of which one may make a file, by the folder that it lies in."""
         if not path.is_relative_to(self._layout.root):
             return []
-        folder, *rest = path.relative_to(self._layout.root).parts
+        first, *rest = path.relative_to(self._layout.root).parts
         if not rest:
             return [(rule, "all") for rule in ("claims", "report") if path.stem == rule]
-        key = "/".join(rest)
-        if folder == "receipts":
+        if first == "receipts":
             return [(rest[0], "/".join(rest[1:]).removesuffix(".json"))]
+        if first == "data":
+            return [("prepare", "/".join(rest[:-1]))]
+        folder, *key = rest
         if folder == "cells":
-            return [(rule, "/".join(rest[:-1])) for rule in CELL_RULES]
-        rules = {"data": "prepare", "splits": "split", "leakage": "leakage"}
-        rules |= {"pretrain": "pretrain", "tables": "table", "figures": "figure"}
-        name = rest[0] if folder == "data" else key.rpartition(".")[0]
+            return [(rule, "/".join([first, *key[:-1]])) for rule in CELL_RULES]
+        rules = {"splits": "split", "leakage": "leakage", "pretrain": "pretrain"}
+        rules |= {"tables": "table", "figures": "figure"}
+        name = "/".join([first, *key]).rpartition(".")[0]
         return [(rules[folder], name)] if folder in rules else []
 
     def _of_target(self, target: str | Path) -> Step | None:
@@ -441,7 +449,7 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
         return layout.cell(cell.source) / _CELL["checkpoint"]
     if cell.origin == SCRATCH:
         return None
-    return layout.pretrained(cell.dataset, "classification")
+    return layout.pretrained(cell.paper, cell.dataset, "classification")
 
 
 CELL_RULES = ("train", "record", "explain", "fps", "lesions")

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
+from medhash.data.cards import SplitRule
 from medhash.data.confounded import ConfoundedName, parse_name
 from medhash.papers.ablations import (
     Ablation,
@@ -100,8 +101,13 @@ class ArtefactSpec(StrictModel):
         ]
 
     @property
-    def file_stem(self) -> str:
-        """``ach_table3``: the file's name below ``tables/`` or ``figures/``."""
+    def key(self) -> str:
+        """``ach/table3``: its name on command lines and as the key of its step."""
+        return f"{self.paper}/{self.name}"
+
+    @property
+    def label(self) -> str:
+        """``ach_table3``: its name where a slash cannot stand, in LaTeX and HTML."""
         return f"{self.paper}_{self.name}"
 
     @property
@@ -129,7 +135,7 @@ class ArtefactSpec(StrictModel):
             self.bits,
             self.seeds if seeds is None else seeds,
         )
-        return [Cell(*coordinates) for coordinates in axes]
+        return [Cell(self.paper, *coordinates) for coordinates in axes]
 
 
 class TableSpec(ArtefactSpec):
@@ -304,6 +310,8 @@ class Paper(StrictModel):
         methods: method -> its title as printed.
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.schema.settings.Settings` tree.
+        splits: dataset -> how this paper splits it, where that is not the card's split; a phantom
+            is split as the dataset that it stands for.
         ablations: name -> what it changes; sizes in patches of the paper's own images.
         tables: name -> table.
         figures: name -> figure.
@@ -315,9 +323,17 @@ class Paper(StrictModel):
     methods: dict[Name, MethodTitle]
     variants: dict[Name, str]
     settings: dict[str, Any] = Field(default_factory=dict)
+    splits: dict[Name, SplitRule] = Field(default_factory=dict)
     ablations: dict[AblationName, Ablation] = Field(default_factory=dict)
     tables: dict[FileName, TableSpec] = Field(default_factory=dict)
     figures: dict[FileName, FigureSpec] = Field(default_factory=dict)
+
+    @field_validator("paper")
+    @classmethod
+    def _is_no_other_folder(cls, name: str) -> str:
+        if name in _OTHER_FOLDERS:
+            raise ValueError(f"'{name}' is a folder of every run; give the paper another name")
+        return name
 
     def settings_of(self, variant: str, settings: Settings) -> Settings:
         """A variant's settings: those of the run, or what its ablation makes of them."""
@@ -361,6 +377,10 @@ class Paper(StrictModel):
             for panel in figure.panels
         ]
         return figure.model_copy(update={"panels": tuple(panels)})
+
+
+_OTHER_FOLDERS = ("data", "receipts", "running")
+"""What lies beside the papers' folders in the folder of a run."""
 
 
 def _with_only(spec: Artefact, needed: str, other: str) -> Artefact:

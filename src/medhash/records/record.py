@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0 + _ROUNDING, allow_inf_nan=Fals
 Count = Annotated[int, Field(strict=True, ge=0)]
 
 FRAME_COLUMNS = (
+    "paper",
     "dataset",
     "method",
     "variant",

@@ -22,7 +22,13 @@ SCHEMA = 1
 
 
 def write_record(
-    layout: Layout, cell: Cell, settings: Settings, *, scale: str, method_title: str
+    layout: Layout,
+    cell: Cell,
+    settings: Settings,
+    description: Path,
+    *,
+    scale: str,
+    method_title: str,
 ) -> Path:
     """Score a cell's codes and write ``record.json`` beside them.
 
@@ -30,6 +36,7 @@ def write_record(
         layout: where the cell's files lie.
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
+        description: ``dataset.json`` of the cell's dataset.
         scale: name of the scale.
         method_title: the method as printed.
 
@@ -47,7 +54,7 @@ def write_record(
         raise MedhashError(
             f"{layout.codes(cell)}: holds codes of {codes.bits} bits, not {cell.bits}"
         )
-    dataset = _read_json(layout.data(cell.dataset) / "dataset.json")
+    dataset = _read_json(description)
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation

@@ -39,7 +39,7 @@ class Chain:
         anchor: its element on the page.
         results: record, speed and lesion searches, as far as tables or figures need them.
         files: what these are made from, nearest first.
-        dataset: the dataset's name; the page says of it which archives it is from.
+        dataset: the dataset and its image size; the page says of it which archives it is from.
         source: the cell that this one is fine-tuned from, or empty.
         made: where and when it was trained, in words.
         command: what audits it.
@@ -60,7 +60,7 @@ class DatasetFacts:
     """A dataset.
 
     Attributes:
-        name: in the configuration.
+        name: in the configuration, and the image size: ``covid_ct/64``.
         anchor: its element on the page.
         title: as printed.
         synthetic: whether it is a phantom.
@@ -68,7 +68,7 @@ class DatasetFacts:
         counts: images a class, in words.
         differences: where the archive is not what the card says.
         archives: file, source and SHA-256 of each archive.
-        files: the prepared files and the split.
+        files: the prepared files and the papers' splits.
         missing: why nothing is known of it; empty if something is.
     """
 
@@ -99,13 +99,12 @@ def chains(told: Told) -> list[Chain]:
 
 def dataset_facts(told: Told) -> list[DatasetFacts]:
     """Every dataset that a cell or a leakage table of the run needs."""
-    names = (s.key for s in told.receipts if s.rule in ("prepare", "phantom"))
-    return [_dataset(told, name) for name in names]
+    return [_dataset(told, step) for step in told.receipts if step.rule in ("prepare", "phantom")]
 
 
 def dataset_anchor(dataset: str) -> str:
-    """The element of the page that describes a dataset."""
-    return f"d-{dataset}"
+    """The element of the page that describes a dataset at an image size."""
+    return f"d-{dataset.replace('/', '.')}"
 
 
 def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
@@ -122,7 +121,7 @@ def _chain(told: Told, cell: Cell, measured: Iterable[Step]) -> Chain:
         cell_anchor(cell),
         tuple(results),
         (*made, *read),
-        cell.dataset,
+        f"{cell.dataset}/{told.configuration.image_size(cell.paper)}",
         str(cell.source or ""),
         made_by(receipt),
         audit_command(Path(target)),
@@ -163,15 +162,16 @@ def commit_of(receipt: Receipt) -> str:
     return git["commit"][:12] + (" with changes" if git.get("dirty") else "")
 
 
-def _dataset(told: Told, name: str) -> DatasetFacts:
-    prepare, split = told.steps.prepare(name), told.steps.split(name)
+def _dataset(told: Told, prepare: Step) -> DatasetFacts:
     files = [_file(told, key, path) for key, path in prepare.outputs.items()]
-    files.append(_file(told, "split", split.outputs["manifest"]))
-    card, description = told.configuration.card(name), prepare.outputs["description"]
+    splits = [s for s in told.receipts if s.rule == "split" and prepare in told.steps.makers(s)]
+    files += [_file(told, "split", split.outputs["manifest"]) for split in splits]
+    card = told.configuration.card(prepare.key.partition("/")[0])
+    description = prepare.outputs["description"]
     facts = _read(description)
     return DatasetFacts(
-        name,
-        dataset_anchor(name),
+        prepare.key,
+        dataset_anchor(prepare.key),
         card.title,
         card.synthetic,
         card.licence,

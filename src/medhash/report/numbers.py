@@ -54,7 +54,7 @@ def numbers_of(spec: TableSpec, csv: Path, lines: Sequence[Line]) -> dict[tuple[
         if line.get("status") == RAN:
             places.setdefault((line["row"], column_title(line)), []).append(line)
     return {
-        place: _number(f"n-{spec.file_stem}-{count}", spec, csv, place, own)
+        place: _number(f"n-{spec.label}-{count}", spec, csv, place, own)
         for count, (place, own) in enumerate(places.items(), start=1)
     }
 

@@ -30,7 +30,7 @@ class FigureSection:
     """A figure on the page.
 
     Attributes:
-        stem: ``ach_fig7``.
+        key: ``ach/fig7``.
         anchor: its element.
         caption: what it shows.
         data: the PNG as base64.
@@ -44,7 +44,7 @@ class FigureSection:
         command: what audits it.
     """
 
-    stem: str
+    key: str
     anchor: str
     caption: str
     data: str = ""
@@ -93,18 +93,17 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
     Raises:
         MedhashError: the picture is no PNG.
     """
-    stem = spec.file_stem
-    step = told.steps.figure(stem)
-    path, anchor = step.outputs["png"], f"f-{stem}"
+    step = told.steps.figure(spec.key)
+    path, anchor = step.outputs["png"], f"f-{spec.label}"
     caption = context_of(told.configuration, spec).heading(spec)
     if not path.is_file():
         missing = f"{path.as_posix()}: not made yet"
-        return FigureSection(stem, anchor, caption, missing=missing)
+        return FigureSection(spec.key, anchor, caption, missing=missing)
     content = path.read_bytes()
     width, height = _size(path, content)
     makers = [maker for maker in told.steps.makers(step) if maker.rule in CELL_RULES]
     return FigureSection(
-        stem,
+        spec.key,
         anchor,
         caption,
         base64.b64encode(content).decode("ascii"),
@@ -118,9 +117,9 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
     )
 
 
-def leakage_section(told: Told, dataset: str) -> LeakageSection:
+def leakage_section(told: Told, paper: str, dataset: str) -> LeakageSection:
     """What queries of a dataset can find without having learnt anything."""
-    path = told.steps.leakage(dataset).outputs["md"]
+    path = told.steps.leakage(paper, dataset).outputs["md"]
     title = told.configuration.card(dataset).title
     if not path.is_file():
         return LeakageSection(title, missing=f"{path.as_posix()}: not made yet")

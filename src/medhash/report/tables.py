@@ -72,7 +72,7 @@ class TableSection:
     """A table on the page.
 
     Attributes:
-        stem: ``ach_table3``.
+        key: ``ach/table3``.
         anchor: its element.
         title: what it shows.
         caption: its title as printed: data, scale, seeds, protocol.
@@ -86,7 +86,7 @@ class TableSection:
         command: what audits it.
     """
 
-    stem: str
+    key: str
     anchor: str
     title: str
     caption: str = ""
@@ -106,18 +106,18 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
     Raises:
         MedhashError: its CSV cannot be read.
     """
-    stem, anchor = spec.file_stem, f"t-{spec.file_stem}"
-    outputs = told.steps.table(stem).outputs
+    key, anchor = spec.key, f"t-{spec.label}"
+    outputs = told.steps.table(key).outputs
     path = outputs["csv"]
     if not path.is_file():
-        return TableSection(stem, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
+        return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
     lines = read_lines(path)
     numbers = numbers_of(spec, path, lines)
     context = context_of(told.configuration, spec)
     make = _by_columns if lines and "printed" in lines[0] else _line_by_line
     printed = _printed(outputs["md"])
     return TableSection(
-        stem,
+        key,
         anchor,
         spec.title,
         printed.caption or context.heading(spec),

@@ -13,7 +13,7 @@ from medhash.configuration.paths import Layout
 from medhash.flow.receipts import read
 from medhash.flow.steps import Step
 from medhash.running.timings import Timing, read_timing, timing_path
-from medhash.running.work import dataset_of, epochs_of
+from medhash.running.work import epochs_of, view_of
 from medhash.schema.cell import Cell
 from medhash.schema.variants import parts_of
 
@@ -83,7 +83,7 @@ class Estimates:
         self.device = device
         self._samples: dict[Step, Sample] = {}
         self._groups: dict[tuple[str, Kind], list[Sample]] = defaultdict(list)
-        self._sizes: dict[str, int | None] = {}
+        self._sizes: dict[tuple[str, str], int | None] = {}
         for sample in samples:
             self.add(sample)
 
@@ -134,13 +134,13 @@ class Estimates:
 
     def _ratio(self, step: Step, other: Step) -> float:
         """How many times as many training images there are."""
-        sizes = [self._size(dataset_of(each)) for each in (step, other)]
+        sizes = [self._size(view_of(each)) for each in (step, other)]
         return sizes[0] / sizes[1] if sizes[0] and sizes[1] else 1.0
 
-    def _size(self, dataset: str) -> int | None:
-        if dataset not in self._sizes:
-            self._sizes[dataset] = _training_images(self._configuration, dataset)
-        return self._sizes[dataset]
+    def _size(self, view: tuple[str, str]) -> int | None:
+        if view not in self._sizes:
+            self._sizes[view] = _training_images(self._configuration, *view)
+        return self._sizes[view]
 
 
 def collect_samples(layout: Layout, steps: Iterable[Step]) -> list[Sample]:
@@ -204,13 +204,11 @@ def _stage(step: Step) -> str:
 _CELL_LEVELS = [
     _Level(
         "dataset, method and variant",
-        lambda step: (_cell(step).dataset, _cell(step).method, _cell(step).variant),
+        lambda step: (view_of(step), _cell(step).method, _cell(step).variant),
     ),
-    _Level(
-        "dataset and variant", lambda step: (_cell(step).dataset, parts_of(_cell(step).variant))
-    ),
+    _Level("dataset and variant", lambda step: (view_of(step), parts_of(_cell(step).variant))),
     _Level("variant", lambda step: (parts_of(_cell(step).variant),), by_size=True),
-    _Level("dataset", lambda step: (_cell(step).dataset,)),
+    _Level("dataset", view_of),
     _Level("size of the training set", lambda step: ("train",), by_size=True),
 ]
 _STAGE_LEVELS = [
@@ -220,9 +218,9 @@ _STAGE_LEVELS = [
 _OTHER_LEVELS = [_Level("rule", lambda step: (step.rule,))]
 
 
-def _training_images(configuration: Configuration, dataset: str) -> int | None:
-    """How many images of a dataset are trained on, if its split is there."""
-    manifest = configuration.layout.split(dataset, configuration.split_seed(dataset))
+def _training_images(configuration: Configuration, paper: str, dataset: str) -> int | None:
+    """How many images of a dataset are trained on, if the paper's split of it is there."""
+    manifest = configuration.split_for(paper, dataset)
     try:
         sizes = json.loads(manifest.with_suffix(".json").read_text(encoding="utf-8"))["sizes"]
         return int(sizes["train"])

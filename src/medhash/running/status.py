@@ -119,7 +119,7 @@ class Status:
         device: the device of this machine.
         cells: all, each counted once; done is one that is trained and, if needed, scored.
         papers: paper -> its cells, counted likewise.
-        artefacts: stem -> table or figure.
+        artefacts: key -> table or figure.
         running: what processes are working on.
         failed: what failed.
         seconds_used: wall time that went into steps so far.
@@ -169,7 +169,7 @@ class _Reader:
         self._steps = steps
         self._device = device
         receipts = Receipts(steps, FileHashes(reads_large=False))
-        self._artefacts = {stem: self._artefact_step(stem) for stem in configuration.artefacts}
+        self._artefacts = {key: self._artefact_step(key) for key in configuration.artefacts}
         self._needed = steps.needed_for(*(step.receipt for step in self._artefacts.values()))
         self._fits = {step: receipts.fits(step) for step in self._needed}
         self._holders = self._find_holders()
@@ -177,14 +177,14 @@ class _Reader:
         self._parts = self._steps_of_cells()
 
     def read(self, jobs: list[SlurmJob] | None) -> Status:
-        stems = {stem: self._parts_of(step) for stem, step in self._artefacts.items()}
+        keys = {key: self._parts_of(step) for key, step in self._artefacts.items()}
         papers = {spec.paper for spec in self._configuration.artefacts.values()}
         return Status(
             scale=self._configuration.scale,
             device=self._device,
             cells=self._count(self._parts),
             papers={paper: self._count(self._cells_of(paper)) for paper in sorted(papers)},
-            artefacts={stem: self._artefact(stem, parts) for stem, parts in stems.items()},
+            artefacts={key: self._artefact(key, parts) for key, parts in keys.items()},
             running=[self._running(step, holder) for step, holder in self._holders.items()],
             failed=[self._failed(step, error) for step, error in self._errors.items()],
             seconds_used=round(sum(seconds_used(self._layout, step) for step in self._needed), 1),
@@ -192,9 +192,9 @@ class _Reader:
             slurm=None if jobs is None else count_states(jobs),
         )
 
-    def _artefact_step(self, stem: str) -> Step:
-        is_table = stem in self._configuration.tables
-        return self._steps.table(stem) if is_table else self._steps.figure(stem)
+    def _artefact_step(self, key: str) -> Step:
+        is_table = key in self._configuration.tables
+        return self._steps.table(key) if is_table else self._steps.figure(key)
 
     def _find_holders(self) -> dict[Step, Holder]:
         rules = sorted({step.rule for step in self._needed})
@@ -237,8 +237,8 @@ class _Reader:
 
     def _cells_of(self, paper: str) -> dict[str, set[Step]]:
         specs = self._configuration.artefacts
-        stems = [stem for stem, spec in specs.items() if spec.paper == paper]
-        cells = {cell for stem in stems for cell in self._parts_of(self._artefacts[stem])}
+        keys = [key for key, spec in specs.items() if spec.paper == paper]
+        cells = {cell for key in keys for cell in self._parts_of(self._artefacts[key])}
         return {cell: self._parts[cell] for cell in cells}
 
     def _count(self, cells: dict[str, set[Step]]) -> Counts:
@@ -253,8 +253,8 @@ class _Reader:
             return "running"
         return "failed" if any(step in self._errors for step in waiting) else "outstanding"
 
-    def _artefact(self, stem: str, parts: dict[str, set[Step]]) -> ArtefactStatus:
-        spec, step = self._configuration.artefacts[stem], self._artefacts[stem]
+    def _artefact(self, key: str, parts: dict[str, set[Step]]) -> ArtefactStatus:
+        spec, step = self._configuration.artefacts[key], self._artefacts[key]
         there = all(path.is_file() for path in step.outputs.values())
         made: Made = "made" if self._is_done(step) else "outdated"
         return ArtefactStatus(

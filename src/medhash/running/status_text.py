@@ -53,9 +53,9 @@ def _rows(status: Status) -> Iterator[tuple[str, list[str], str, str]]:
     """Name, counts, file and title: each paper, then its tables and figures."""
     for paper, cells in status.papers.items():
         yield paper, _numbers(cells), "", ""
-        for stem, artefact in status.artefacts.items():
+        for key, artefact in status.artefacts.items():
             if artefact.paper == paper:
-                yield stem, _numbers(artefact.cells), artefact.file, artefact.title
+                yield key, _numbers(artefact.cells), artefact.file, artefact.title
 
 
 def _numbers(cells: Counts) -> list[str]:

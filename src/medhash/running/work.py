@@ -42,9 +42,13 @@ def has_state(step: Step) -> bool:
     return file is not None and file.is_file()
 
 
-def dataset_of(step: Step) -> str:
-    """The dataset that a step of data, pretraining or a cell works on."""
-    return Cell.parse(step.key).dataset if step.rule in CELLS else step.key.split("/")[0]
+def view_of(step: Step) -> tuple[str, str]:
+    """The paper and the dataset that a pretraining or a step of a cell works on."""
+    if step.rule in CELLS:
+        cell = Cell.parse(step.key)
+        return cell.paper, cell.dataset
+    paper, dataset, _ = step.key.split("/")
+    return paper, dataset
 
 
 def log_of(scale: str, rule: str, key: str) -> Path:

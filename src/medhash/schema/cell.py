@@ -1,4 +1,4 @@
-"""A cell, the unit of training: dataset x method x variant x bits x seed (x origin)."""
+"""A cell, the unit of training: paper x dataset x method x variant x bits x seed (x origin)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,17 @@ SCRATCH = "scratch"
 
 @dataclass(frozen=True, order=True)
 class Cell:
-    """One trained model's coordinates; its text is also its folder below ``cells/``.
+    """One trained model's coordinates.
+
+    Its text names it everywhere: on command lines, as the key of its steps. The paper comes first,
+    because settings, image size and split are the paper's.
 
     A cell usually starts from the backbone that is pretrained on its own dataset. One with an
     ``origin`` starts elsewhere (transfer learning, ACH Table VI), and its dataset is written
     ``brain_tumor_mri@covid_ct``.
 
     Attributes:
+        paper: name of a file in ``config/papers``.
         dataset: name in ``config/datasets.yaml``.
         method: name of a file in ``medhash/methods``.
         variant: name in :data:`medhash.schema.variants.VARIANTS`, or an ablation of one.
@@ -29,6 +33,7 @@ class Cell:
             for random weights, or empty.
     """
 
+    paper: str
     dataset: str
     method: str
     variant: str
@@ -37,6 +42,11 @@ class Cell:
     origin: str = ""
 
     def __str__(self) -> str:
+        return f"{self.paper}/{self.coordinates}"
+
+    @property
+    def coordinates(self) -> str:
+        """The text without the paper: the cell's folder below ``<paper>/cells/``."""
         dataset = f"{self.dataset}{ORIGIN_SEPARATOR}{self.origin}" if self.origin else self.dataset
         return f"{dataset}/{self.method}/{self.variant}/{self.bits}/{self.seed}"
 
@@ -49,19 +59,19 @@ class Cell:
 
     @classmethod
     def parse(cls, text: str) -> Cell:
-        """Read ``covid_ct/hashnet/ach/8/0`` or ``brain_tumor_mri@covid_ct/hashnet/ach/8/0``.
+        """Read ``ach/covid_ct/hashnet/ach/8/0`` or ``ach/brain_tumor_mri@covid_ct/dsh/none/8/0``.
 
         Raises:
             MedhashError: ``text`` is not of that form; names are not looked up here.
         """
         parts = text.strip("/").split("/")
-        numbers = parts[3:]
-        if len(parts) != 5 or not all(parts) or not all(_is_plain_number(n) for n in numbers):
+        numbers = parts[4:]
+        if len(parts) != 6 or not all(parts) or not all(_is_plain_number(n) for n in numbers):
             raise MedhashError(
-                f"cell {text!r}: expected dataset/method/variant/bits/seed, "
-                "for example covid_ct/hashnet/ach/8/0"
+                f"cell {text!r}: expected paper/dataset/method/variant/bits/seed, "
+                "for example ach/covid_ct/hashnet/ach/8/0"
             )
-        (place, method, variant), (bits, seed) = parts[:3], map(int, numbers)
+        (paper, place, method, variant), (bits, seed) = parts[:4], map(int, numbers)
         dataset, separator, origin = place.partition(ORIGIN_SEPARATOR)
         if bits < 1:
             raise MedhashError(f"cell {text!r}: a code has at least 1 bit")
@@ -71,7 +81,7 @@ class Cell:
                 f"cell {text!r}: expected dataset{ORIGIN_SEPARATOR}origin with the origin another "
                 f"dataset or {SCRATCH}, for example brain_tumor_mri{ORIGIN_SEPARATOR}covid_ct"
             )
-        return cls(dataset, method, variant, bits, seed, origin)
+        return cls(paper, dataset, method, variant, bits, seed, origin)
 
 
 def _is_plain_number(text: str) -> bool:

@@ -117,7 +117,7 @@ def load_cell(
     train = torch.from_numpy(labels[rows_of(inputs.split, "train")]).float()
     objective = build_objective(cell, settings, train, where)
     tensors, facts = load_tensors(path)
-    if facts.get("cell") != str(cell):
+    if facts.get("cell") != cell.coordinates:
         raise MedhashError(f"{path}: is of the cell {facts.get('cell')}, not {cell}")
     try:
         objective.network.load_state_dict(_below(tensors, "network."))

@@ -258,7 +258,7 @@ def _write(
     codes = encode_split(network, method, inputs.data_folder, inputs.split, device)
     tensors = {f"{NETWORK_PREFIX}{name}": value for name, value in network.state_dict().items()}
     tensors |= {f"method.{name}": value for name, value in method.state_dict().items()}
-    save_tensors(folder / "checkpoint.safetensors", tensors, {"cell": str(cell)})
+    save_tensors(folder / "checkpoint.safetensors", tensors, {"cell": cell.coordinates})
     write_text(folder / "train.csv", losses)
     codes.save(folder / "codes.npz")
 

@@ -17,7 +17,6 @@ from medhash.papers.claim_rules import KINDS, Claim
 from medhash.records.lesions import SOURCES
 from medhash.schema.cell import Cell
 from medhash.verdicts.cases import Finding
-from medhash.verdicts.numbers import cells_of
 from medhash.verdicts.rules import decide
 from medhash.verdicts.run import ClaimRun
 
@@ -98,7 +97,7 @@ def _decision(run: ClaimRun, name: str, claim: Claim) -> Decision:
     numbers = run.numbers(claim)
     finding = decide(run.grid(claim), numbers)
     needs = list(dict.fromkeys(need for case in finding.cases for need in case.needs))
-    every = dict.fromkeys(cell for need in needs for cell in cells_of(need.place, numbers.seeds))
+    every = dict.fromkeys(cell for need in needs for cell in numbers.cells(need.place))
     missing = dict.fromkeys(cell for need in needs for cell in numbers.missing(need))
     used = [cell for cell in every if cell not in missing]
     parts = {
@@ -180,7 +179,7 @@ def _why(run: ClaimRun, claim: Claim, cell: Cell) -> str:
 
 
 def _place(cell: Cell) -> str:
-    return str(cell).split("/", 1)[0]
+    return cell.coordinates.partition("/")[0]
 
 
 def _listed(cells: Sequence[Cell]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -24,12 +24,14 @@ class RunNumbers:
     """Numbers of one scale; a place has one only if every seed of it has run.
 
     Attributes:
+        paper: the paper whose cells they are of.
         seeds: the seeds of a place.
         records: cell -> record.
         speeds: cell -> how fast it answers.
         lesions: cell -> how it is searched with lesion patches; none where nobody marked any.
     """
 
+    paper: str
     seeds: tuple[int, ...]
     records: Mapping[Cell, Record]
     speeds: Mapping[Cell, Measurement]
@@ -37,7 +39,7 @@ class RunNumbers:
 
     def value(self, need: Need) -> Decimal | None:
         """The mean over the seeds of a place, or None where one of them has not run."""
-        values = [self._of_cell(need, cell) for cell in cells_of(need.place, self.seeds)]
+        values = [self._of_cell(need, cell) for cell in self.cells(need.place)]
         found = [value for value in values if value is not None]
         if len(found) < len(values):
             return None
@@ -55,7 +57,7 @@ class RunNumbers:
             return None
         first, second = (per_query_ap(side) for side in sides if side is not None)
         if not first.index.equals(second.index):
-            first_cell, second_cell = (cells_of(each, self.seeds)[0] for each in (row, baseline))
+            first_cell, second_cell = (self.cells(each)[0] for each in (row, baseline))
             raise MedhashError(
                 f"records of cells {first_cell} and {second_cell} cannot be paired: they have "
                 "different queries; make both from the same split."
@@ -65,8 +67,13 @@ class RunNumbers:
 
     def missing(self, need: Need) -> list[Cell]:
         """The cells of a place that lack the number."""
-        cells = cells_of(need.place, self.seeds)
+        cells = self.cells(need.place)
         return [cell for cell in cells if self._of_cell(need, cell) is None]
+
+    def cells(self, place: Place) -> tuple[Cell, ...]:
+        """The cells of a place, one a seed."""
+        own = (self.paper, place.dataset, place.method, place.variant, place.bits)
+        return tuple(Cell(*own, seed, place.origin) for seed in self.seeds)
 
     def _of_cell(self, need: Need, cell: Cell) -> float | None:
         measure = _MEASURES[need.measure]
@@ -74,15 +81,9 @@ class RunNumbers:
         return None if facts is None else measure.of(facts, need.cutoff)
 
     def _records(self, place: Place) -> list[Record] | None:
-        cells = cells_of(place, self.seeds)
+        cells = self.cells(place)
         found = [self.records[cell] for cell in cells if cell in self.records]
         return found if len(found) == len(cells) else None
-
-
-def cells_of(place: Place, seeds: Iterable[int]) -> tuple[Cell, ...]:
-    """The cells of a place, one a seed."""
-    own = (place.dataset, place.method, place.variant, place.bits)
-    return tuple(Cell(*own, seed, place.origin) for seed in seeds)
 
 
 def precision_recall_area(record: Record) -> float:

@@ -49,7 +49,9 @@ class ClaimRun:
     def numbers(self, claim: Claim) -> RunNumbers:
         """The numbers of a claim's cells."""
         seeds = self.claimed.seeds(claim.artefact)
-        return RunNumbers(seeds, self.records, self.speeds, self.lesions)
+        return RunNumbers(
+            self.claimed.printed.paper, seeds, self.records, self.speeds, self.lesions
+        )
 
 
 def load_runs(configuration: Configuration) -> list[ClaimRun]:

@@ -75,16 +75,16 @@ def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
     return list(dict.fromkeys(turns))[:count]
 
 
-def load_explained(layout: Layout, cell: Cell) -> Explained | None:
-    """A cell's explanation, or None if it was not made.
+def load_explained(layout: Layout, cell: Cell, data: Path) -> Explained | None:
+    """A cell's explanation with the images of its dataset's folder; None if it was not made.
 
     Raises:
         MedhashError: the file is damaged.
     """
-    path, folder = layout.explanation(cell), layout.data(cell.dataset)
+    path = layout.explanation(cell)
     if not path.is_file():
         return None
-    return Explained(read_arrays(path, _ARRAYS), *load_images(folder))
+    return Explained(read_arrays(path, _ARRAYS), *load_images(data))
 
 
 def load_images(

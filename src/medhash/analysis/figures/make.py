@@ -49,7 +49,7 @@ def make_figure(
         spec: the grid; a panel without any record says that it did not run.
         records: at least those of the grid that exist; others are ignored.
         context: names, scale and protocol.
-        output_stem: path without suffix, such as ``results/small/figures/ach_fig7``.
+        output_stem: path without suffix, such as ``results/small/ach/figures/fig7``.
 
     Returns:
         The three paths.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
 
@@ -30,6 +30,7 @@ def make_picture(
     spec: FigureSpec,
     records: Sequence[Record],
     layout: Layout,
+    data_of: Callable[[Cell], Path],
     context: Context,
     output_stem: Path,
 ) -> list[Path]:
@@ -38,7 +39,8 @@ def make_picture(
     Args:
         spec: which cells; one without an explanation is shown as not run.
         records: of the cells, for the lines above the panels.
-        layout: where explanations, codes and images lie.
+        layout: where explanations and codes lie.
+        data_of: gives the folder of a cell's dataset.
         context: names, scale and protocol.
         output_stem: path without suffix.
 
@@ -51,8 +53,8 @@ def make_picture(
     chosen = select(spec, records, context)
     titles = (context.heading(spec), context.details(spec, chosen))
     axes = product(spec.datasets, spec.methods, spec.variants, spec.bits, spec.seeds[:1])
-    cells = [Cell(*coordinates) for coordinates in axes]
-    explained = {cell: load_explained(layout, cell) for cell in cells}
+    cells = [Cell(spec.paper, *coordinates) for coordinates in axes]
+    explained = {cell: load_explained(layout, cell, data_of(cell)) for cell in cells}
     if spec.kind == "salient_maps":
         points = salient_maps(spec, explained, context)
         return write_figure(

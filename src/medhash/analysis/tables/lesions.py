@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 
@@ -170,13 +171,12 @@ class _Grid:
         return [row for cell in cells for row in self._rows_of(cell)]
 
     def _cell(self, column: Column, method: str, variant: str) -> Cell:
-        return Cell(column.dataset, method, variant, column.bits, self.spec.seeds[0])
+        own = (self.spec.paper, column.dataset, method, variant, column.bits)
+        return Cell(*own, self.spec.seeds[0])
 
     def _baseline(self, cell: Cell) -> LesionSearch | None:
         """The first variant's search with the same patches; None for itself."""
-        other = self.ran.get(
-            Cell(cell.dataset, cell.method, self.spec.variants[0], cell.bits, cell.seed)
-        )
+        other = self.ran.get(replace(cell, variant=self.spec.variants[0]))
         if other is None or other.cell == cell:
             return None
         if other.areas_sha256 != self.ran[cell].areas_sha256:

@@ -46,7 +46,7 @@ def make_table(
         spec: the grid; places without a record are printed as not run.
         records: at least those of the grid that exist; others are ignored.
         context: names, scale and protocol.
-        output_stem: path without suffix, such as ``results/small/tables/ach_table3``.
+        output_stem: path without suffix, such as ``results/small/ach/tables/table3``.
 
     Returns:
         The three paths.
@@ -82,7 +82,7 @@ def _write(
     texts = {
         ".csv": frame.to_csv(index=False, lineterminator="\n"),
         ".md": markdown(printed),
-        ".tex": latex(printed, spec.file_stem),
+        ".tex": latex(printed, spec.label),
     }
     paths = [output_stem.with_name(output_stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):

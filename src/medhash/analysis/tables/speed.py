@@ -119,11 +119,15 @@ def speed_table(
         corner="Quantity",
     )
     csv = [
-        _csv_row(spec, Cell(column.dataset, *row, column.bits, spec.seeds[0]), ran, context)
+        _csv_row(spec, _cell(spec, column, *row), ran, context)
         for row in rows
         for column in columns
     ]
     return pd.DataFrame(csv, columns=list(CSV_COLUMNS)), printed
+
+
+def _cell(spec: TableSpec, column: Column, method: str, variant: str) -> Cell:
+    return Cell(spec.paper, column.dataset, method, variant, column.bits, spec.seeds[0])
 
 
 def _block(
@@ -134,7 +138,7 @@ def _block(
     context: Context,
 ) -> tuple[PrintedRow, ...]:
     title = context.paper.method_title(*row)
-    cells = [Cell(column.dataset, *row, column.bits, spec.seeds[0]) for column in columns]
+    cells = [_cell(spec, column, *row) for column in columns]
     return tuple(
         PrintedRow(
             f"{title}: {label}",
