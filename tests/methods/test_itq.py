@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ def fitted(seed, bits, iterations=50):
 def test_the_objective_never_rises(seed, bits):
     objective = fitted(seed, bits)[1].objective
     assert len(objective) == 50
-    assert all(b <= a + 1e-9 for a, b in zip(objective, objective[1:], strict=False))
+    assert all(b <= a + 1e-9 for a, b in pairwise(objective))
     assert bits == 1 or objective[-1] < objective[0]
 
 

@@ -14,9 +14,10 @@ from tiny_settings import make_settings
 from medhash.errors import MedhashError
 from medhash.schema.settings import Augmentation, OptimisationSettings
 from medhash.training.checkpoints import load_tensors
-from medhash.training.devices import choose_device, seed_for
+from medhash.training.devices import choose_device
 from medhash.training.images import augment, load_images
 from medhash.training.loop import learning_rate_factor
+from medhash.training.machine import seed_for
 from medhash.training.pretraining import pretrain
 
 
@@ -165,7 +166,7 @@ class TestPretraining:
 def test_bfloat16_runs_and_is_close(files):
     """Autocast changes the last digits of the network, not the loss's own precision."""
     from medhash.schema.cell import Cell
-    from medhash.training.cells import build_objective
+    from medhash.training.families.hashing import build_objective
     from medhash.training.loop import Objective
 
     images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))

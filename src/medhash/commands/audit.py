@@ -87,9 +87,9 @@ def audit(
 def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
     from medhash.commands.steps import cell_inputs
-    from medhash.trained.again import encode_again
+    from medhash.trained.cell import encode_again
 
-    def encode(cell: Cell) -> Codes:
+    def encode(cell: Cell) -> Representation:
         folder, inputs = configuration.layout.cell(cell), cell_inputs(configuration, cell)
         return encode_again(cell, configuration.settings_of(cell), inputs, folder)
 

@@ -8,7 +8,7 @@ from medhash.commands.steps import cell_inputs
 from medhash.configuration.loading import Configuration
 from medhash.flow.receipts import recorded
 from medhash.flow.steps import Step, Steps
-from medhash.retrieval.codes import Codes
+from medhash.retrieval.representation import Representation
 from medhash.running.alone import run_alone
 from medhash.schema.cell import Cell
 
@@ -145,7 +145,7 @@ def _record(configuration: Configuration, step: Step) -> None:
     )
 
 
-def _map_of(codes: Codes) -> float:
+def _map_of(codes: Representation) -> float:
     from medhash.retrieval.evaluation import evaluate
 
     score: float = evaluate(codes).metrics["map"]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Step, Steps
     from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
     from medhash.schema.cell import Cell
-    from medhash.training.cells import CellInputs
+    from medhash.training.task import CellInputs
 
 app = typer.Typer()
 
@@ -265,7 +265,7 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     """The files that a cell is trained from."""
     from medhash.flow.steps import pretrained_weights
-    from medhash.training.cells import CellInputs
+    from medhash.training.task import CellInputs
 
     return CellInputs(
         data_folder=configuration.data_of(cell),

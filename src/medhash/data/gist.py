@@ -9,6 +9,7 @@ they are 4 scales x 4 orientations x 8 x 8 blocks.
 from __future__ import annotations
 
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +136,7 @@ def _mirrored(images: Numbers, margin: int) -> Numbers:
 def _block_means(answers: Numbers) -> Numbers:
     """Means over the grid's blocks, (n, S, S) to (n, blocks * blocks)."""
     edges = np.linspace(0, answers.shape[1], BLOCKS + 1).astype(int)
-    pairs = list(zip(edges[:-1], edges[1:], strict=True))
+    pairs = list(pairwise(edges))
     means = [
         answers[:, top:bottom, left:right].mean(axis=(1, 2))
         for top, bottom in pairs

@@ -1,21 +1,18 @@
-"""A trained cell's code for one image."""
+"""A trained cell's code or descriptor for one image."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file
-from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-from medhash.trained.explanation import load_cell
-from medhash.trained.speed import Search
-from medhash.training.cells import CellInputs
+from medhash.trained.cell import check_trained_together, load_encoder
+from medhash.training.task import CellInputs
 
 
 def encode_image(
@@ -26,8 +23,8 @@ def encode_image(
     pixels: NDArray[np.uint8],
     *,
     device: str = "auto",
-) -> NDArray[np.uint8]:
-    """Put an image through a cell's network.
+) -> NDArray[Any]:
+    """Put an image through a trained cell.
 
     Args:
         cell: which cell.
@@ -38,7 +35,7 @@ def encode_image(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        The packed code, uint8 (ceil(q / 8),).
+        The packed code, uint8 (ceil(q / 8),), or the descriptor, float32 (L,).
 
     Raises:
         MedhashError: the image or the checkpoint does not fit the settings, or checkpoint and
@@ -51,29 +48,7 @@ def encode_image(
             f"settings {size}; prepare the dataset and train {cell} again"
         )
     check_trained_together(folder)
-    trained = load_cell(cell, settings, inputs, folder, device)
-    database = Codes.load(folder / "codes.npz").database_codes
-    search = Search(trained.network, trained.coder.method, database, size, trained.device)
-    return search.encode([pixels])[0]
-
-
-def check_trained_together(folder: Path) -> None:
-    """Refuse a checkpoint and codes of different trainings: their distances mean nothing.
-
-    Raises:
-        MedhashError: one of them is not the file that ``training.json`` describes.
-    """
-    path = folder / "training.json"
-    try:
-        outputs = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-        described = [
-            (folder / outputs[n]["path"], outputs[n]["sha256"]) for n in ("checkpoint", "codes")
-        ]
-    except (ValueError, KeyError, TypeError) as error:
-        raise MedhashError(f"{path}: is damaged ({error}); train the cell again") from error
-    for file, sha256 in described:
-        if sha256_of_file(file) != sha256:
-            raise MedhashError(
-                f"{file}: is not the file that {path.name} beside it describes; "
-                "train the cell again"
-            )
+    vector: NDArray[Any] = load_encoder(cell, settings, inputs, folder, device).encode(
+        pixels[None]
+    )[0]
+    return vector

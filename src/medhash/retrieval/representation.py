@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,11 @@ class Representation(ABC):
     database_labels: NDArray[np.uint8]
     query_rows: NDArray[np.int64]
     database_rows: NDArray[np.int64]
-    distance: str
+
+    if TYPE_CHECKING:
+        # A field of descriptors, a constant of codes.
+        @property
+        def distance(self) -> str: ...
 
     @property
     @abstractmethod
@@ -115,8 +119,11 @@ class Representation(ABC):
                 raise MedhashError(
                     f"{side}_labels must be filled (items, classes), not {labels.shape}"
                 )
-            shapes = {self.NOUN: (dtype, (len(labels), width))}
-            shapes |= {"labels": (np.uint8, labels.shape), "rows": (np.int64, (len(labels),))}
+            shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+                self.NOUN: (dtype, (len(labels), width)),
+                "labels": (np.uint8, labels.shape),
+                "rows": (np.int64, (len(labels),)),
+            }
             for name, (wanted, shape) in shapes.items():
                 _check_array(f"{side}_{name}", getattr(self, f"{side}_{name}"), wanted, shape)
             if labels.max() > 1:

@@ -19,6 +19,7 @@ from torch import Tensor
 from medhash.causal.lcr import LesionReasoning, Scene, gather_tokens
 from medhash.causal.positioning import segment_patches
 from medhash.data.lesions import Lesions, marked_lesions
+from medhash.data.rows import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value, write_json
 from medhash.flow.code import fingerprint
@@ -38,9 +39,9 @@ from medhash.trained.speed import (
     query_images,
     time_in_turn,
 )
-from medhash.training.cells import CellInputs, Score
-from medhash.training.devices import seed_for
-from medhash.training.images import rows_of
+from medhash.training.families.hashing import HashingEncoder
+from medhash.training.machine import seed_for
+from medhash.training.task import CellInputs, Score
 
 SCHEMA = 1
 DEPTH = 10
@@ -67,13 +68,13 @@ class PatchSearch(Search):
 
     Args:
         trained: the cell.
-        database_codes: packed, uint8 (items, ceil(q / 8)).
+        codes: its codes.
     """
 
-    def __init__(self, trained: TrainedCell, database_codes: NDArray[np.uint8]) -> None:
-        coder, size = trained.coder, trained.settings.stored
-        super().__init__(trained.network, coder.method, database_codes, size, trained.device)
-        self.coder = coder
+    def __init__(self, trained: TrainedCell, codes: Codes) -> None:
+        encoder = HashingEncoder(trained.objective, trained.device)
+        super().__init__(encoder, codes, trained.settings.stored)
+        self.coder = trained.coder
 
     def rank_patch(self, image: NDArray[np.uint8], patch: NDArray[np.int64]) -> NDArray[np.int64]:
         """The whole database for a patch, nearest first: int64 (1, items), see :meth:`rank`."""
@@ -87,7 +88,9 @@ class PatchSearch(Search):
             image: RGB pixels of the whole image, uint8 (height, width, 3) of any size.
             patch: int64 (4,): top, left, height and width in patches of the network.
         """
-        tokens = self.coder.embed(self.network.backbone.normalise(self.prepare([image])))
+        backbone, where = self.coder.network.backbone, self.coder.device.torch_device
+        pixels = torch.from_numpy(self.prepare([image])).to(where)
+        tokens = self.coder.embed(backbone.fit(backbone.normalise(pixels)))
         codes = self.coder.code(gather_tokens(tokens, self._places(patch)))
         return np.packbits((codes >= 0).cpu().numpy(), axis=1)
 
@@ -95,7 +98,7 @@ class PatchSearch(Search):
         """Places of the patch's tokens in the sequence, int64 (1, 1, height * width)."""
         corner = torch.from_numpy(patch[:2])
         places = segment_patches(corner, (int(patch[2]), int(patch[3])), self.coder.grid)
-        return places[None, None].to(self.device.torch_device)
+        return places[None, None].to(self.coder.device.torch_device)
 
 
 def search_lesions(
@@ -150,7 +153,7 @@ def search_lesions(
         return path
     trained = load_cell(cell, settings, inputs, folder, device)
     codes = Codes.load(folder / "codes.npz")
-    search = PatchSearch(trained, codes.database_codes)
+    search = PatchSearch(trained, codes)
     patches = lesions.patches(trained.coder.grid)
     images = np.load(inputs.data_folder / "images.npy", mmap_mode="r")[lesions.rows]
     pairs = zip(images, patches, strict=True)
@@ -164,7 +167,7 @@ def search_lesions(
     }
     facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
     _write_patches(folder, lesions, patches, packed)
-    write_json(path, facts | machine_facts(trained.device))
+    write_json(path, facts | machine_facts(search.encoder))
     return path
 
 

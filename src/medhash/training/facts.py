@@ -9,7 +9,6 @@ from typing import Any
 
 from medhash.flow import environment
 from medhash.schema.settings import Settings
-from medhash.training.devices import Device
 
 
 class Stopwatch:
@@ -28,7 +27,7 @@ def training_facts(
     settings: Settings,
     inputs: dict[str, Path],
     hashes: dict[str, str],
-    device: Device,
+    device: dict[str, Any],
     watch: Stopwatch,
     code: dict[str, Any],
 ) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def training_facts(
         "code": code,
         "environment": environment.describe(),
         "git": environment.git_state(),
-        "device": device.describe(),
+        "device": device,
         "slurm": environment.slurm_job(),
         "started": watch.started,
         "seconds": watch.seconds(),

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
 from torch.nn.functional import affine_grid, grid_sample
 
+from medhash.data.rows import rows_of
 from medhash.errors import MedhashError
 from medhash.models.backbone import ImageBackbone
 from medhash.schema.settings import Augmentation
@@ -120,13 +120,6 @@ def _masks(data_folder: Path, rows: np.ndarray) -> np.ndarray:
             f"{path}: no such file; a method that needs masks cannot be trained on this dataset"
         )
     return np.load(path, mmap_mode="r")[rows].astype(np.uint8)
-
-
-def rows_of(split: Path, part: str) -> np.ndarray:
-    """Rows, int64 (n,), of the index that a manifest gives to ``part``."""
-    manifest = pd.read_csv(split)
-    chosen = manifest["train"] == 1 if part == "train" else manifest["role"] == part
-    return manifest.loc[chosen, "row"].to_numpy(np.int64, copy=True)
 
 
 def training_view(

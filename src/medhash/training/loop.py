@@ -28,8 +28,10 @@ from medhash.training.checkpoints import (
     save_tensors,
     sha256_of_tensors,
 )
-from medhash.training.devices import Device, seed_for
+from medhash.training.devices import Device
 from medhash.training.images import Batch, ImageSet
+from medhash.training.machine import seed_for
+from medhash.training.pausing import Pause, never
 
 
 class Objective(nn.Module):
@@ -50,9 +52,6 @@ class Objective(nn.Module):
         """Called after each epoch."""
 
 
-Pause = Callable[[], bool]
-
-
 class PausedError(MedhashError):
     """A run was asked to stop after an epoch; the next start goes on from there.
 
@@ -63,11 +62,6 @@ class PausedError(MedhashError):
     def __init__(self, message: str, states: list[str]) -> None:
         super().__init__(message)
         self.states = states
-
-
-def never() -> bool:
-    """The pause of a run that has all the time it needs."""
-    return False
 
 
 def after(epochs: int) -> Pause:

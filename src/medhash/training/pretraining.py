@@ -18,10 +18,12 @@ from medhash.models.heads import ClassificationNetwork
 from medhash.models.mae import MaskedAutoencoder
 from medhash.schema.settings import Settings, VitSettings
 from medhash.training.checkpoints import load_backbone, save_tensors
-from medhash.training.devices import Device, choose_device, seed_for
+from medhash.training.devices import Device, choose_device
 from medhash.training.facts import Stopwatch, training_facts
 from medhash.training.images import Batch, ImageSet, load_images, training_view
-from medhash.training.loop import Objective, Pause, Run, fit, never
+from medhash.training.loop import Objective, Run, fit
+from medhash.training.machine import seed_for
+from medhash.training.pausing import Pause, never
 
 Stage = Literal["mae", "classification"]
 
@@ -80,7 +82,7 @@ def pretrain(
     write_text(out.with_suffix(".csv"), history.csv())
     write_json(
         out.with_suffix(".json"),
-        training_facts(settings, inputs, hashes, where, watch, code)
+        training_facts(settings, inputs, hashes, where.describe(), watch, code)
         | {"stage": stage, "seed": seed, "epochs": len(history.losses), "states": history.states},
     )
     save_tensors(out, objective.backbone.state_dict(), {"stage": stage})

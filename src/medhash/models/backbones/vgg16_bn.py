@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
@@ -43,7 +43,10 @@ class Backbone(ImageBackbone):
 
     def __init__(self, settings: Vgg16Settings) -> None:
         super().__init__(settings)
-        layers = [step if isinstance(step, str) else settings.scaled(step) for step in cfgs["D"]]
+        self.settings = settings
+        layers: list[Any] = [
+            step if isinstance(step, str) else settings.scaled(step) for step in cfgs["D"]
+        ]
         self.features = make_layers(layers, batch_norm=True)
         hidden = settings.scaled(_FULLY_CONNECTED)
         self.side = settings.image_size // 2**_HALVINGS
