@@ -30,7 +30,7 @@ def _record_values(
     protocol: str = "tie-aware",
     selection: str = "last-epoch",
 ) -> dict[str, Any]:
-    place, method, variant, bits, seed = cell.split("/")
+    paper, place, method, variant, bits, seed = cell.split("/")
     dataset, _, origin = place.partition("@")
     values = [ap] * 4 if isinstance(ap, float) else list(ap)
     mean = float(np.mean(values))
@@ -39,6 +39,7 @@ def _record_values(
         "schema": 1,
         "scale": scale,
         "cell": {
+            "paper": paper,
             "dataset": dataset,
             "method": method,
             "variant": variant,
@@ -75,7 +76,7 @@ def _record_values(
 
 @pytest.fixture
 def record_values() -> Callable[..., dict[str, Any]]:
-    """Content of a record.json: ``record_values("covid_ct/csq/none/8/0", 0.7, ...)``."""
+    """Content of a record.json: ``record_values("ach/covid_ct/csq/none/8/0", 0.7, ...)``."""
     return _record_values
 
 
@@ -211,6 +212,6 @@ class Made:
 @pytest.fixture
 def make(tmp_path, context):
     def run(spec, records, within=context, folder="out"):
-        return Made(make_table(spec, records, within, tmp_path / folder / spec.file_stem))
+        return Made(make_table(spec, records, within, tmp_path / folder / spec.label))
 
     return run

@@ -10,14 +10,14 @@ from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 
-CELLS = [Cell("phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
+CELLS = [Cell("ach", "phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
 IMAGES, QUERIES = 60, 20
 
 
 def write_cells(layout, classes):
     """Sixty images of two classes in turn, random codes, and an explanation of four of them."""
     random = np.random.default_rng(0)
-    folder = layout.data("phantom_x")
+    folder = layout.data("phantom_x", 32)
     folder.mkdir(parents=True)
     labels = np.eye(2, dtype=np.uint8)[np.arange(IMAGES) % 2]
     images = random.integers(0, 255, (IMAGES, 16, 16, 3), dtype=np.uint8)
@@ -42,3 +42,8 @@ def write_cells(layout, classes):
             "features": random.normal(size=(QUERIES, 8)).astype(np.float32),
         }
         write_arrays(layout.explanation(cell), maps | rest)
+
+
+def data_of(layout):
+    """Gives the folder of a cell's dataset."""
+    return lambda cell: layout.data(cell.dataset, 32)

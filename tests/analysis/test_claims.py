@@ -41,7 +41,7 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write_record(project, record_values):
-    """Writes a cell's record: ``write_record("covid_ct/csq/ach/8/0", 0.7, scale="small")``."""
+    """Writes a cell's record: ``write_record("ach/covid_ct/csq/ach/8/0", 0.7, scale="small")``."""
 
     def write(cell, ap, scale="paper", seconds=None, **options):
         content = record_values(cell, ap, scale=scale, **options)
@@ -67,7 +67,7 @@ def write_reported(project, write_record):
 
     def write(*tables):
         for name in tables:
-            spec = paper.tables[name].model_copy(update={"name": name})
+            spec = paper.tables[name]
             for cell in spec.cells():
                 row = row_title(spec, Place.of(cell), context)
                 origin = spec.origins[0] if cell.origin == "scratch" else cell.origin
@@ -113,35 +113,37 @@ def test_evidence_names_the_numbers_and_where_it_fails(write_reported):
     assert (decision.missing, decision.partial, decision.note) == ("", "", "")
     assert (decision.scale, decision.tolerance) == ("paper", "±0 points")
     assert len(decision.cells) == 96
-    assert "covid_ct/adsh/ach/16/0" in decision.cells
+    assert "ach/covid_ct/adsh/ach/16/0" in decision.cells
 
 
 def test_a_better_number_turns_a_verdict(write_reported, write_record):
     write_reported("table3")
-    write_record("covid_ct/adsh/ach/16/0", 0.8062)
+    write_record("ach/covid_ct/adsh/ach/16/0", 0.8062)
     assert decided()["ach_improves"].verdict == "reproduced"
-    write_record("covid_ct/adsh/ach/16/0", 0.8061)
+    write_record("ach/covid_ct/adsh/ach/16/0", 0.8061)
     assert decided()["ach_improves"].verdict == "not reproduced"
 
 
 def test_one_record_less_and_nothing_is_decided(project, write_reported):
     write_reported("table3")
-    Layout(project / "results/paper").record("covid_ct/adsh/ach/32/0").unlink()
+    Layout(project / "results/paper").record("ach/covid_ct/adsh/ach/32/0").unlink()
     decision = decided()["ach_improves"]
     assert (decision.verdict, decision.evidence) == ("not run", "")
-    assert decision.missing == "1 of 48 cells of covid_ct: covid_ct/adsh/ach/32/0 (no record yet)"
+    assert (
+        decision.missing == "1 of 48 cells of covid_ct: ach/covid_ct/adsh/ach/32/0 (no record yet)"
+    )
     assert decision.partial == (
         "higher in 46, equal in 0, lower in 1 of 47 that ran, of 48; "
         "differences -0.06 to 9.11 points; it can no longer hold"
     )
-    assert decision.missing_cells == ("covid_ct/adsh/ach/32/0",)
+    assert decision.missing_cells == ("ach/covid_ct/adsh/ach/32/0",)
 
 
 def write_pairs(write_record, bits=(8, 32), scale="small", gain=0.01, methods=METHODS):
     for method in methods:
         for length in bits:
-            write_record(f"covid_ct/{method}/none/{length}/0", 0.7, scale)
-            write_record(f"covid_ct/{method}/ach/{length}/0", 0.7 + gain, scale)
+            write_record(f"ach/covid_ct/{method}/none/{length}/0", 0.7, scale)
+            write_record(f"ach/covid_ct/{method}/ach/{length}/0", 0.7 + gain, scale)
 
 
 def test_columns_that_a_scale_leaves_out_are_missing(write_record):
@@ -154,7 +156,7 @@ def test_columns_that_a_scale_leaves_out_are_missing(write_record):
     )
     assert decision.missing == (
         "covid_radiograph: all 48 cells (not part of this run); 24 of 48 cells of covid_ct: "
-        "covid_ct/{dsh,hashnet,adsh,csq,dbdh,transhash}/{ach,none}/{16,24}/0 "
+        "ach/covid_ct/{dsh,hashnet,adsh,csq,dbdh,transhash}/{ach,none}/{16,24}/0 "
         "(not part of this run)"
     )
     assert decision.data == "COVID-CT-Dataset (8, 32 bits); seed 0"
@@ -162,9 +164,12 @@ def test_columns_that_a_scale_leaves_out_are_missing(write_record):
 
 def test_cells_without_a_pattern_are_listed(write_record):
     write_pairs(write_record)
-    write_record("covid_ct/csq/lcr/8/0", 0.7, "small")
+    write_record("ach/covid_ct/csq/lcr/8/0", 0.7, "small")
     missing = decided("small")["lcr_wins"].missing
-    assert "11 of 48 cells of covid_ct: covid_ct/dsh/lcr/8/0, covid_ct/dsh/lcr/32/0, " in missing
+    assert (
+        "11 of 48 cells of covid_ct: ach/covid_ct/dsh/lcr/8/0, ach/covid_ct/dsh/lcr/32/0, "
+        in missing
+    )
     assert "and 5 more, which --json lists (no record yet)" in missing
 
 
@@ -193,14 +198,14 @@ def test_settings_that_are_the_papers_need_no_note(write_record):
 def test_every_seed_has_to_run(write_record):
     for method in METHODS:
         for seed, gain in ((0, 0.02), (1, -0.01)):
-            write_record(f"covid_ct/{method}/none/8/{seed}", 0.7, "small")
-            write_record(f"covid_ct/{method}/ach/8/{seed}", 0.7 + gain, "small")
+            write_record(f"ach/covid_ct/{method}/none/8/{seed}", 0.7, "small")
+            write_record(f"ach/covid_ct/{method}/ach/8/{seed}", 0.7 + gain, "small")
     both = decided("small", seeds=[0, 1])["precision_recall_ct"]
     assert both.verdict == "reproduced"
     assert both.data.endswith("seeds 0, 1")
     three = decided("small", seeds=[0, 1, 2])["precision_recall_ct"]
     assert three.verdict == "not run"
-    assert "covid_ct/{dsh,hashnet,adsh,csq,dbdh,transhash}/{ach,none}/8/2" in three.missing
+    assert "ach/covid_ct/{dsh,hashnet,adsh,csq,dbdh,transhash}/{ach,none}/8/2" in three.missing
     assert decided("small", seeds=[1])["precision_recall_ct"].verdict == "not reproduced"
 
 
@@ -212,8 +217,8 @@ def test_a_test_is_made_query_by_query(write_record):
                 base = generator.uniform(0.4, 0.6, 40)
                 lost = (dataset, method, bits) == ("covid_ct", "csq", 8)
                 better = base + generator.uniform(0.0, 0.1, 40) * (-1 if lost else 1)
-                write_record(f"{dataset}/{method}/none/{bits}/0", base)
-                write_record(f"{dataset}/{method}/ach/{bits}/0", better)
+                write_record(f"ach/{dataset}/{method}/none/{bits}/0", base)
+                write_record(f"ach/{dataset}/{method}/ach/{bits}/0", better)
     found = decided()
     assert found["ach_significant"].verdict == "reproduced"
     assert found["ach_significant_wins"].verdict == "reproduced"
@@ -224,22 +229,22 @@ def test_a_test_is_made_query_by_query(write_record):
 
 
 def test_records_of_other_queries_cannot_be_compared(write_record):
-    write_record("covid_ct/csq/none/8/0", 0.7, "small", rows=[1, 2, 3, 4])
-    write_record("covid_ct/csq/ach/8/0", 0.7, "small", rows=[1, 2, 3, 5])
-    with pytest.raises(MedhashError, match="csq/ach/8/0 and covid_ct/csq/none/8/0 cannot be"):
+    write_record("ach/covid_ct/csq/none/8/0", 0.7, "small", rows=[1, 2, 3, 4])
+    write_record("ach/covid_ct/csq/ach/8/0", 0.7, "small", rows=[1, 2, 3, 5])
+    with pytest.raises(MedhashError, match="csq/ach/8/0 and ach/covid_ct/csq/none/8/0 cannot be"):
         decided("small")
 
 
 def test_a_record_of_another_scale_is_refused(project, write_record):
-    write_record("covid_ct/csq/none/8/0", 0.7, "paper")
+    write_record("ach/covid_ct/csq/none/8/0", 0.7, "paper")
     (project / "results/paper").rename(project / "results/small")
     with pytest.raises(MedhashError, match="scales never mix"):
         decided("small")
 
 
 def speed(cell, fps, scale="paper"):
-    dataset, method, variant, bits, seed = cell.split("/")
-    names = {"dataset": dataset, "method": method, "variant": variant}
+    paper, dataset, method, variant, bits, seed = cell.split("/")
+    names = {"paper": paper, "dataset": dataset, "method": method, "variant": variant}
     return {
         "schema": 1,
         "scale": scale,
@@ -261,7 +266,7 @@ def speed(cell, fps, scale="paper"):
 
 def write_speeds(project, scale="paper", slowest=60.01):
     cells = [
-        f"{dataset}/adsh/ach/{bits}/0"
+        f"ach/{dataset}/adsh/ach/{bits}/0"
         for dataset in ("covid_radiograph", "covid_ct", "brain_tumor_mri")
         for bits in (8, 32)
     ]
@@ -309,7 +314,7 @@ def search(cell, precision, change, **changes):
 
 
 def write_search(project, variant, *arguments, **changes):
-    cell = f"covid_ct/adsh/{variant}/8/0"
+    cell = f"ach/covid_ct/adsh/{variant}/8/0"
     path = Layout(project / "results/small").lesions(cell)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(search(cell, *arguments, **changes)))
@@ -336,14 +341,14 @@ def test_lesion_patches_decide_by_their_searches(project):
 
 
 def test_lesions_that_nobody_marked_are_missing(project):
-    path = Layout(project / "results/small").lesions("covid_ct/adsh/none/8/0")
+    path = Layout(project / "results/small").lesions("ach/covid_ct/adsh/none/8/0")
     path.parent.mkdir(parents=True)
-    names = {"dataset": "covid_ct", "method": "adsh", "variant": "none"}
+    names = {"paper": "ach", "dataset": "covid_ct", "method": "adsh", "variant": "none"}
     content = {"schema": 1, "scale": "small", "cell": {**names, "bits": 8, "seed": 0}}
     path.write_text(json.dumps(content | {"patches": 0, "reason": "no lesion is marked"}))
     missing = decided("small")["lesion_gain_ct"].missing
-    assert "covid_ct/adsh/none/8/0 (no lesion is marked)" in missing
-    assert "covid_ct/adsh/ach/8/0 (not measured yet)" in missing
+    assert "ach/covid_ct/adsh/none/8/0 (no lesion is marked)" in missing
+    assert "ach/covid_ct/adsh/ach/8/0 (not measured yet)" in missing
 
 
 @pytest.mark.parametrize(
@@ -352,7 +357,7 @@ def test_lesions_that_nobody_marked_are_missing(project):
 def test_other_patches_or_scores_are_not_compared(project, changes):
     write_search(project, "none", 0.53, -0.02)
     write_search(project, "ach", 0.61, -0.06, **changes)
-    with pytest.raises(MedhashError, match=r"lesion patches of cell covid_ct/adsh/ach/8/0"):
+    with pytest.raises(MedhashError, match=r"lesion patches of cell ach/covid_ct/adsh/ach/8/0"):
         decided("small")
 
 
@@ -360,13 +365,13 @@ def test_training_time_comes_from_the_records(write_record):
     for method in METHODS:
         for dataset in ("covid_radiograph", "covid_ct"):
             for bits in (8, 16, 24, 32):
-                write_record(f"{dataset}/{method}/none/{bits}/0", 0.7, seconds=10.0)
-                write_record(f"{dataset}/{method}/ach/{bits}/0", 0.7, seconds=10.5)
+                write_record(f"ach/{dataset}/{method}/none/{bits}/0", 0.7, seconds=10.0)
+                write_record(f"ach/{dataset}/{method}/ach/{bits}/0", 0.7, seconds=10.5)
     assert decided()["training_takes_longer"].verdict == "reproduced"
-    write_record("covid_ct/csq/ach/8/0", 0.7, seconds=None)
+    write_record("ach/covid_ct/csq/ach/8/0", 0.7, seconds=None)
     decision = decided()["training_takes_longer"]
     assert decision.missing == (
-        "1 of 48 cells of covid_ct: covid_ct/csq/ach/8/0 (the record lacks the number)"
+        "1 of 48 cells of covid_ct: ach/covid_ct/csq/ach/8/0 (the record lacks the number)"
     )
 
 
@@ -388,15 +393,15 @@ def test_phantoms_decide_nothing(project, write_record):
 def test_the_inputs_are_the_files_of_this_run(project):
     layout = Layout(Path("results/small"))
     paths = claim_inputs(load(overrides={"scale": "small"}))
-    assert layout.record("covid_ct/dsh/ach/8/0") in paths
-    assert layout.record("brain_tumor_mri@covid_ct/csq/ach/8/0") in paths
-    assert layout.speed("covid_ct/adsh/ach/8/0") in paths
-    assert layout.record("covid_ct/dsh/ach/16/0") not in paths
+    assert layout.record("ach/covid_ct/dsh/ach/8/0") in paths
+    assert layout.record("ach/brain_tumor_mri@covid_ct/csq/ach/8/0") in paths
+    assert layout.speed("ach/covid_ct/adsh/ach/8/0") in paths
+    assert layout.record("ach/covid_ct/dsh/ach/16/0") not in paths
     assert len(paths) == len(set(paths))
 
 
 def test_area_under_a_curve(record):
-    curve = record("covid_ct/csq/none/2/0", 0.5)
+    curve = record("ach/covid_ct/csq/none/2/0", 0.5)
     points = {"radius": [0, 1, 2], "precision": [None, 0.8, 0.4], "recall": [0.0, 0.5, 1.0]}
     metrics = curve.metrics.model_copy(update={"pr_curve": type(curve.metrics.pr_curve)(**points)})
     area = precision_recall_area(curve.model_copy(update={"metrics": metrics}))
@@ -459,7 +464,7 @@ def test_a_paper_without_claims_has_no_verdicts(project):
 
 
 def test_the_digits_are_those_that_tables_print(write_record):
-    write_record("covid_ct/dsh/none/8/0", 0.770649)
+    write_record("ach/covid_ct/dsh/none/8/0", 0.770649)
     run = load_runs(load(overrides={"scale": "paper"}))[0]
     claim = run.claimed.claims.claims["ach_improves"]
     need = run.grid(claim).place("none", "dsh", run.grid(claim).columns[4])

@@ -21,7 +21,7 @@ def within(context):
 @pytest.fixture
 def made(tmp_path, within):
     def make(spec, records, context=within):
-        csv, md, tex = make_table(spec, records, context, tmp_path / "ach_table3")
+        csv, md, tex = make_table(spec, records, context, tmp_path / "table3")
         frame = pd.read_csv(csv, dtype=str, keep_default_na=False).set_index(["row", "column"])
         return frame, md.read_text(), tex.read_text()
 
@@ -30,8 +30,8 @@ def made(tmp_path, within):
 
 def test_difference_is_that_of_the_printed_digits(made, table_spec, record):
     records = [
-        record("covid_ct/hashnet/none/8/0", 0.70004),
-        record("covid_ct/hashnet/ach/8/0", 0.8068),
+        record("ach/covid_ct/hashnet/none/8/0", 0.70004),
+        record("ach/covid_ct/hashnet/ach/8/0", 0.8068),
     ]
     frame, markdown, _ = made(table_spec(datasets=["covid_radiograph", "covid_ct"]), records)
     columns = ["reported_percent", "regenerated_minus_reported_points"]
@@ -55,7 +55,7 @@ def test_difference_is_that_of_the_printed_digits(made, table_spec, record):
 
 
 def test_the_first_table_and_latex_stay_as_they_are(made, table_spec, record, context):
-    records = [record("covid_ct/hashnet/none/8/0", 0.7)]
+    records = [record("ach/covid_ct/hashnet/none/8/0", 0.7)]
     _, markdown, latex = made(table_spec(), records)
     _, plain, plain_latex = made(table_spec(), records, context)
     assert markdown.startswith(plain)
@@ -64,7 +64,7 @@ def test_the_first_table_and_latex_stay_as_they_are(made, table_spec, record, co
 
 
 def test_nothing_is_reported_beside_a_phantom(made, table_spec, record, within):
-    records = [record("phantom_covid_ct/hashnet/none/8/0", 0.7, scale="demo")]
+    records = [record("ach/phantom_covid_ct/hashnet/none/8/0", 0.7, scale="demo")]
     spec = table_spec(datasets=["phantom_covid_ct"])
     place = (spec, "HashNet", "phantom_covid_ct", 8)
     frame, markdown, _ = made(spec, records, replace(within, scale="demo"))
@@ -84,12 +84,15 @@ def test_what_has_not_run_is_not_compared(made, table_spec):
 
 
 def test_a_number_that_the_paper_does_not_print_is_said(made, table_spec, record):
-    records = [record("covid_ct/hashnet/none/8/0", 0.7), record("covid_ct/hashnet/none/48/0", 0.7)]
+    records = [
+        record("ach/covid_ct/hashnet/none/8/0", 0.7),
+        record("ach/covid_ct/hashnet/none/48/0", 0.7),
+    ]
     _, markdown, _ = made(table_spec(bits=[8, 48]), records)
     assert "not reported / 70.00" in markdown
 
 
 def test_at_the_scale_of_the_paper_settings_are_its_own(made, table_spec, record, within):
-    records = [record("covid_ct/hashnet/none/8/0", 0.7, scale="paper")]
+    records = [record("ach/covid_ct/hashnet/none/8/0", 0.7, scale="paper")]
     _, markdown, _ = made(table_spec(), records, replace(within, scale="paper"))
     assert "Regenerated with the paper's own settings" in markdown

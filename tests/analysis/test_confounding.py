@@ -36,7 +36,7 @@ def changes():
 def records(record):
     """HashNet on both phantoms but for the CT at strength 1; CSQ nowhere."""
     return [
-        record(f"{dataset}/hashnet/{variant}/8/{seed}", value)
+        record(f"ach/{dataset}/hashnet/{variant}/8/{seed}", value)
         for dataset in DATASETS[:-1]
         for variant, values in MAPS.items()
         for seed, value in enumerate(values)
@@ -93,8 +93,8 @@ def test_the_table_prints_strengths_as_columns(table_spec, changes, records, con
 def test_the_figure_has_a_row_a_phantom_and_a_column_a_method(
     figure_spec, changes, records, context, tmp_path, monkeypatch
 ):
-    from medhash.analysis.figures.make import confounding as confounding_figure
-    from medhash.analysis.figures.make import make as figures
+    from medhash.analysis.figures import confounding as confounding_figure
+    from medhash.analysis.figures import make as figures
 
     drawn = []
 

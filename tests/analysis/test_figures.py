@@ -42,7 +42,7 @@ def all_records(record):
         seeds = options.get("seeds", (0,))
         cells = product(datasets, methods, variants, options.get("bits", (8,)), seeds)
         return [
-            record("/".join(map(str, cell)), 0.3 + 0.01 * number)
+            record("/".join(map(str, ("ach", *cell))), 0.3 + 0.01 * number)
             for number, cell in enumerate(cells)
         ]
 
@@ -123,7 +123,7 @@ def test_panels_and_curves_that_did_not_run_say_so(figure_spec, all_records, dra
 
 
 def test_seeds_are_averaged_with_a_band(figure_spec, record, draw_figure):
-    records = [record(f"covid_ct/csq/none/8/{s}", ap) for s, ap in enumerate((0.4, 0.6))]
+    records = [record(f"ach/covid_ct/csq/none/8/{s}", ap) for s, ap in enumerate((0.4, 0.6))]
     spec = figure_spec(datasets=["covid_ct"], methods=["csq"], variants=["none"], seeds=[0, 1])
     _, (axes,) = draw_figure(spec, records)
     assert curves(axes)[0].get_ydata() == pytest.approx([0.5, 0.45, 0.25])
@@ -135,7 +135,7 @@ def test_seeds_are_averaged_with_a_band(figure_spec, record, draw_figure):
 
 def test_phantoms_and_run_are_in_the_title(figure_spec, record, context):
     spec = figure_spec(datasets=["phantom_covid_ct"])
-    chosen = select(spec, [record("phantom_covid_ct/csq/none/8/0", 0.4)], context)
+    chosen = select(spec, [record("ach/phantom_covid_ct/csq/none/8/0", 0.4)], context)
     assert context.heading(spec) == "Synthetic phantoms, not real images. Precision at K."
     assert context.details(spec, chosen).startswith(
         "Phantom of COVID-CT-Dataset; scale small; seed 0; last epoch;"
@@ -144,7 +144,7 @@ def test_phantoms_and_run_are_in_the_title(figure_spec, record, context):
 
 @pytest.mark.parametrize("kind", ["retrieved", "salient_maps", "tsne", "lesions"])
 def test_the_caption_of_a_picture_names_no_protocol_of_ties(figure_spec, record, context, kind):
-    records = [record("covid_ct/csq/none/8/0", 0.4)]
+    records = [record("ach/covid_ct/csq/none/8/0", 0.4)]
     assert context.details(figure_spec(kind=kind), records) == (
         "COVID-19 Radiograph (not run), COVID-CT-Dataset; scale small; seed 0; last epoch."
     )
@@ -176,7 +176,7 @@ def test_a_foreign_record_leaves_no_file(figure_spec, record, context, tmp_path)
     with pytest.raises(MedhashError, match="scales never mix"):
         make_figure(
             figure_spec(),
-            [record("covid_ct/csq/none/8/0", 0.4, scale="demo")],
+            [record("ach/covid_ct/csq/none/8/0", 0.4, scale="demo")],
             context,
             tmp_path / "ach_fig7",
         )
@@ -199,7 +199,7 @@ make_figure(FigureSpec(**given["spec"]), records, context, Path(sys.argv[1]))
 
 def test_two_processes_write_the_same_bytes(figure_spec, paper, record_values, tmp_path):
     cells = product(("covid_radiograph", "covid_ct"), ("hashnet", "csq"), ("none", "ach"))
-    records = [record_values(f"{d}/{m}/{v}/8/0", 0.4) for d, m, v in cells]
+    records = [record_values(f"ach/{d}/{m}/{v}/8/0", 0.4) for d, m, v in cells]
     given = {
         "records": records,
         "paper": paper.model_dump(mode="json"),

@@ -28,7 +28,8 @@ REPORTED = {
 
 
 def cell_of(dataset, variant):
-    return {"dataset": dataset, "method": "adsh", "variant": variant, "bits": 8, "seed": 0}
+    names = {"paper": "ach", "dataset": dataset, "method": "adsh", "variant": variant}
+    return {**names, "bits": 8, "seed": 0}
 
 
 def latency(milliseconds):
@@ -195,7 +196,10 @@ def test_a_cell_that_was_not_searched_is_not_run(make):
     [
         ({"scale": "demo"}, "its scale is 'demo', but 'small' is asked for; scales never mix"),
         ({"protocol": "stable"}, "scored with protocol 'stable', but 'tie-aware' is asked for"),
-        ({"areas_sha256": "b" * 64}, "covid_ct/adsh/ach/8/0: they are not those of its baseline"),
+        (
+            {"areas_sha256": "b" * 64},
+            "ach/covid_ct/adsh/ach/8/0: they are not those of its baseline",
+        ),
         ({"covered": 2}, r"1\.json: not a whole measurement: covered"),
         ({"source": "guessed"}, r"1\.json: not a whole measurement: source"),
     ],

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explained_cells import CELLS, write_cells
+from explained_cells import CELLS, data_of, write_cells
 
 from medhash.analysis.figures.pictures import make_picture
 from medhash.analysis.numbers.context import Context
@@ -20,12 +20,12 @@ def layout(tmp_path):
 
 def spec_of(kind):
     grid = {"datasets": ["phantom_x"], "methods": ["adsh"], "variants": ["none", "ach"]}
-    tree = {"paper": "p", "name": "f", "title": "T", "kind": kind, "bits": [8], "examples": 1}
+    tree = {"paper": "ach", "name": "f", "title": "T", "kind": kind, "bits": [8], "examples": 1}
     return FigureSpec.model_validate(tree | grid)
 
 
 CONTEXT = Context(
-    Paper(paper="p", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
+    Paper(paper="ach", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
     "demo",
     "tie-aware",
 )
@@ -36,8 +36,14 @@ def test_a_picture_is_the_same_bytes_twice(kind, layout, tmp_path):
     import pandas as pd
 
     stem = tmp_path / "figures" / kind
-    first = [p.read_bytes() for p in make_picture(spec_of(kind), [], layout, CONTEXT, stem)]
-    again = [p.read_bytes() for p in make_picture(spec_of(kind), [], layout, CONTEXT, stem)]
+    first = [
+        p.read_bytes()
+        for p in make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
+    ]
+    again = [
+        p.read_bytes()
+        for p in make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
+    ]
     assert first == again
     points = pd.read_csv(stem.with_suffix(".csv"))
     assert set(points["cell"]) == set(map(str, CELLS))
@@ -49,7 +55,7 @@ def test_a_picture_is_the_same_bytes_twice(kind, layout, tmp_path):
 
 def _check_results(points, layout):
     """Against a sort of explicit distances."""
-    labels = np.load(layout.data("phantom_x") / "labels.npy")
+    labels = np.load(layout.data("phantom_x", 32) / "labels.npy")
     for (cell, query), results in points.groupby(["cell", "query_row"]):
         codes = Codes.load(layout.codes(cell))
         one = int(codes.query_codes[query, 0])
@@ -66,5 +72,5 @@ def test_a_cell_without_explanation_is_drawn_as_not_run(layout, tmp_path):
     layout.explanation(CELLS[1]).unlink()
     for kind in ("retrieved", "lesions"):
         stem = tmp_path / "figures" / kind
-        make_picture(spec_of(kind), [], layout, CONTEXT, stem)
+        make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
         assert str(CELLS[1]) not in stem.with_suffix(".csv").read_text()

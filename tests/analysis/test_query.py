@@ -41,7 +41,7 @@ def database():
     query, database = np.sort(rows[:QUERIES]), np.sort(rows[QUERIES:])
     packed = pack(random.choice([-1, 1], (count, 4)))
     sides = packed[query], packed[database], 4, labels[query], labels[database], query, database
-    cell = Cell("folder", "adsh", "ach", 4, 0)
+    cell = Cell("ach", "folder", "adsh", "ach", 4, 0)
     return CellDatabase(cell, "ADSH+ACH", "demo", dataset, Codes(*sides))
 
 
@@ -244,4 +244,4 @@ def test_codes_of_other_images_are_refused(database):
     with pytest.raises(MedhashError, match="is of other images than Dataset"):
         replace(database, dataset=fewer)
     with pytest.raises(MedhashError, match="has codes of 4 bits"):
-        replace(database, cell=Cell("folder", "adsh", "ach", 8, 0))
+        replace(database, cell=Cell("ach", "folder", "adsh", "ach", 8, 0))

@@ -38,7 +38,7 @@ def case(record):
     def make(method="hashnet", dataset="covid_ct", seed=0, **values):
         names = {"dbw_lfr": "dbw+lfr"}
         return [
-            record(f"{dataset}/{method}/{names.get(variant, variant)}/8/{seed}", ap)
+            record(f"ach/{dataset}/{method}/{names.get(variant, variant)}/8/{seed}", ap)
             for variant, ap in values.items()
         ]
 
@@ -57,8 +57,8 @@ def papers_numbers(record, paper, with_reported):
         title, _, rest = label.partition("+")
         for column, value in row.numbers.items():
             variant = SUFFIXES[f"+{rest}"]
-            cell = f"{DATASETS[column.dataset]}/{methods[title]}/{variant}/{column.bits}/0"
-            records.append(record(cell, float(value) / 100))
+            place = f"{DATASETS[column.dataset]}/{methods[title]}/{variant}/{column.bits}/0"
+            records.append(record(f"ach/{place}", float(value) / 100))
     assert len(records) == 6 * 4 * 4
     return printed, list(methods.values()), records
 
@@ -176,7 +176,7 @@ def test_seeds_are_averaged_and_tested_where_both_have_them(spec, case, make):
 def test_records_of_different_queries_are_refused(spec, record, make, tmp_path):
     cells = {"lfr": [0, 1], "lcr": [0, 2]}
     records = [
-        record(f"covid_ct/hashnet/{variant}/8/0", [0.1, 0.2], rows=rows)
+        record(f"ach/covid_ct/hashnet/{variant}/8/0", [0.1, 0.2], rows=rows)
         for variant, rows in cells.items()
     ]
     with pytest.raises(MedhashError, match=r"lcr/8/0 and .*lfr/8/0 cannot be paired"):
@@ -185,7 +185,7 @@ def test_records_of_different_queries_are_refused(spec, record, make, tmp_path):
 
 
 def test_ties_are_in_the_csv(spec, record, make):
-    records = [record("covid_ct/hashnet/lcr/8/0", 0.5, ties=(0.4, 0.7), stable=0.6)]
+    records = [record("ach/covid_ct/hashnet/lcr/8/0", 0.5, ties=(0.4, 0.7), stable=0.6)]
     cell = make(spec(), records).cell("HashNet+LCR", COLUMN)
     facts = ["tie_least_percent", "tie_greatest_percent", "stable_map_percent"]
     assert cell[facts].tolist() == ["40.000000", "70.000000", "60.000000"]

@@ -16,7 +16,7 @@ from medhash.records.record import (
 )
 from medhash.schema.cell import Cell
 
-CELL = "covid_ct/hashnet/ach/8/0"
+CELL = "ach/covid_ct/hashnet/ach/8/0"
 
 
 def write(folder, values, name="record.json"):
@@ -28,7 +28,7 @@ def write(folder, values, name="record.json"):
 def test_reads_what_tables_need(tmp_path, record_values):
     values = record_values(CELL, [0.5, 0.75], rows=[7, 3], ties=(0.5, 0.8), stable=0.6)
     record = load_record(write(tmp_path, values))
-    assert record.cell == Cell("covid_ct", "hashnet", "ach", 8, 0)
+    assert record.cell == Cell("ach", "covid_ct", "hashnet", "ach", 8, 0)
     assert record.per_query_ap == (0.5, 0.75)
     assert record.query_rows == (7, 3)
     assert record.metrics.precision_at == {1: 0.625, 10: 0.5625, 100: 0.3125}
@@ -94,13 +94,13 @@ def test_a_missing_file_is_refused(tmp_path):
 
 
 def test_records_are_sorted_by_cell(tmp_path, record_values):
-    cells = ["b/x/none/16/0", "b/x/none/8/1", "a/y/ach/8/0", "b/x/none/8/0"]
+    cells = ["p/b/x/none/16/0", "p/b/x/none/8/1", "p/a/y/ach/8/0", "p/b/x/none/8/0"]
     paths = [write(tmp_path, record_values(c, 0.5), f"{i}.json") for i, c in enumerate(cells)]
     assert [str(record.cell) for record in load_records(paths)] == [
-        "a/y/ach/8/0",
-        "b/x/none/8/0",
-        "b/x/none/8/1",
-        "b/x/none/16/0",
+        "p/a/y/ach/8/0",
+        "p/b/x/none/8/0",
+        "p/b/x/none/8/1",
+        "p/b/x/none/16/0",
     ]
 
 
@@ -112,18 +112,18 @@ def test_one_cell_twice_is_refused_with_both_files(tmp_path, record_values):
 
 def test_frame_is_tidy(record):
     frame = records_frame(
-        [record(CELL, 0.5, ties=(0.25, 0.75), stable=0.625), record("a/x/none/16/1", 1.0)]
+        [record(CELL, 0.5, ties=(0.25, 0.75), stable=0.625), record("p/a/x/none/16/1", 1.0)]
     )
     assert list(frame.columns) == list(FRAME_COLUMNS)
-    expected = ("covid_ct", "hashnet", "ach", 8, 0, "", "small", False, "tie-aware")
+    expected = ("ach", "covid_ct", "hashnet", "ach", 8, 0, "", "small", False, "tie-aware")
     assert tuple(frame.iloc[0]) == (*expected, 0.5, 0.625, 0.25, 0.75, 4, 0, 20)
     assert records_frame([]).empty
 
 
 def test_an_origin_is_part_of_the_cell(record, tmp_path, record_values):
-    cell = "brain_tumor_mri@covid_ct/hashnet/ach/8/0"
+    cell = "ach/brain_tumor_mri@covid_ct/hashnet/ach/8/0"
     assert records_frame([record(cell, 0.5)]).iloc[0]["origin"] == "covid_ct"
-    other = "brain_tumor_mri@scratch/hashnet/ach/8/0"
+    other = "ach/brain_tumor_mri@scratch/hashnet/ach/8/0"
     paths = [
         write(tmp_path, record_values(c, 0.5), f"{n}.json") for n, c in enumerate((cell, other))
     ]
@@ -145,8 +145,8 @@ def test_a_record_from_before_origins_has_none(record_values):
 def test_a_query_is_averaged_over_the_seeds_that_have_it(record):
     values = per_query_ap(
         [
-            record("a/x/none/8/0", [0.25, 0.5], rows=[9, 4]),
-            record("a/x/none/8/1", [1.0, 0.75], rows=[4, 6]),
+            record("p/a/x/none/8/0", [0.25, 0.5], rows=[9, 4]),
+            record("p/a/x/none/8/1", [1.0, 0.75], rows=[4, 6]),
         ]
     )
     assert values.to_dict() == {4: 0.75, 6: 0.75, 9: 0.25}

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from explained_cells import CELLS, write_cells
+from explained_cells import CELLS, data_of, write_cells
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.explained import load_explained
@@ -20,13 +20,13 @@ from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 
 CONTEXT = Context(
-    Paper(paper="p", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
+    Paper(paper="ach", title="P", datasets={}, methods={"adsh": {"title": "ADSH"}}, variants={}),
     "demo",
     "tie-aware",
 )
 SPEC = FigureSpec.model_validate(
     {
-        **{"paper": "p", "name": "f", "title": "T", "kind": "retrieved", "queries": "lesions"},
+        **{"paper": "ach", "name": "f", "title": "T", "kind": "retrieved", "queries": "lesions"},
         **{"datasets": ["phantom_x"], "methods": ["adsh"], "variants": ["none", "ach"]},
         **{"bits": [8], "examples": 3},
     }
@@ -82,7 +82,9 @@ def unmark(layout, cell):
 
 def drawn(layout, reasons=None):
     """The figure itself and what it shows."""
-    explained = {cell: load_explained(layout, cell) for cell in CELLS}
+    explained = {
+        cell: load_explained(layout, cell, layout.data(cell.dataset, 32)) for cell in CELLS
+    }
     codes = {cell: Codes.load(layout.codes(cell)) for cell in CELLS}
     patches = {cell: load_lesion_patches(layout, cell) for cell in CELLS}
     queries = choose_queries(SPEC, explained, codes, patches)
@@ -93,8 +95,12 @@ def drawn(layout, reasons=None):
 
 def test_results_are_the_sort_of_the_patches_own_codes(layout, tmp_path):
     stem = tmp_path / "fig9"
-    first = [path.read_bytes() for path in make_picture(SPEC, [], layout, CONTEXT, stem)]
-    assert first == [path.read_bytes() for path in make_picture(SPEC, [], layout, CONTEXT, stem)]
+    first = [
+        path.read_bytes() for path in make_picture(SPEC, [], layout, data_of(layout), CONTEXT, stem)
+    ]
+    assert first == [
+        path.read_bytes() for path in make_picture(SPEC, [], layout, data_of(layout), CONTEXT, stem)
+    ]
     points = pd.read_csv(stem.with_suffix(".csv"))
     for cell in CELLS:
         own = points[points["cell"] == str(cell)]
@@ -118,7 +124,7 @@ def test_results_are_the_sort_of_the_patches_own_codes(layout, tmp_path):
 
 def test_the_patch_is_boxed_and_the_rest_of_its_image_dimmed(layout):
     figure = drawn(layout)
-    images = np.load(layout.data("phantom_x") / "images.npy")
+    images = np.load(layout.data("phantom_x", 32) / "images.npy")
     panels = [axes for axes in figure.subfigs[0].axes if axes.patches]
     assert len(panels) == 6
     for axes, place in zip(panels, [3, 0, 1] * 2, strict=True):
@@ -152,7 +158,7 @@ def test_without_marks_whole_images_are_shown_and_said_to_be(layout, tmp_path):
         unmark(layout, cell)
     figure = drawn(layout, {"phantom_x": "no marks"})
     assert figure.subfigs[0].get_suptitle().splitlines()[1] == "whole images: no marks"
-    make_picture(SPEC, [], layout, CONTEXT, tmp_path / "fig9")
+    make_picture(SPEC, [], layout, data_of(layout), CONTEXT, tmp_path / "fig9")
     points = pd.read_csv(tmp_path / "fig9.csv")
     assert set(points["source"]) == {"image"}
     assert points["top"].isna().all()
@@ -162,5 +168,5 @@ def test_without_marks_whole_images_are_shown_and_said_to_be(layout, tmp_path):
 def test_variants_with_different_patches_are_refused(layout, tmp_path):
     mark(layout, CELLS[1], patches=PATCHES[::-1])
     with pytest.raises(MedhashError, match=r"none/8/0: they are not those of .*ach/8/0; delete"):
-        make_picture(SPEC, [], layout, CONTEXT, tmp_path / "fig9")
+        make_picture(SPEC, [], layout, data_of(layout), CONTEXT, tmp_path / "fig9")
     assert not list(tmp_path.glob("fig9*"))

@@ -44,7 +44,7 @@ def case(record):
     """Records of ADSH on COVID-CT by variant."""
 
     def make(values, seed=0, dataset="covid_ct"):
-        return [record(f"{dataset}/adsh/{v}/8/{seed}", ap) for v, ap in values.items()]
+        return [record(f"ach/{dataset}/adsh/{v}/8/{seed}", ap) for v, ap in values.items()]
 
     return make
 

@@ -16,6 +16,7 @@ def measurement(dataset, bits, milliseconds, scale="small", load=1.0):
         "schema": 1,
         "scale": scale,
         "cell": {
+            "paper": "ach",
             "dataset": dataset,
             "method": "adsh",
             "variant": "ach",

@@ -37,7 +37,7 @@ REPORTED = {
 @pytest.fixture
 def reported_table(table_spec, record, make):
     records = [
-        record(f"{dataset}/{method}/{variant}/{bits}/0", value / 100)
+        record(f"ach/{dataset}/{method}/{variant}/{bits}/0", value / 100)
         for (method, variant), values in REPORTED.items()
         for (dataset, bits), value in zip(COLUMNS, values, strict=True)
     ]
@@ -90,8 +90,8 @@ def test_csv_has_one_row_a_place_with_its_numbers(table_spec, record, make):
     made = make(
         table_spec(bits=[8, 16], variants=["none", "ach"]),
         [
-            record("covid_ct/hashnet/none/8/0", 0.7, ties=(0.6, 0.75), stable=0.71),
-            record("covid_ct/hashnet/ach/8/0", 0.7512345678, ties=(0.5, 0.8), stable=0.74),
+            record("ach/covid_ct/hashnet/none/8/0", 0.7, ties=(0.6, 0.75), stable=0.71),
+            record("ach/covid_ct/hashnet/ach/8/0", 0.7512345678, ties=(0.5, 0.8), stable=0.74),
         ],
     )
     assert len(made.frame) == 4
@@ -135,8 +135,8 @@ def test_largest_tie_spread_is_a_note(table_spec, record, make):
     made = make(
         table_spec(variants=["none", "ach"]),
         [
-            record("covid_ct/hashnet/none/8/0", 0.7, ties=(0.6, 0.75)),
-            record("covid_ct/hashnet/ach/8/0", 0.75, ties=(0.5, 0.8)),
+            record("ach/covid_ct/hashnet/none/8/0", 0.7, ties=(0.6, 0.75)),
+            record("ach/covid_ct/hashnet/ach/8/0", 0.75, ties=(0.5, 0.8)),
         ],
     )
     said = "moves by at most 30.00 points (HashNet+ACH, COVID-CT-Dataset/8 bits: 50.00 to 80.00)"
@@ -163,7 +163,7 @@ def marks(made):
 def test_marks_within_a_block(table_spec, record, make, values, expected):
     variants = ["none", "dbw", "lcr", "ach"]
     records = [
-        record(f"covid_ct/hashnet/{variant}/8/0", value)
+        record(f"ach/covid_ct/hashnet/{variant}/8/0", value)
         for variant, value in zip(variants, values, strict=True)
         if value is not None
     ]
@@ -172,7 +172,7 @@ def test_marks_within_a_block(table_spec, record, make, values, expected):
 
 def test_a_block_is_ranked_by_itself(table_spec, record, make):
     records = [
-        record(f"covid_ct/{method}/{variant}/8/0", value)
+        record(f"ach/covid_ct/{method}/{variant}/8/0", value)
         for method, variant, value in [
             ("hashnet", "none", 0.5),
             ("hashnet", "ach", 0.6),
@@ -192,16 +192,16 @@ def test_a_block_is_ranked_by_itself(table_spec, record, make):
 
 
 def test_an_equal_value_is_no_win(table_spec, record, make):
-    records = [record(f"covid_ct/hashnet/{variant}/8/0", 0.7) for variant in ("none", "ach")]
+    records = [record(f"ach/covid_ct/hashnet/{variant}/8/0", 0.7) for variant in ("none", "ach")]
     printed = make(table_spec(variants=["none", "ach"]), records).printed()
     assert printed["HashNet+ACH(0/1)"] == ["**70.00** (=0.00)"]
 
 
 def test_proportion_is_over_columns_that_ran(table_spec, record, make):
     records = [
-        record("covid_ct/hashnet/none/8/0", 0.7),
-        record("covid_ct/hashnet/ach/8/0", 0.8),
-        record("covid_ct/hashnet/ach/16/0", 0.8),
+        record("ach/covid_ct/hashnet/none/8/0", 0.7),
+        record("ach/covid_ct/hashnet/ach/8/0", 0.8),
+        record("ach/covid_ct/hashnet/ach/16/0", 0.8),
     ]
     printed = make(table_spec(variants=["none", "ach"], bits=[8, 16]), records).printed()
     assert printed["HashNet"] == ["70.00", "not run"]
@@ -212,7 +212,7 @@ def test_a_dataset_that_is_left_out_says_so(table_spec, record, make, paper):
     spec = table_spec(
         datasets=["covid_radiograph", "covid_ct"], available=["covid_ct"], variants=["none"]
     )
-    records = [record("covid_ct/hashnet/none/8/0", 0.7)]
+    records = [record("ach/covid_ct/hashnet/none/8/0", 0.7)]
     made = make(spec, records)
     assert made.printed() == {"HashNet": ["not run", "70.00"]}
     assert "COVID-19 Radiograph: not run (the dataset is not part of this run)." in made.notes
@@ -224,7 +224,7 @@ def test_a_dataset_that_is_left_out_says_so(table_spec, record, make, paper):
 
 
 def test_single_missing_cells_are_named(table_spec, record, make):
-    records = [record(f"covid_ct/hashnet/{v}/8/0", 0.7) for v in ("none", "dbw", "ach")]
+    records = [record(f"ach/covid_ct/hashnet/{v}/8/0", 0.7) for v in ("none", "dbw", "ach")]
     made = make(table_spec(), records)
     said = "COVID-CT-Dataset: 1 of 4 not run (no record yet): HashNet+LCR, COVID-CT-Dataset/8 bits."
     assert said in made.notes
@@ -242,7 +242,7 @@ def test_a_table_of_which_nothing_ran_still_appears(table_spec, make, kind):
 
 def test_title_says_dataset_scale_seeds_epoch_and_protocol(table_spec, record, make, paper):
     spec = table_spec(variants=["none"], seeds=[3, 5])
-    records = [record(f"covid_ct/hashnet/none/8/{seed}", 0.7, scale="demo") for seed in (3, 5)]
+    records = [record(f"ach/covid_ct/hashnet/none/8/{seed}", 0.7, scale="demo") for seed in (3, 5)]
     made = make(spec, records, Context(paper, "demo", "tie-aware"))
     assert made.title == (
         "**mAP (%). COVID-CT-Dataset; scale demo; seeds 3, 5; last epoch; tie-aware protocol "
@@ -251,7 +251,7 @@ def test_title_says_dataset_scale_seeds_epoch_and_protocol(table_spec, record, m
 
 
 def test_a_picked_epoch_is_in_the_title(table_spec, record, make):
-    records = [record("covid_ct/hashnet/none/8/0", 0.7, selection="best-query-map")]
+    records = [record("ach/covid_ct/hashnet/none/8/0", 0.7, selection="best-query-map")]
     assert "epoch picked on the query set" in make(table_spec(variants=["none"]), records).title
 
 
@@ -264,7 +264,7 @@ def test_a_picked_epoch_is_in_the_title(table_spec, record, make):
     ],
 )
 def test_phantoms_are_named_in_the_title(table_spec, record, make, datasets, start):
-    records = [record(f"{dataset}/hashnet/none/8/0", 0.7) for dataset in datasets]
+    records = [record(f"ach/{dataset}/hashnet/none/8/0", 0.7) for dataset in datasets]
     made = make(table_spec(datasets=datasets, variants=["none"]), records)
     assert made.title.startswith(start)
     assert rf"\caption{{{start.strip('*').replace('%', chr(92) + '%')}" in made.latex
@@ -275,10 +275,10 @@ def test_phantoms_are_named_in_the_title(table_spec, record, make, datasets, sta
 def test_several_seeds_give_mean_and_deviation(table_spec, record, make):
     # 70, 72, 77: mean 73, sample standard deviation sqrt((9 + 1 + 16) / 2) = 3.6056
     records = [
-        record(f"covid_ct/hashnet/none/8/{seed}", ap, ties=(ap - 0.1, ap + seed / 100))
+        record(f"ach/covid_ct/hashnet/none/8/{seed}", ap, ties=(ap - 0.1, ap + seed / 100))
         for seed, ap in enumerate((0.70, 0.72, 0.77))
     ]
-    records.append(record("covid_ct/hashnet/ach/8/1", 0.75))
+    records.append(record("ach/covid_ct/hashnet/ach/8/1", 0.75))
     made = make(table_spec(variants=["none", "ach"], seeds=[0, 1, 2]), records)
     assert made.printed() == {
         "HashNet": ["73.00 ± 3.61"],
@@ -297,7 +297,7 @@ def test_several_seeds_give_mean_and_deviation(table_spec, record, make):
 def test_a_method_of_the_users_appears_with_all_six_variants(table_spec, record, make):
     variants = list(VARIANTS)
     records = [
-        record(f"covid_ct/toy/{variant}/8/0", 0.5 + index / 100)
+        record(f"ach/covid_ct/toy/{variant}/8/0", 0.5 + index / 100)
         for index, variant in enumerate(variants)
     ]
     printed = make(table_spec(methods=["toy"], variants=variants), records).printed()
@@ -317,7 +317,7 @@ def test_a_method_of_the_users_appears_with_all_six_variants(table_spec, record,
 )
 def test_table_four_says_whether_ties_move_it(table_spec, record, make, paper, protocol, said):
     records = [
-        record(f"covid_ct/csq/{variant}/8/0", [0.1, 0.2, ap], protocol=protocol)
+        record(f"ach/covid_ct/csq/{variant}/8/0", [0.1, 0.2, ap], protocol=protocol)
         for variant, ap in (("ach", 0.3), ("none", 0.4))
     ]
     spec = table_spec(kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"])
@@ -334,23 +334,23 @@ def test_table_four_says_whether_ties_move_it(table_spec, record, make, paper, p
     ],
 )
 def test_scales_and_protocols_never_mix(table_spec, record, make, tmp_path, options, said):
-    records = [record("covid_ct/hashnet/none/8/0", 0.7, **options)]
+    records = [record("ach/covid_ct/hashnet/none/8/0", 0.7, **options)]
     with pytest.raises(MedhashError, match=said) as caught:
         make(table_spec(), records)
-    assert "covid_ct/hashnet/none/8/0" in str(caught.value)
+    assert "ach/covid_ct/hashnet/none/8/0" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_phantom_under_a_real_name_is_refused(table_spec, record, make):
-    phantom = record("covid_ct/hashnet/none/8/0", 0.7).model_copy(update={"synthetic": True})
+    phantom = record("ach/covid_ct/hashnet/none/8/0", 0.7).model_copy(update={"synthetic": True})
     with pytest.raises(MedhashError, match="says synthetic is True"):
         make(table_spec(), [phantom])
 
 
 def test_order_of_records_and_others_change_no_byte(table_spec, record, make):
-    records = [record(f"covid_ct/hashnet/{v}/8/{s}", 0.7) for v in VARIANTS for s in (0, 1)]
+    records = [record(f"ach/covid_ct/hashnet/{v}/8/{s}", 0.7) for v in VARIANTS for s in (0, 1)]
     spec = table_spec(seeds=[0, 1])
-    other = record("covid_ct/other/none/8/0", 0.1, scale="paper")
+    other = record("ach/covid_ct/other/none/8/0", 0.1, scale="paper")
     assert make(spec, records).bytes == make(spec, [other, *records[::-1]], folder="again").bytes
 
 
@@ -367,8 +367,8 @@ def wilcoxon_case(table_spec, record, make):
     pairs = [paired_ap(seed) for seed in range(len(bits))]
     records = []
     for q, (variant, baseline) in zip(bits, pairs, strict=True):
-        records.append(record(f"covid_ct/csq/ach/{q}/0", variant, ties=(0.3, 0.6)))
-        records.append(record(f"covid_ct/csq/none/{q}/0", baseline, ties=(0.4, 0.5)))
+        records.append(record(f"ach/covid_ct/csq/ach/{q}/0", variant, ties=(0.3, 0.6)))
+        records.append(record(f"ach/covid_ct/csq/none/{q}/0", baseline, ties=(0.4, 0.5)))
     spec = table_spec(
         kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"], bits=[*bits, 64]
     )
@@ -417,11 +417,12 @@ def test_several_seeds_are_averaged_by_query_before_the_test(table_spec, record,
     ap = {key: rng.uniform(0, 1, 12) for key in [(v, s) for v in ("ach", "none") for s in (0, 1)]}
     rows = list(range(12))
     records = [
-        record(f"covid_ct/csq/{variant}/8/{seed}", values) for (variant, seed), values in ap.items()
+        record(f"ach/covid_ct/csq/{variant}/8/{seed}", values)
+        for (variant, seed), values in ap.items()
     ]
     # The same queries in another order; a third seed that only one of the two has.
-    records[1] = record("covid_ct/csq/ach/8/1", ap["ach", 1][::-1], rows=rows[::-1])
-    records.append(record("covid_ct/csq/ach/8/2", np.ones(12)))
+    records[1] = record("ach/covid_ct/csq/ach/8/1", ap["ach", 1][::-1], rows=rows[::-1])
+    records.append(record("ach/covid_ct/csq/ach/8/2", np.ones(12)))
     spec = table_spec(
         kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"], seeds=[0, 1, 2]
     )
@@ -436,11 +437,11 @@ def test_several_seeds_are_averaged_by_query_before_the_test(table_spec, record,
 
 def test_records_of_different_queries_are_not_paired(table_spec, record, make, tmp_path):
     records = [
-        record("covid_ct/csq/none/8/0", [0.1, 0.2, 0.3], rows=[0, 1, 2]),
-        record("covid_ct/csq/ach/8/0", [0.1, 0.2, 0.3], rows=[0, 1, 5]),
+        record("ach/covid_ct/csq/none/8/0", [0.1, 0.2, 0.3], rows=[0, 1, 2]),
+        record("ach/covid_ct/csq/ach/8/0", [0.1, 0.2, 0.3], rows=[0, 1, 5]),
     ]
     spec = table_spec(kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"])
-    said = "covid_ct/csq/ach/8/0 and covid_ct/csq/none/8/0 cannot be paired: 2 queries .* row 2 "
+    said = "ach/covid_ct/csq/ach/8/0 and ach/covid_ct/csq/none/8/0 cannot be paired: 2 queries .* row 2 "
     with pytest.raises(MedhashError, match=said):
         make(spec, records)
     assert list(tmp_path.iterdir()) == []
@@ -460,7 +461,7 @@ def test_numbers_are_those_of_a_real_evaluation(table_spec, record_values, make)
             database_rows=np.arange(30, 120),
         )
         evaluations[variant] = evaluate(codes)
-        values = record_values(f"covid_ct/csq/{variant}/8/0", 0.5)
+        values = record_values(f"ach/covid_ct/csq/{variant}/8/0", 0.5)
         values["metrics"] = evaluations[variant].metrics
         values["stable"] = {"map": evaluate(codes, "stable").metrics["map"]}
         values["per_query_ap"] = evaluations[variant].per_query_ap.tolist()

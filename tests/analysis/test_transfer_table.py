@@ -35,10 +35,10 @@ def case(record):
     """A method's five records at 8 bits, in percent."""
 
     def make(without=30.0, radiograph=(40.0, 45.0), ct=(50.0, 48.0), target="brain_tumor_mri"):
-        values = {f"{target}@scratch/hashnet/none/8/0": without}
+        values = {f"ach/{target}@scratch/hashnet/none/8/0": without}
         for origin, pair in zip(ORIGINS, (radiograph, ct), strict=True):
             for variant, value in zip(("none", "ach"), pair, strict=True):
-                values[f"{target}@{origin}/hashnet/{variant}/8/0"] = value
+                values[f"ach/{target}@{origin}/hashnet/{variant}/8/0"] = value
         return [record(cell, value / 100) for cell, value in values.items() if value is not None]
 
     return make
@@ -53,7 +53,7 @@ def reported_records(record, printed):
         variant = "ach" if name.endswith("+ACH") else "none"
         for column, value in row.numbers.items():
             origin = ORIGINS[HEADINGS.index(column.dataset)] if start == "w/ TL" else "scratch"
-            cell = f"brain_tumor_mri@{origin}/{method}/{variant}/{column.bits}/0"
+            cell = f"ach/brain_tumor_mri@{origin}/{method}/{variant}/{column.bits}/0"
             records.append(record(cell, float(value) / 100))
     return {record.cell: record for record in records}.values()
 
@@ -106,7 +106,7 @@ def test_csv_says_where_cells_start_and_what_they_are_compared_with(spec, case, 
 def test_notes_say_what_training_starts_from(spec, case, record, make):
     assert "from random weights, without any pretraining; the same" in make(spec(), case()).notes[0]
     own = spec(without_transfer="own")
-    made = make(own, [record("brain_tumor_mri/hashnet/none/8/0", 0.2), *case()])
+    made = make(own, [record("ach/brain_tumor_mri/hashnet/none/8/0", 0.2), *case()])
     assert made.printed()["HashNet w/o TL"] == ["20.00", "20.00"]
     assert made.cell("HashNet w/o TL", f"{HEADINGS[0]}/8 bits")["origin"] == ""
     assert "from the backbone that is pretrained on Brain Tumor itself" in made.notes[0]
@@ -152,7 +152,7 @@ def test_a_missing_record_and_a_missing_target_are_told_apart(spec, case, make):
 
 
 def test_several_seeds_give_mean_deviation_and_ties(spec, record, make):
-    cell = "brain_tumor_mri@{}/hashnet/{}/8/{}"
+    cell = "ach/brain_tumor_mri@{}/hashnet/{}/8/{}"
     records = [record(cell.format("scratch", "none", 0), 0.30, ties=(0.2, 0.4))]
     for seed, (baseline, ach) in enumerate([(0.40, 0.44), (0.46, 0.50)]):
         records.append(record(cell.format("covid_ct", "none", seed), baseline, ties=(0.3, 0.6)))
@@ -182,7 +182,7 @@ def test_reported_stands_beside_regenerated(spec, case, make, with_reported):
 
 def test_a_phantom_is_named_and_stands_beside_no_reported_number(record, spec, make, with_reported):
     target, origins = "phantom_brain_tumor_mri", [f"phantom_{origin}" for origin in ORIGINS]
-    records = [record(f"{target}@{origins[0]}/hashnet/none/8/0", 0.4, scale="demo")]
+    records = [record(f"ach/{target}@{origins[0]}/hashnet/none/8/0", 0.4, scale="demo")]
     demo = replace(with_reported, scale="demo")
     made = make(spec(datasets=[target], origins=origins), records, demo)
     assert made.title.startswith(

@@ -142,7 +142,7 @@ def test_cells_are_those_of_the_grid():
     options = ["--scale", "demo", "--set", "methods=[csq]", "--set", "bits=[8]"]
     lines = output("cells", *options, "--set", "datasets=[covid_ct]").split()
     variants = ("none", "dbw", "lcr", "ach")
-    assert lines[:4] == [f"phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
+    assert lines[:4] == [f"ach/phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
     assert all(re.match(r"phantom_covid_ct(~[^/]+)?/csq/", line) for line in lines)
     assert len(lines) == len(set(lines))
 
@@ -151,13 +151,16 @@ def test_cells_are_those_of_the_grid():
     ("arguments", "message"),
     [
         (["train", "covid_ct/cqs/ach/8/0"], "unknown method 'cqs'; did you mean 'csq'?"),
-        (["train", "covid_ct/csq/ahc/8/0"], "unknown variant 'ahc'; did you mean 'ach'?"),
-        (["record", "covid_tc/csq/ach/8/0"], "unknown dataset 'covid_tc'; did you mean 'covid_ct'"),
+        (["train", "ach/covid_ct/csq/ahc/8/0"], "unknown variant 'ahc'; did you mean 'ach'?"),
+        (
+            ["record", "ach/covid_tc/csq/ach/8/0"],
+            "unknown dataset 'covid_tc'; did you mean 'covid_ct'",
+        ),
         (["train", "covid_ct"], "expected dataset/method/variant/bits/seed"),
         (["pretrain", "covid_ct", "--stage", "mea"], "unknown stage 'mea'; did you mean 'mae'?"),
         (["split", "covid_tc"], "did you mean 'covid_ct'?"),
-        (["table", "ach_table33"], "unknown table 'ach_table33'; did you mean 'ach_table3'?"),
-        (["figure", "ach_fig77"], "unknown figure 'ach_fig77'; did you mean 'ach_fig7'?"),
+        (["table", "ach/table33"], "unknown table 'ach/table33'; did you mean 'ach/table3'?"),
+        (["figure", "ach/fig77"], "unknown figure 'ach/fig77'; did you mean 'ach/fig7'?"),
         (["prepare", "phantom_covid_ct", "--scale", "small"], "this scale has no phantoms"),
         (["cells", "--set", "bits"], "expected KEY=VALUE"),
     ],
@@ -177,21 +180,21 @@ def test_config_check_counts_what_would_run():
 def test_config_show_is_what_the_run_uses():
     text = output("config", "show", "--set", "settings.hashing.epochs=77")
     assert "epochs: 77" in text
-    assert "ach_table3:" in text
+    assert "ach/table3:" in text
 
 
 def test_archives_are_listed_found_or_missing(tmp_path, monkeypatch):
     monkeypatch.delenv("MEDHASH_ARCHIVES", raising=False)
     text = output("archives", "--set", f"archives={tmp_path}", "--set", "datasets=[covid_ct]")
     assert "missing archives" in text
-    assert "waiting  ach_table3, ach_table4, " in text
+    assert "waiting  ach/table3, ach/table4, " in text
     assert "generated" in output("archives", "--scale", "demo")
 
 
 def test_show_marks_what_is_not_made_yet(tmp_path, monkeypatch):
     (tmp_path / "config").symlink_to(PROJECT / "config")
     monkeypatch.chdir(tmp_path)
-    made = tmp_path / "results/demo/tables/ach_table3.md"
+    made = tmp_path / "results/demo/ach/tables/table3.md"
     made.parent.mkdir(parents=True)
     made.write_text("")
     lines = output("show", "--scale", "demo").splitlines()

@@ -14,9 +14,9 @@ from medhash.commands import app as cli
 from medhash.errors import MedhashError
 
 PROJECT = Path(__file__).resolve().parents[2]
-CELL = "phantom_covid_ct@scratch/hashnet/none/8/0"
-FOLDER = f"results/tiny/cells/{CELL}"
-DATA = "results/tiny/data/phantom_covid_ct"
+CELL = "ach/phantom_covid_ct@scratch/hashnet/none/8/0"
+FOLDER = f"results/tiny/ach/cells/{CELL.removeprefix('ach/')}"
+DATA = "results/tiny/data/phantom_covid_ct/16"
 TINY = {
     "title": "for tests",
     "phantoms": {"images": 40},
@@ -134,11 +134,11 @@ def test_bad_input_is_refused_before_anything_is_written(arguments, message):
 
 def test_files_that_are_missing_are_named_together():
     with pytest.raises(MedhashError, match="files that are not here") as caught:
-        run("query", "first.png", "--cell", "phantom_thermal_ir/csq/none/8/0")
+        run("query", "first.png", "--cell", "ach/phantom_thermal_ir/csq/none/8/0")
     text = str(caught.value)
-    assert "results/tiny/data/phantom_thermal_ir/images.npy" in text
-    assert "results/tiny/splits/phantom_thermal_ir/0.csv" in text
-    assert "results/tiny/cells/phantom_thermal_ir/csq/none/8/0/checkpoint.safetensors" in text
+    assert "results/tiny/data/phantom_thermal_ir/16/images.npy" in text
+    assert "results/tiny/ach/splits/phantom_thermal_ir/0.csv" in text
+    assert "results/tiny/ach/cells/phantom_thermal_ir/csq/none/8/0/checkpoint.safetensors" in text
     assert "`dvc pull FILE …`" in text
     assert "`snakemake --config scale=tiny -- FILE …`" in text
 

@@ -80,8 +80,8 @@ def test_an_ablation_has_the_parts_of_its_base_and_no_other_base_has_one():
 
 def test_an_ablation_retrains_itself_alone():
     settings = settings_with(64)
-    cell = Cell("covid_ct", "adsh", "ach~window-2", 8, 0)
+    cell = Cell("ach", "covid_ct", "adsh", "ach~window-2", 8, 0)
     own = relevant_settings.training(ablated(settings, cell.variant, ABLATIONS, 16), cell)
-    base = relevant_settings.training(settings, Cell("covid_ct", "adsh", "ach", 8, 0))
+    base = relevant_settings.training(settings, Cell("ach", "covid_ct", "adsh", "ach", 8, 0))
     assert own["lcr"]["window"] == [2, 3]
     assert {key for key in own if own[key] != base[key]} == {"lcr"}

@@ -9,7 +9,7 @@ from medhash.configuration.loading import check_experiments, load
 from medhash.errors import MedhashError
 from medhash.papers.paper import TableSpec
 
-STEM = "ach_confounding"
+STEM = "ach/confounding"
 
 
 def edit(name, **changes):
@@ -59,14 +59,14 @@ def test_a_confounded_dataset_has_card_settings_and_split(config_path):
     configuration = load(config_path, {"scale": "demo"})
     cell = configuration.tables[STEM].cells()[0]
     assert configuration.card(cell.dataset).split.rule == "official"
-    assert configuration.settings_for(cell.dataset) == configuration.settings["ach"]
+    assert configuration.settings_of(cell) == configuration.settings["ach"]
     assert configuration.split_of(cell).parts[-2:] == (cell.dataset, "0.csv")
 
 
 def test_an_unknown_artefact_of_a_scale_is_refused(config_path):
-    edit("scales/demo.yaml", artefacts={"ach_confoundin": {"seeds": [1]}})
+    edit("scales/demo.yaml", artefacts={"ach/confoundin": {"seeds": [1]}})
     with pytest.raises(
-        MedhashError, match=r"demo.yaml: artefacts: .*did you mean 'ach_confounding'"
+        MedhashError, match=r"demo.yaml: artefacts: .*did you mean 'ach/confounding'"
     ):
         load(config_path, {"scale": "demo"})
 
@@ -109,10 +109,10 @@ def test_a_wrong_experiment_is_refused(changes, message):
 
 def test_speed_is_measured_on_one_seed_and_needs_no_record(config_path):
     configuration = load(config_path, {"scale": "paper", "seeds": [4, 5]})
-    table = configuration.tables["ach_table8"]
+    table = configuration.tables["ach/table8"]
     assert {cell.seed for cell in table.cells()} == {4}
     files = configuration.inputs_of(table)
     assert {file.name for file in files} == {"speed.json"}
     assert {(cell.dataset, cell.bits) for cell in table.cells()} >= {("brain_tumor_mri", 32)}
-    records = configuration.inputs_of(configuration.tables["ach_table3"])
+    records = configuration.inputs_of(configuration.tables["ach/table3"])
     assert {file.name for file in records} == {"record.json"}

@@ -20,19 +20,19 @@ def configured(root=PROJECT, scale="demo", **lesions):
 
 def test_table_and_figure_are_made_from_the_searches_of_their_cells():
     configuration = configured()
-    table, figure = configuration.tables["ach_lesions"], configuration.figures["ach_fig9"]
+    table, figure = configuration.tables["ach/lesions"], configuration.figures["ach/fig9"]
     searches = [configuration.layout.lesions(cell) for cell in table.cells()]
     assert configuration.inputs_of(table) == searches
-    files = configuration.layout.figure_inputs(figure)
+    files = configuration.figure_inputs(figure)
     assert set(searches) <= set(files)
     assert {configuration.layout.lesion_patches(cell) for cell in figure.cells()} <= set(files)
     whole_images = figure.model_copy(update={"queries": "images"})
-    assert not set(searches) & set(configuration.layout.figure_inputs(whole_images))
+    assert not set(searches) & set(configuration.figure_inputs(whole_images))
 
 
 def test_one_variant_finds_the_patches_of_all_variants_of_a_method():
-    baseline = Cell("covid_ct", "adsh", "none", 8, 3)
-    assert configured().finder_of(baseline) == Cell("covid_ct", "adsh", "ach", 8, 3)
+    baseline = Cell("ach", "covid_ct", "adsh", "none", 8, 3)
+    assert configured().finder_of(baseline) == Cell("ach", "covid_ct", "adsh", "ach", 8, 3)
     assert configured(finder="lcr").finder_of(baseline).variant == "lcr"
 
 
@@ -64,7 +64,7 @@ def test_boxes_of_no_dataset_are_refused(tmp_path):
 
 def test_the_table_depends_on_what_the_papers_text_says(monkeypatch):
     monkeypatch.chdir(PROJECT)
-    spec, reported = configured(scale="small").tables["ach_lesions"], find_reported("ach")
+    spec, reported = configured(scale="small").tables["ach/lesions"], find_reported("ach")
     printed = dependencies.reported(spec, reported)["reported"]
     assert printed["precision"] == {"COVID-19 Radiograph": "63.00", "COVID-CT-Dataset": "52.00"}
     changed = reported.lesions.model_copy(update={"gain": {}})

@@ -248,42 +248,42 @@ def test_the_cells_of_the_paper_scale_are_the_papers_grid(config_path):
     spec = yaml.safe_load(paper(config_path).read_text())["tables"]["table3"]
     axes = product(spec["datasets"], spec["methods"], spec["variants"], spec["bits"], [0])
     configuration = load(config_path, {"scale": "paper"})
-    assert configuration.tables["ach_table3"].cells() == [Cell(*axis) for axis in axes]
-    assert set(configuration.cells) >= set(configuration.tables["ach_table4"].cells())
+    assert configuration.tables["ach/table3"].cells() == [Cell("ach", *axis) for axis in axes]
+    assert set(configuration.cells) >= set(configuration.tables["ach/table4"].cells())
     assert len(configuration.cells) == len(set(configuration.cells))
 
 
 def test_phantoms_stand_in_for_every_dataset(config_path):
     configuration = load(config_path, {"scale": "demo"})
-    assert all(name.startswith(PHANTOM_PREFIX) for name in configuration.datasets)
+    assert all(name.startswith(PHANTOM_PREFIX) for _, name in configuration.views)
     assert all(cell.dataset.startswith(PHANTOM_PREFIX) for cell in configuration.cells)
-    assert len(configuration.datasets) == 4
+    assert len(configuration.views) == 4
     title = configuration.papers["ach"].dataset_title("phantom_covid_ct")
     assert title == "Phantom of COVID-CT-Dataset"
 
 
 @pytest.mark.parametrize("name", ["covid_ct", "phantom_covid_ct"])
 def test_the_users_datasets_restrict_but_keep_the_columns(config_path, name):
-    spec = load(config_path, {"scale": "demo", "datasets": [name]}).tables["ach_table3"]
+    spec = load(config_path, {"scale": "demo", "datasets": [name]}).tables["ach/table3"]
     assert spec.datasets == ("phantom_covid_radiograph", "phantom_covid_ct")
     assert {cell.dataset for cell in spec.cells()} == {"phantom_covid_ct"}
 
 
 def test_a_scale_restricts_datasets_unless_the_user_names_them(config_path):
     small = load(config_path, {"scale": "small"})
-    compared = small.tables["ach_table3"].cells()
+    compared = small.tables["ach/table3"].cells()
     assert {cell.dataset for cell in compared} == {"covid_ct"}
-    assert small.datasets == ("covid_ct", "brain_tumor_mri")
+    assert small.datasets["ach"] == ("covid_ct", "brain_tumor_mri")
     asked = load(config_path, {"scale": "small", "datasets": ["covid_radiograph"]})
     assert {cell.dataset for cell in asked.cells} == {"covid_radiograph"}
 
 
 def test_a_dataset_of_ones_own_becomes_a_column(config_path):
     configuration = load(config_path, {"scale": "small", "datasets": ["covid_ct", "folder"]})
-    spec = configuration.tables["ach_table3"]
+    spec = configuration.tables["ach/table3"]
     assert spec.datasets == ("covid_radiograph", "covid_ct", "folder")
     assert {cell.dataset for cell in spec.cells()} == {"covid_ct", "folder"}
-    assert configuration.datasets == ("covid_ct", "folder")
+    assert configuration.datasets["ach"] == ("covid_ct", "folder")
     assert configuration.papers["ach"].dataset_title("folder") == "Own images"
 
 
@@ -297,7 +297,7 @@ def test_phantoms_and_real_images_never_mix(config_path, scale_name, dataset):
 
 def test_the_users_lists_replace_the_papers(config_path):
     overrides = {"methods": ["adsh"], "variants": ["lfr", "none"], "bits": [12], "seeds": [3, 4]}
-    spec = load(config_path, {"scale": "demo"} | overrides).tables["ach_table3"]
+    spec = load(config_path, {"scale": "demo"} | overrides).tables["ach/table3"]
     assert spec.methods == ("adsh",)
     assert spec.variants == ("lfr", "none")
     assert spec.bits == (12,)
@@ -306,17 +306,17 @@ def test_the_users_lists_replace_the_papers(config_path):
 
 def test_what_is_compared_is_not_trained_if_the_user_left_it_out(config_path):
     configuration = load(config_path, {"scale": "demo", "variants": ["none", "dbw"]})
-    assert "ach_table4" not in configuration.tables
+    assert "ach/table4" not in configuration.tables
     assert {cell.variant for cell in configuration.cells} == {"none", "dbw"}
 
 
 def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
     edit(scale(config_path), grid={"bits": [16, 24], "variants": ["none", "dbw"]})
     configuration = load(config_path, {"scale": "demo"})
-    assert configuration.tables["ach_table3"].bits == (16, 24)
-    assert configuration.tables["ach_table3"].variants == ("none", "dbw")
+    assert configuration.tables["ach/table3"].bits == (16, 24)
+    assert configuration.tables["ach/table3"].variants == ("none", "dbw")
     assert configuration.figures == {}  # the figures are drawn at 8 bits
-    assert "ach_table4" not in configuration.tables  # it compares ach, which is left out
+    assert "ach/table4" not in configuration.tables  # it compares ach, which is left out
 
 
 def test_two_papers_share_cells_only_with_the_same_settings(config_path):
@@ -337,9 +337,9 @@ def test_every_cell_uses_its_datasets_one_split(config_path):
     tree["covid_ct"]["split"]["seed"] = 5
     cards.write_text(yaml.safe_dump(tree))
     configuration = load(config_path, {"scale": "small", "seeds": [0, 1]})
-    cells = configuration.tables["ach_table3"].cells()
+    cells = configuration.tables["ach/table3"].cells()
     splits = {configuration.split_of(cell).as_posix() for cell in cells}
-    assert splits == {"results/small/splits/covid_ct/5.csv"}
+    assert splits == {"results/small/ach/splits/covid_ct/5.csv"}
 
 
 def test_hyperparameters_of_methods_are_checked_on_demand(config_path):

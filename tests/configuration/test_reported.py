@@ -116,7 +116,7 @@ def test_arrows_and_proportions_are_kept_apart_from_values(folder):
 def test_regenerated_tables_find_their_reported_number_by_their_own_names(ach, monkeypatch):
     monkeypatch.chdir(PROJECT)
     configuration = load(overrides={"scale": "paper"})
-    paper, spec = configuration.papers["ach"], configuration.tables["ach_table3"]
+    paper, spec = configuration.papers["ach"], configuration.tables["ach/table3"]
     for cell in spec.cells(seeds=(0,)):
         row = paper.method_title(cell.method, cell.variant)
         column = Column(paper.dataset_title(cell.dataset), cell.bits)
@@ -132,7 +132,7 @@ def test_regenerated_tables_find_their_reported_number_by_their_own_names(ach, m
 
 def test_a_table_depends_on_its_own_reported_numbers_only(ach, monkeypatch):
     monkeypatch.chdir(PROJECT)
-    spec = load(overrides={"scale": "paper"}).tables["ach_table3"]
+    spec = load(overrides={"scale": "paper"}).tables["ach/table3"]
 
     def changed(number):
         table = ach.tables[number]

@@ -171,13 +171,13 @@ def test_an_own_folder_without_a_path_takes_nothing_that_lies_around(tmp_path):
 
 
 def test_the_missing_report_says_what_from_where_how_large_by_hand_and_who_waits(tmp_path):
-    waiting = {"brain_tumor_mri": ["ach_table6"], "covid_radiograph": ["ach_table3", "ach_fig7"]}
+    waiting = {"brain_tumor_mri": ["ach/table6"], "covid_radiograph": ["ach/table3", "ach/fig7"]}
     report = missing_report(REAL_CARDS, [tmp_path], waiting)
     assert str(tmp_path) in report
     assert "https://www.kaggle.com/datasets/sartajbhuvaji/brain-tumor-classification-mri" in report
     assert "93.6 MB" in report
     assert "press Download on the page" in report
-    assert "waiting  ach_table3, ach_fig7" in report
+    assert "waiting  ach/table3, ach/fig7" in report
     assert "phantom" not in report
 
 

@@ -131,15 +131,15 @@ def copy_of(finished: Path, folder: Path) -> Iterator[Path]:
 
 def command(step) -> list[str]:
     """A step as it is typed."""
-    first, _, rest = step.key.partition("/")
+    view, _, last = step.key.rpartition("/")
     if step.rule in ("prepare", "phantom"):
         return ["prepare", step.key]
     if step.rule in ("claims", "report"):
         return [step.rule]
     if step.rule == "pretrain":
-        return ["pretrain", first, "--stage", rest]
+        return ["pretrain", view, "--stage", last]
     if step.rule in ("split", "leakage"):
-        return [step.rule, first]
+        return [step.rule, view]
     return [step.rule, step.key]
 
 

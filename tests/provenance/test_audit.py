@@ -32,11 +32,11 @@ from medhash.retrieval.codes import Codes
 # The tree is built once in the worker that runs these tests.
 pytestmark = pytest.mark.xdist_group("audit")
 
-HASHNET = "results/real/cells/covid_ct/hashnet/none/8/0"
-CSQ = "results/real/cells/covid_ct/csq/none/8/0"
+HASHNET = "results/real/mini/cells/covid_ct/hashnet/none/8/0"
+CSQ = "results/real/mini/cells/covid_ct/csq/none/8/0"
 RECORD = f"{HASHNET}/record.json"
-TABLE = "results/real/tables/mini_table1"
-FIGURE = "results/real/figures/mini_table2"
+TABLE = "results/real/mini/tables/table1"
+FIGURE = "results/real/mini/figures/table2"
 ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
 
 
@@ -122,18 +122,18 @@ def test_an_untouched_scale_is_verified_in_every_link(tree, scale):
 def test_one_number_is_followed_back_to_its_archives(tree):
     report = audit(load(), f"{TABLE}.csv", ROW, COLUMN)
     assert [link.name for link in report.links] == [
-        "table mini_table1",
-        "record covid_ct/hashnet/dbw/8/1",
-        "train covid_ct/hashnet/dbw/8/1",
-        "record covid_ct/hashnet/dbw/8/0",
-        "train covid_ct/hashnet/dbw/8/0",
+        "table mini/table1",
+        "record mini/covid_ct/hashnet/dbw/8/1",
+        "train mini/covid_ct/hashnet/dbw/8/1",
+        "record mini/covid_ct/hashnet/dbw/8/0",
+        "train mini/covid_ct/hashnet/dbw/8/0",
         "pretrain covid_ct/classification",
         "pretrain covid_ct/mae",
-        "split covid_ct/0",
-        "prepare covid_ct",
+        "split mini/covid_ct/0",
+        "prepare covid_ct/16",
     ]
     assert report.number.text == printed(field="printed")
-    assert report.number.cells == ("covid_ct/hashnet/dbw/8/0", "covid_ct/hashnet/dbw/8/1")
+    assert report.number.cells == ("mini/covid_ct/hashnet/dbw/8/0", "mini/covid_ct/hashnet/dbw/8/1")
     archives = report.links[-1].facts["archives"]
     assert [archive["file"] for archive in archives] == ["CT_COVID.zip", "CT_NonCOVID.zip"]
     assert archives[0]["sha256"] == sha256_of_file(tree / "data/archives/CT_COVID.zip")
@@ -141,9 +141,11 @@ def test_one_number_is_followed_back_to_its_archives(tree):
 
 
 def test_a_comparison_needs_both_of_its_variants(tree):
-    report = audit(load(), "mini_table2", "HashNet+DBW vs. HashNet", COLUMN)
+    report = audit(load(), "mini/table2", "HashNet+DBW vs. HashNet", COLUMN)
     assert set(report.number.cells) == {
-        f"covid_ct/hashnet/{variant}/8/{seed}" for variant in ("none", "dbw") for seed in (0, 1)
+        f"mini/covid_ct/hashnet/{variant}/8/{seed}"
+        for variant in ("none", "dbw")
+        for seed in (0, 1)
     }
 
 
@@ -153,7 +155,7 @@ class TestTables:
         replace_text(f"{TABLE}.csv", was, other_digit(was))
         found = broken(f"{TABLE}.csv")
         assert {check for _, check in found} == {"output", "table"}
-        finding = found["table mini_table1", "table"]
+        finding = found["table mini/table1", "table"]
         where = f"{ROW}, {COLUMN}, map_percent"
         assert finding.expected == f"{where}: {was}"
         assert finding.found == f"{where}: {other_digit(was)}"
@@ -162,8 +164,8 @@ class TestTables:
     def test_a_digit_is_found_though_the_receipt_was_forged(self, tree, suffix):
         was = printed(field="printed").split()[0]
         replace_text(f"{TABLE}.{suffix}", was, other_digit(was))
-        forge("table", "mini_table1")
-        assert set(broken(f"{TABLE}.md")) == {("table mini_table1", "table")}
+        forge("table", "mini/table1")
+        assert set(broken(f"{TABLE}.md")) == {("table mini/table1", "table")}
 
     def test_a_verdict_that_the_numbers_do_not_give_is_named(self, tree):
         path = "results/real/claims.csv"
@@ -176,23 +178,23 @@ class TestTables:
 
     def test_a_table_of_the_cells_that_have_run_is_verified(self, tree):
         for cell in ("none/8/1", "dbw/8/1"):
-            shutil.rmtree(f"results/real/cells/covid_ct/csq/{cell}")
+            shutil.rmtree(f"results/real/mini/cells/covid_ct/csq/{cell}")
             for rule in ("train", "record"):
-                receipt_of(rule, f"covid_ct/csq/{cell}").unlink()
+                receipt_of(rule, f"mini/covid_ct/csq/{cell}").unlink()
         was = Path(f"{TABLE}.csv").read_text()
-        medhash("table", "mini_table1")
+        medhash("table", "mini/table1")
         assert Path(f"{TABLE}.csv").read_text() != was
         assert broken(f"{TABLE}.csv") == {}
-        restored = "results/real/cells/covid_ct/csq/none/8/1/record.json"
+        restored = "results/real/mini/cells/covid_ct/csq/none/8/1/record.json"
         Path(restored).parent.mkdir(parents=True)
         shutil.copy(f"{CSQ}/record.json", restored)
-        assert ("table mini_table1", "input") in broken(f"{TABLE}.csv")
+        assert ("table mini/table1", "input") in broken(f"{TABLE}.csv")
 
     def test_an_edit_is_seen_from_any_of_its_numbers(self, tree):
         was = printed(row="CSQ")
         replace_text(f"{TABLE}.csv", was, other_digit(was))
         found = broken(f"{TABLE}.csv", row=ROW, column=COLUMN)
-        assert "CSQ, COVID-CT-Dataset/8 bits" in found["table mini_table1", "table"].found
+        assert "CSQ, COVID-CT-Dataset/8 bits" in found["table mini/table1", "table"].found
 
 
 class TestRecords:
@@ -202,16 +204,16 @@ class TestRecords:
 
         edit(RECORD, change)
         found = broken(RECORD)
-        name = "record covid_ct/hashnet/none/8/0"
+        name = "record mini/covid_ct/hashnet/none/8/0"
         assert set(found) == {(name, "output"), (name, "metrics")}
         assert found[name, "metrics"].found.startswith("metrics.precision_at.5 ")
 
     def test_per_query_aps_are_named_by_image_though_their_mean_is_kept(self, tree):
         names = move_two_queries()
-        forge("record", "covid_ct/hashnet/none/8/0")
+        forge("record", "mini/covid_ct/hashnet/none/8/0")
         found = broken()
-        name = "record covid_ct/hashnet/none/8/0"
-        assert set(found) >= {(name, "per-query AP"), ("table mini_table1", "input")}
+        name = "record mini/covid_ct/hashnet/none/8/0"
+        assert set(found) >= {(name, "per-query AP"), ("table mini/table1", "input")}
         assert (name, "output") not in found
         for text in (found[name, "per-query AP"].found, found[name, "per-query AP"].expected):
             assert all(image in text for image in names)
@@ -222,15 +224,15 @@ class TestRecords:
             (f"{HASHNET[:-1]}1", "cell.seed: 1, not 0"),
             (CSQ, "cell.method: csq, not hashnet"),
             (
-                "results/synthetic/cells/phantom_covid_ct/hashnet/none/8/0",
+                "results/synthetic/mini/cells/phantom_covid_ct/hashnet/none/8/0",
                 "is of the scale synthetic, not real",
             ),
         ],
     )
     def test_a_record_of_another_cell_or_scale_is_named(self, tree, source, named):
         shutil.copy(f"{source}/record.json", RECORD)
-        forge("record", "covid_ct/hashnet/none/8/0")
-        assert named in broken(RECORD)["record covid_ct/hashnet/none/8/0", "record"].text
+        forge("record", "mini/covid_ct/hashnet/none/8/0")
+        assert named in broken(RECORD)["record mini/covid_ct/hashnet/none/8/0", "record"].text
 
 
 def move_two_queries():
@@ -252,7 +254,7 @@ class TestCodesAndWeights:
         for cell, content in zip((CSQ, HASHNET), codes, strict=True):
             Path(f"{cell}/codes.npz").write_bytes(content)
         found = broken()
-        for cell in ("covid_ct/hashnet/none/8/0", "covid_ct/csq/none/8/0"):
+        for cell in ("mini/covid_ct/hashnet/none/8/0", "mini/covid_ct/csq/none/8/0"):
             assert found[f"train {cell}", "output"].subject.endswith(f"{cell}/codes.npz")
             assert "describes another codes.npz" in found[f"train {cell}", "training"].text
             assert (f"record {cell}", "per-query AP") in found
@@ -260,26 +262,26 @@ class TestCodesAndWeights:
     def test_a_replaced_checkpoint_is_named(self, tree):
         shutil.copy(f"{CSQ}/checkpoint.safetensors", f"{HASHNET}/checkpoint.safetensors")
         found = broken(RECORD)
-        name = "train covid_ct/hashnet/none/8/0"
+        name = "train mini/covid_ct/hashnet/none/8/0"
         assert set(found) == {(name, "output"), (name, "training"), (name, "weights")}
         assert "cell covid_ct/csq/none/8/0" in found[name, "weights"].text
 
     def test_a_checkpoint_that_training_json_was_fitted_to_is_found_by_the_receipt(self, tree):
         replace_checkpoint_and_description()
         report = audit(load(), RECORD)
-        name = "train covid_ct/hashnet/none/8/0"
+        name = "train mini/covid_ct/hashnet/none/8/0"
         findings = [f for link, f in report.findings(State.BROKEN) if link.name == name]
         assert {(f.check, f.subject) for f in findings} == {
             ("output", f"{HASHNET}/checkpoint.safetensors"),
             ("output", f"{HASHNET}/training.json"),
         }
-        assert ("record covid_ct/hashnet/none/8/0", "record") in broken(RECORD)
+        assert ("record mini/covid_ct/hashnet/none/8/0", "record") in broken(RECORD)
 
     def test_a_checkpoint_with_a_forged_receipt_is_found_by_the_steps_behind(self, tree):
         replace_checkpoint_and_description()
-        forge("train", "covid_ct/hashnet/none/8/0")
+        forge("train", "mini/covid_ct/hashnet/none/8/0")
         found = broken(RECORD)
-        name = "record covid_ct/hashnet/none/8/0"
+        name = "record mini/covid_ct/hashnet/none/8/0"
         assert set(found) == {(name, "input"), (name, "upstream"), (name, "record")}
         assert found[name, "input"].subject.endswith("training.json")
 
@@ -300,23 +302,23 @@ def replace_checkpoint_and_description():
 class TestData:
     def test_an_edited_split_is_named_by_image(self, tree):
         image = swap_roles()
-        found = broken("results/real/splits/covid_ct/0.csv")
-        name = "split covid_ct/0"
+        found = broken("results/real/mini/splits/covid_ct/0.csv")
+        name = "split mini/covid_ct/0"
         assert set(found) == {(name, "output"), (name, "split")}
         assert image in found[name, "split"].text
 
     def test_an_edited_split_is_found_though_its_own_hash_and_receipt_were_forged(self, tree):
         image = swap_roles()
-        sha256 = sha256_of_file(Path("results/real/splits/covid_ct/0.csv"))
+        sha256 = sha256_of_file(Path("results/real/mini/splits/covid_ct/0.csv"))
         edit(
-            "results/real/splits/covid_ct/0.json",
+            "results/real/mini/splits/covid_ct/0.json",
             lambda facts: facts.update(manifest_sha256=sha256),
         )
         forge("split", "covid_ct/0")
         found = broken(RECORD)
-        assert image in found["split covid_ct/0", "split"].text
-        assert ("train covid_ct/hashnet/none/8/0", "input") in found
-        assert ("train covid_ct/hashnet/none/8/0", "codes") in found
+        assert image in found["split mini/covid_ct/0", "split"].text
+        assert ("train mini/covid_ct/hashnet/none/8/0", "input") in found
+        assert ("train mini/covid_ct/hashnet/none/8/0", "codes") in found
 
     def test_an_edited_archive_is_named_with_its_source(self, tree):
         path = tree / "data/archives/CT_NonCOVID.zip"
@@ -339,7 +341,7 @@ class TestData:
 
     def test_an_archive_that_cannot_be_read_is_broken(self, tree):
         (tree / "data/archives/CT_COVID.zip").write_bytes(b"PK cut short")
-        assert "CT_COVID.zip" in broken(RECORD)["prepare covid_ct", "archive"].text
+        assert "CT_COVID.zip" in broken(RECORD)["prepare covid_ct/16", "archive"].text
 
     def test_other_labels_are_named_by_image(self, tree):
         path = tree / "results/real/data/covid_ct/labels.npy"
@@ -347,12 +349,12 @@ class TestData:
         labels[3] = 1 - labels[3]
         np.save(path, labels)
         found = broken(RECORD)
-        assert "CT_COVID/" in found["prepare covid_ct", "data"].text
-        assert ("prepare covid_ct", "output") in found
-        assert "labels" in found["train covid_ct/hashnet/none/8/0", "codes"].text
+        assert "CT_COVID/" in found["prepare covid_ct/16", "data"].text
+        assert ("prepare covid_ct/16", "output") in found
+        assert "labels" in found["train mini/covid_ct/hashnet/none/8/0", "codes"].text
 
     def test_an_edited_leakage_table_is_named(self, tree):
-        path = tree / "results/real/leakage/covid_ct/0.md"
+        path = tree / "results/real/mini/leakage/covid_ct/0.md"
         path.write_text(path.read_text().replace("0", "1", 1))
         assert set(broken(str(path))) == {
             ("leakage covid_ct/0", "output"),
@@ -362,7 +364,7 @@ class TestData:
 
 def swap_roles():
     """Make the first query a database image; its id."""
-    path = Path("results/real/splits/covid_ct/0.csv")
+    path = Path("results/real/mini/splits/covid_ct/0.csv")
     lines = path.read_text().splitlines(keepends=True)
     place = next(i for i, line in enumerate(lines) if ",query," in line)
     lines[place] = lines[place].replace(",query,", ",database,")
@@ -377,11 +379,11 @@ class TestConfigurationAndCode:
         paper["settings"]["hashing"]["epochs"] = 150
         path.write_text(yaml.safe_dump(paper))
         found = broken(RECORD)
-        finding = found["train covid_ct/hashnet/none/8/0", "settings"]
+        finding = found["train mini/covid_ct/hashnet/none/8/0", "settings"]
         assert finding.expected == "hashing.epochs: 2 (when it was made)"
         assert finding.found == "hashing.epochs: 150 (in the configuration)"
         assert {name for name, check in found if check == "settings"} == {
-            "train covid_ct/hashnet/none/8/0"
+            "train mini/covid_ct/hashnet/none/8/0"
         }
 
     def test_a_receipt_that_was_fitted_to_an_edited_setting_contradicts_training_json(self, tree):
@@ -392,7 +394,7 @@ class TestConfigurationAndCode:
         from medhash.flow.steps import Steps
         from medhash.schema.cell import Cell
 
-        step = Steps(load()).train(Cell.parse("covid_ct/hashnet/none/8/0"))
+        step = Steps(load()).train(Cell.parse("mini/covid_ct/hashnet/none/8/0"))
 
         def change(receipt):
             receipt["settings"] = step.settings
@@ -401,9 +403,9 @@ class TestConfigurationAndCode:
 
         edit(step.receipt, change)
         found = broken(RECORD)
-        name = "train covid_ct/hashnet/none/8/0"
+        name = "train mini/covid_ct/hashnet/none/8/0"
         assert "hashing.epochs: 2, not 150" in found[name, "training"].text
-        assert ("record covid_ct/hashnet/none/8/0", "upstream") in found
+        assert ("record mini/covid_ct/hashnet/none/8/0", "upstream") in found
 
     def test_edited_code_is_named_by_module(self, tree):
         shutil.copytree(PROJECT / "src", tree / "src", ignore=shutil.ignore_patterns("__pycache__"))
@@ -424,16 +426,16 @@ class TestConfigurationAndCode:
         found = [f for link in links for f in link["findings"] if f["state"] == "broken"]
         assert {f["check"] for f in found} == {"code"}
         assert all("in medhash.retrieval.hamming" in f["text"] for f in found)
-        assert "record covid_ct/hashnet/none/8/0" in {f["subject"] for f in found}
+        assert "record mini/covid_ct/hashnet/none/8/0" in {f["subject"] for f in found}
 
 
 class TestFigures:
     def test_a_picture_of_other_numbers_is_named_though_the_receipt_was_forged(self, tree):
         draw_other_numbers()
-        forge("figure", "mini_table2")
+        forge("figure", "mini/table2")
         found = broken(f"{FIGURE}.pdf")
-        assert set(found) == {("figure mini_table2", "figure")}
-        assert "not the plot of its records" in found["figure mini_table2", "figure"].text
+        assert set(found) == {("figure mini/table2", "figure")}
+        assert "not the plot of its records" in found["figure mini/table2", "figure"].text
 
     def test_a_picture_that_was_drawn_elsewhere_is_compared_by_eye(self, tree):
         say_that_it_was_drawn_elsewhere()
@@ -441,18 +443,18 @@ class TestFigures:
         image = Image.open(f"{FIGURE}.png").convert("RGB")
         image.paste("black", (0, 0, image.width // 5, image.height // 5))
         image.save(f"{FIGURE}.png")
-        forge("figure", "mini_table2")
+        forge("figure", "mini/table2")
         assert (
             "of the pixels are others"
-            in broken(f"{FIGURE}.png")["figure mini_table2", "figure"].text
+            in broken(f"{FIGURE}.png")["figure mini/table2", "figure"].text
         )
 
     def test_points_are_compared_wherever_it_was_drawn(self, tree):
         text = Path(f"{FIGURE}.csv").read_text()
         Path(f"{FIGURE}.csv").write_text(text.replace(",0.", ",1.", 1))
         say_that_it_was_drawn_elsewhere()
-        forge("figure", "mini_table2")
-        assert "precision" in broken(f"{FIGURE}.pdf")["figure mini_table2", "figure"].found
+        forge("figure", "mini/table2")
+        assert "precision" in broken(f"{FIGURE}.pdf")["figure mini/table2", "figure"].found
 
 
 def draw_other_numbers():
@@ -464,13 +466,13 @@ def draw_other_numbers():
             record["metrics"]["precision_at"][k] *= 0.5
 
     receipt, points = (
-        receipt_of("figure", "mini_table2").read_bytes(),
+        receipt_of("figure", "mini/table2").read_bytes(),
         Path(f"{FIGURE}.csv").read_bytes(),
     )
     edit(RECORD, change)
-    medhash("figure", "mini_table2")
+    medhash("figure", "mini/table2")
     Path(RECORD).write_bytes(kept)
-    receipt_of("figure", "mini_table2").write_bytes(receipt)
+    receipt_of("figure", "mini/table2").write_bytes(receipt)
     Path(f"{FIGURE}.csv").write_bytes(points)
 
 
@@ -479,7 +481,7 @@ def say_that_it_was_drawn_elsewhere():
         receipt["environment"]["platform"] = "another machine"
         receipt["seal"] = seal_of(receipt)
 
-    edit(receipt_of("figure", "mini_table2"), change)
+    edit(receipt_of("figure", "mini/table2"), change)
 
 
 class TestReceipts:
@@ -488,8 +490,8 @@ class TestReceipts:
             receipt_of("split", "covid_ct/0"),
             lambda receipt: receipt["git"].update(commit="0" * 40),
         )
-        found = broken("results/real/splits/covid_ct/0.csv")
-        assert found["split covid_ct/0", "receipt"].expected.startswith("seal ")
+        found = broken("results/real/mini/splits/covid_ct/0.csv")
+        assert found["split mini/covid_ct/0", "receipt"].expected.startswith("seal ")
 
     def test_an_edited_receipt_with_a_new_seal_is_found_by_those_that_came_after(self, tree):
         def change(receipt):
@@ -513,15 +515,17 @@ class TestReceipts:
 
     def test_a_file_without_a_receipt_is_broken(self, tree):
         receipt_of("split", "covid_ct/0").unlink()
-        assert ("split covid_ct/0", "receipt") in broken("results/real/splits/covid_ct/0.csv")
+        assert ("split mini/covid_ct/0", "receipt") in broken(
+            "results/real/mini/splits/covid_ct/0.csv"
+        )
 
     def test_a_receipt_of_another_step_is_broken(self, tree):
         shutil.copy(
-            receipt_of("record", "covid_ct/csq/none/8/0"),
-            receipt_of("record", "covid_ct/hashnet/none/8/0"),
+            receipt_of("record", "mini/covid_ct/csq/none/8/0"),
+            receipt_of("record", "mini/covid_ct/hashnet/none/8/0"),
         )
-        finding = broken(RECORD)["record covid_ct/hashnet/none/8/0", "receipt"]
-        assert "covid_ct/csq/none/8/0" in finding.text
+        finding = broken(RECORD)["record mini/covid_ct/hashnet/none/8/0", "receipt"]
+        assert "mini/covid_ct/csq/none/8/0" in finding.text
 
 
 class TestDeep:
@@ -534,12 +538,12 @@ class TestDeep:
 
     def test_an_untouched_cell_is_encoded_and_its_data_are_prepared_again(self, tree):
         found = self.deeply(RECORD, status=0)
-        codes = found["train covid_ct/hashnet/none/8/0", "encoding"]
+        codes = found["train mini/covid_ct/hashnet/none/8/0", "encoding"]
         assert "the same bits" in codes["text"]
-        assert "the same bytes" in found["prepare covid_ct", "data again"]["text"]
+        assert "the same bytes" in found["prepare covid_ct/16", "data again"]["text"]
 
     def test_a_phantom_is_generated_again(self, tree):
-        name = "results/synthetic/splits/phantom_covid_ct/0.csv"
+        name = "results/synthetic/mini/splits/phantom_covid_ct/0.csv"
         found = self.deeply(name, status=0)
         assert "6 files" in found["phantom phantom_covid_ct", "data again"]["text"]
 
@@ -552,10 +556,10 @@ class TestDeep:
             f"{HASHNET}/training.json",
             lambda facts: facts["outputs"]["codes"].update(sha256=sha256),
         )
-        forge("train", "covid_ct/hashnet/none/8/0")
-        medhash("record", "covid_ct/hashnet/none/8/0")
+        forge("train", "mini/covid_ct/hashnet/none/8/0")
+        medhash("record", "mini/covid_ct/hashnet/none/8/0")
         assert broken(RECORD) == {}
-        finding = self.deeply(RECORD, status=1)["train covid_ct/hashnet/none/8/0", "encoding"]
+        finding = self.deeply(RECORD, status=1)["train mini/covid_ct/hashnet/none/8/0", "encoding"]
         assert finding["state"] == "broken"
         assert "20.00% other bits" in finding["text"]
 
@@ -566,9 +570,9 @@ class TestDeep:
         np.save(path, images)
         forge("prepare", "covid_ct")
         medhash("split", "covid_ct")
-        split = "results/real/splits/covid_ct/0.csv"
+        split = "results/real/mini/splits/covid_ct/0.csv"
         assert broken(split) == {}
-        finding = self.deeply(split, status=1)["prepare covid_ct", "data again"]
+        finding = self.deeply(split, status=1)["prepare covid_ct/16", "data again"]
         assert finding["state"] == "broken"
         assert "images.npy" in finding["text"]
 
@@ -582,7 +586,7 @@ class TestMissing:
         report = audit(load(), RECORD)
         assert report.state == State.MISSING
         [(link, finding)] = report.findings(State.MISSING)
-        assert link.name == "train covid_ct/hashnet/none/8/0"
+        assert link.name == "train mini/covid_ct/hashnet/none/8/0"
         assert (
             finding.text
             == "is not here; DVC has it (stage train in dvc.lock, md5 0123456789abcdef)"
@@ -635,7 +639,7 @@ class TestCommand:
         text = medhash("audit", f"{TABLE}.csv", "--row", f"{ROW}(1/2)", "--column", COLUMN)
         lines = text.splitlines()
         assert lines[1] == f"{printed(field='printed')}   {ROW}, {COLUMN}"
-        assert text.index("table mini_table1") < text.index("prepare covid_ct")
+        assert text.index("table mini/table1") < text.index("prepare covid_ct/16")
         for part in ("CT_COVID.zip, from https://", "licence", "hashing.epochs 2", "fingerprint"):
             assert part in text
         assert lines[-1] == "Everything is here and as it was made."
@@ -645,7 +649,7 @@ class TestCommand:
         replace_text(f"{TABLE}.md", "HashNet", "HushNet")
         text = medhash("audit", status=1)
         assert "BROKEN" in text
-        assert "medhash table mini_table1 --scale real" in text
+        assert "medhash table mini/table1 --scale real" in text
 
     def test_a_copy_from_elsewhere_is_known_by_its_content(self, tree, tmp_path):
         copy = tmp_path / "handed.pdf"
@@ -658,7 +662,7 @@ class TestCommand:
             ([f"{TABLE}.csv", "--row", ROW], "--row and --column belong together"),
             ([f"{TABLE}.csv", "--row", "HashNet+DWB", "--column", COLUMN], "did you mean"),
             ([f"{TABLE}.csv", "--row", ROW, "--column", "COVID-CT/8 bits"], "did you mean"),
-            (["mini_tabel1"], "did you mean 'mini_table1'"),
+            (["mini/tabel1"], "did you mean 'mini/table1'"),
             ([f"{TABLE}.csv", "--scale", "synthetic"], "is of the scale 'real'"),
             ([RECORD, "--row", ROW, "--column", COLUMN], "it has no rows"),
             (["config/config.yaml"], "knows a file with its content"),
@@ -690,8 +694,8 @@ class TestExport:
         } <= profiles
         actions = crate.root_dataset["mentions"]
         assert [action["name"] for action in actions][:3] == [
-            "prepare covid_ct",
-            "split covid_ct/0",
+            "prepare covid_ct/16",
+            "split mini/covid_ct/0",
             "pretrain covid_ct/mae",
         ]
         assert actions[-1]["instrument"].id == workflow.id
@@ -704,8 +708,8 @@ class TestExport:
 
     def test_what_one_action_wrote_is_what_the_next_one_read(self, crate):
         actions = {action["name"]: action for action in crate.root_dataset["mentions"]}
-        train = actions["train covid_ct/hashnet/dbw/8/0"]
-        record = actions["record covid_ct/hashnet/dbw/8/0"]
+        train = actions["train mini/covid_ct/hashnet/dbw/8/0"]
+        record = actions["record mini/covid_ct/hashnet/dbw/8/0"]
         codes = f"{HASHNET.replace('none', 'dbw')}/codes.npz"
         assert codes in {entity.id for entity in train["result"]}
         assert codes in {entity.id for entity in record["object"]}

@@ -19,7 +19,7 @@ from medhash.retrieval.precision import precision_at_ten
 from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
-CELL = Cell("phantom_covid_ct", "adsh", "ach", 8, 0)
+CELL = Cell("ach", "phantom_covid_ct", "adsh", "ach", 8, 0)
 
 
 @pytest.fixture

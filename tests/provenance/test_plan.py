@@ -14,8 +14,8 @@ from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 DATASET = "phantom_covid_ct"
-CELL = Cell(DATASET, "csq", "none", 8, 0)
-TUNED = Cell("phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
+CELL = Cell("ach", DATASET, "csq", "none", 8, 0)
+TUNED = Cell("ach", "phantom_brain_tumor_mri", "csq", "none", 8, 0, origin=DATASET)
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
 
 
 def test_a_step_without_files_needs_no_marker(steps):
-    figure = steps.figure("ach_fig7")
+    figure = steps.figure("ach/fig7")
     plan = Plan(steps, Receipts(steps), [figure.outputs["pdf"]])
     assert plan.inputs(figure) == list(figure.inputs.values())
 

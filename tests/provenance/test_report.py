@@ -30,7 +30,7 @@ from medhash.report.page import report_html
 pytestmark = pytest.mark.xdist_group("report")
 
 PAGE = Path("results/real/report.html")
-TABLE = Path("results/real/tables/mini_table1.csv")
+TABLE = Path("results/real/mini/tables/table1.csv")
 EVIL = "<script>alert('title')</script> & \"more\""
 REPORTED = {
     "paper": "mini",
@@ -84,7 +84,7 @@ def reported_tree(tmp_path_factory):
         (root / "docs").mkdir()
         (root / "docs/fidelity.md").write_text(FIDELITY)
         for scale in ("real", "synthetic"):
-            medhash("table", "mini_table1", "--scale", scale)
+            medhash("table", "mini/table1", "--scale", scale)
             medhash("report", "--scale", scale)
         return root
 
@@ -152,14 +152,14 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
 
 def test_a_cell_leads_to_its_files_and_archives(tree):
     text = report()
-    cell = "covid_ct/hashnet/dbw/8/1"
+    cell = "mini/covid_ct/hashnet/dbw/8/1"
     own = part(text, "c-" + cell.replace("/", "."))
     for rule, name in (("record", "record"), ("train", "codes"), ("train", "checkpoint")):
         receipt = json.loads(Path(f"results/real/receipts/{rule}/{cell}.json").read_text())
         file = receipt["outputs"][name]
         row = f'<td><code>{file["path"]}</code></td><td><code class="hash">{file["sha256"]}<'
         assert f"<td>{name}</td>{row}" in own
-    assert f"medhash audit results/real/cells/{cell}/record.json" in own
+    assert f"medhash audit results/real/mini/cells/{cell}/record.json" in own
     assert '<a href="#d-covid_ct">' in own
     train = json.loads(Path(f"results/real/receipts/train/{cell}.json").read_text())
     assert train["inputs"]["split"]["sha256"] in own
@@ -174,7 +174,7 @@ def test_a_cell_leads_to_its_files_and_archives(tree):
 
 def test_reported_regenerated_and_difference_stand_side_by_side(tree):
     text = report()
-    section = part(text, "t-mini_table1", "section")
+    section = part(text, "t-mini/table1", "section")
     headings = re.findall(r'class="sort" data-column="\d+">(.*?)<', section)
     assert headings == ["Method", "reported", "regenerated", "difference"]
     line = lines_of(TABLE)[0]
@@ -192,7 +192,7 @@ def test_a_phantom_has_no_reported_number_beside_it(tree):
     text = report("synthetic")
     assert "Synthetic phantoms, not real images" in text
     assert "decides no claim" in text
-    section = part(text, "t-mini_table1", "section")
+    section = part(text, "t-mini/table1", "section")
     assert "55.55" not in text
     assert re.findall(r'class="sort" data-column="\d+">(.*?)<', section) == [
         "Method",
@@ -230,7 +230,7 @@ def test_every_link_leads_somewhere_and_nothing_is_loaded(tree):
 def test_each_picture_is_there_once(tree):
     text = report()
     pictures = re.findall(r"data:image/png;base64,([^\"]+)", text)
-    on_disk = [path.read_bytes() for path in Path("results/real/figures").glob("*.png")]
+    on_disk = [path.read_bytes() for path in Path("results/real/mini/figures").glob("*.png")]
     assert [base64.b64decode(picture) for picture in pictures] == on_disk
 
 
@@ -240,7 +240,7 @@ def test_titles_and_notes_are_text_not_markup(tree):
     paper["title"] = paper["tables"]["table1"]["title"] = EVIL
     paper["methods"]["hashnet"]["title"] = "Hash<i>Net</i>"
     path.write_text(yaml.safe_dump(paper))
-    medhash("table", "mini_table1", "--scale", "real")
+    medhash("table", "mini/table1", "--scale", "real")
     text = report()
     assert text.count("<script>") == 1
     assert "<i>Net" not in text
@@ -268,7 +268,7 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
     own = Steps(load(overrides={"scale": "real"}))
     medhash("claims", "--scale", "real")
     for stem in ("table", "figure"):
-        medhash(stem, "mini_table2", "--scale", "real")
+        medhash(stem, "mini/table2", "--scale", "real")
     medhash("report", "--scale", "real")
     assert Receipts(own).fits(own.report()).ok
     Path("docs/fidelity.md").write_text("# Other\n")
@@ -279,15 +279,15 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
 @pytest.mark.parametrize(
     ("gone", "text"),
     [
-        (TABLE, "Missing: results/real/tables/mini_table1.csv: not made yet."),
+        (TABLE, "Missing: results/real/mini/tables/table1.csv: not made yet."),
         (
-            Path("results/real/figures/mini_table2.png"),
-            "Missing: results/real/figures/mini_table2.png: not made yet.",
+            Path("results/real/mini/figures/table2.png"),
+            "Missing: results/real/mini/figures/table2.png: not made yet.",
         ),
         (Path("results/real/claims.csv"), "Missing: results/real/claims.csv: not made yet."),
         (
-            Path("results/real/leakage/covid_ct/0.md"),
-            "Missing: results/real/leakage/covid_ct/0.md: not made yet.",
+            Path("results/real/mini/leakage/covid_ct/0.md"),
+            "Missing: results/real/mini/leakage/covid_ct/0.md: not made yet.",
         ),
         (Path("docs/fidelity.md"), "Missing: docs/fidelity.md."),
         (
@@ -320,13 +320,13 @@ def test_a_file_that_is_not_what_its_receipt_says_is_named(tree):
     )
     assert f"{TABLE}: is not what" not in report()
     assert f"</strong> {TABLE} is not what its receipt says." in report()
-    Path("results/real/receipts/figure/mini_table2.json").unlink()
-    assert "</strong> results/real/figures/mini_table2.png has no receipt." in report()
+    Path("results/real/receipts/figure/mini/table2.json").unlink()
+    assert "</strong> results/real/mini/figures/table2.png has no receipt." in report()
 
 
 def test_what_is_no_picture_is_refused_by_name(tree):
-    Path("results/real/figures/mini_table2.png").write_bytes(b"GIF89a")
-    with pytest.raises(MedhashError, match=r"figures/mini_table2\.png: is no PNG"):
+    Path("results/real/mini/figures/table2.png").write_bytes(b"GIF89a")
+    with pytest.raises(MedhashError, match=r"figures/mini/table2\.png: is no PNG"):
         report()
 
 
@@ -381,7 +381,7 @@ def test_in_a_browser_it_is_readable_and_asks_for_nothing(reported_tree, page, s
 
 def column(page, number):
     return page.js(
-        "[...document.querySelectorAll('#t-mini_table1 tbody tr')]"
+        "[...document.querySelectorAll('#t-mini/table1 tbody tr')]"
         f".map((row) => row.cells[{number}].textContent)"
     )
 
@@ -391,7 +391,7 @@ def test_in_a_browser_a_heading_sorts_by_mouse_and_by_key(reported_tree, page):
     before = column(page, 2)
     numbers = sorted(before, key=lambda text: float(text.split()[0]))
     assert numbers != before
-    button = "document.querySelectorAll('#t-mini_table1 button.sort')"
+    button = "document.querySelectorAll('#t-mini/table1 button.sort')"
     page.js(f"{button}[2].click()")
     assert column(page, 2) == numbers
     assert page.js(f"{button}[2].closest('th').getAttribute('aria-sort')") == "ascending"
@@ -409,7 +409,7 @@ def test_in_a_browser_a_heading_sorts_by_mouse_and_by_key(reported_tree, page):
 
 def test_in_a_browser_a_number_opens_what_it_is_made_from(reported_tree, page):
     page.open((reported_tree / PAGE).as_uri(), 390)
-    number = "document.querySelector('#t-mini_table1 td.regenerated a')"
+    number = "document.querySelector('#t-mini/table1 td.regenerated a')"
     anchor = page.js(f"{number}.hash.slice(1)")
     assert page.js(f"document.getElementById('{anchor}').checkVisibility()") is False
     page.js(f"{number}.click()")

@@ -13,7 +13,7 @@ from medhash.schema.cell import Cell
 
 PROJECT = Path(__file__).resolve().parents[2]
 CELLS = [
-    Cell("phantom_covid_ct", method, variant, 8, 0)
+    Cell("ach", "phantom_covid_ct", method, variant, 8, 0)
     for method in ("csq", "adsh")
     for variant in ("none", "dbw", "lcr", "lfr", "dbw+lfr")
 ]
@@ -35,8 +35,8 @@ def versions(**settings):
         "mae": of.pretrain(dataset, "mae"),
         "classification": of.pretrain(dataset, "classification"),
         "record": of.record(CELLS[0]),
-        "table": of.table("ach_table3"),
-        "figure": of.figure("ach_fig7"),
+        "table": of.table("ach/table3"),
+        "figure": of.figure("ach/fig7"),
     }
     steps |= {f"{cell.method}/{cell.variant}": of.train(cell) for cell in CELLS}
     return {name: step.version for name, step in steps.items()}
@@ -85,9 +85,9 @@ def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
             made = demo_again().making(path)
             assert (made.rule, made.key) == (step.rule, step.key)
     assert steps.making(PROJECT / "config/config.yaml") is None
-    assert steps.making(Path("results/demo/cells/phantom_covid_ct/csq/none/8/0/other")) is None
-    assert steps.making(Path("results/demo/splits/phantom_covid_ct/77.csv")) is None
-    assert steps.making(Path("results/demo/tables/ach_table99.csv")) is None
+    assert steps.making(Path("results/demo/ach/cells/phantom_covid_ct/csq/none/8/0/other")) is None
+    assert steps.making(Path("results/demo/ach/splits/phantom_covid_ct/77.csv")) is None
+    assert steps.making(Path("results/demo/ach/tables/table99.csv")) is None
 
 
 @cache
@@ -107,12 +107,12 @@ def test_steps_come_after_what_they_read():
 def test_what_a_cell_starts_from_is_an_input_of_its_training():
     steps = demo()
     names = ("phantom_brain_tumor_mri", "hashnet", "ach", 8, 0)
-    own, scratch = Cell(*names), Cell(*names, "scratch")
-    tuned = Cell(*names, "phantom_covid_ct")
+    own, scratch = Cell("ach", *names), Cell("ach", *names, "scratch")
+    tuned = Cell("ach", *names, "phantom_covid_ct")
     assert steps.train(own).inputs["pretrained"].name == "classification.safetensors"
     assert "pretrained" not in steps.train(scratch).inputs
     source = steps.making(steps.train(tuned).inputs["pretrained"])
-    assert (source.rule, source.key) == ("train", "phantom_covid_ct/hashnet/ach/8/0")
+    assert (source.rule, source.key) == ("train", "ach/phantom_covid_ct/hashnet/ach/8/0")
     needed = {(step.rule, step.key) for step in steps.needed_for(steps.train(tuned).receipt)}
     assert ("pretrain", "phantom_covid_ct/mae") in needed
     assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
@@ -120,8 +120,8 @@ def test_what_a_cell_starts_from_is_an_input_of_its_training():
 
 def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
-    table = Steps(configuration).table("ach_table3")
-    cells = configuration.tables["ach_table3"].cells()
+    table = Steps(configuration).table("ach/table3")
+    cells = configuration.tables["ach/table3"].cells()
     assert set(table.inputs.values()) == {configuration.layout.record(cell) for cell in cells}
 
 
@@ -131,7 +131,7 @@ def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
         ("split", "phantom_covid_ct/5"),
         ("prepare", "phantom_covid_ct"),
         ("pretrain", "phantom_covid_ct/middle"),
-        ("table", "ach_fig7"),
+        ("table", "ach/fig7"),
         ("bake", "phantom_covid_ct"),
     ],
 )
@@ -141,7 +141,7 @@ def test_a_step_that_there_is_not_is_refused(rule, key):
 
 
 def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypatch):
-    cell = Cell("phantom_covid_ct", "adsh", "none", 8, 0)
+    cell = Cell("ach", "phantom_covid_ct", "adsh", "none", 8, 0)
 
     def step(**lesions):
         overrides = {"scale": "demo", "lesions": lesions}
@@ -151,7 +151,7 @@ def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypa
     masks = Path("results/demo/data/phantom_covid_ct/masks.npy")
     assert step().inputs["masks"] == masks
     found = step(source="found")
-    finder = Path("results/demo/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
+    finder = Path("results/demo/ach/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
     assert found.inputs["finder_checkpoint"] == finder
     assert "masks" not in found.inputs
     either = step(source="given-or-found")
@@ -174,8 +174,11 @@ def claims_step(**overrides):
 
 def test_claims_read_the_files_of_this_run_and_depend_on_what_they_print():
     step = claims_step()
-    assert Path("results/small/cells/covid_ct/dsh/ach/8/0/record.json") in step.inputs.values()
-    assert Path("results/small/cells/covid_ct/dsh/ach/16/0/record.json") not in step.inputs.values()
+    assert Path("results/small/ach/cells/covid_ct/dsh/ach/8/0/record.json") in step.inputs.values()
+    assert (
+        Path("results/small/ach/cells/covid_ct/dsh/ach/16/0/record.json")
+        not in step.inputs.values()
+    )
     assert claims_step(bits=[8]).version != step.version
     assert claims_step(settings={"evaluation": {"protocol": "stable"}}).version != step.version
     assert claims_step(settings={"hashing": {"epochs": 11}}).version == step.version
@@ -192,11 +195,11 @@ def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
     ("key", "message"),
     [
         ("phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
-        ("phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
-        ("phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
+        ("ach/phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
+        ("ach/phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
     ],
 )
 def test_a_cell_of_unknown_names_is_refused_with_the_nearest(key, message):
     with pytest.raises(MedhashError, match=re.escape(message)):
         demo().find("train", key)
-    assert demo().making(Path(f"results/demo/cells/{key}/codes.npz")) is None
+    assert demo().making(Path(f"results/demo/ach/cells/{key}/codes.npz")) is None

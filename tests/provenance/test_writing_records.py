@@ -16,7 +16,7 @@ from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
-CELL = Cell("covid_ct", "csq", "dbw", 8, 0)
+CELL = Cell("ach", "covid_ct", "csq", "dbw", 8, 0)
 STAGE = {"epochs": 1, "learning_rate": 0.001}
 SETTINGS = Settings.model_validate({"mae": STAGE, "classification": STAGE, "hashing": STAGE})
 
@@ -28,10 +28,10 @@ def layout(tmp_path, monkeypatch):
     layout = Layout(tmp_path / "results")
     write_codes(layout)
     (layout.cell(CELL) / "checkpoint.safetensors").write_bytes(b"weights")
-    layout.split(CELL.dataset, 0).parent.mkdir(parents=True)
-    layout.split(CELL.dataset, 0).write_text("row,image_id,role,train\n")
+    layout.split("ach", CELL.dataset, 0).parent.mkdir(parents=True)
+    layout.split("ach", CELL.dataset, 0).write_text("row,image_id,role,train\n")
     description = {"synthetic": False, "title": "COVID-CT-Dataset", "archives": []}
-    write_json(layout.data(CELL.dataset) / "dataset.json", description)
+    write_json(layout.data(CELL.dataset, 64) / "dataset.json", description)
     write_facts(layout)
     return layout
 
@@ -55,7 +55,7 @@ def write_codes(layout, bits=8, seed=0):
 
 def write_facts(layout, **changes):
     files = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
-    split = layout.split(CELL.dataset, 0)
+    split = layout.split("ach", CELL.dataset, 0)
     facts = {
         "cell": asdict(CELL),
         "settings": SETTINGS.model_dump(mode="json"),
@@ -70,7 +70,8 @@ def write_facts(layout, **changes):
 
 
 def write(layout, settings=SETTINGS):
-    return write_record(layout, CELL, settings, scale="small", method_title="CSQ")
+    description = layout.data(CELL.dataset, 64) / "dataset.json"
+    return write_record(layout, CELL, settings, description, scale="small", method_title="CSQ")
 
 
 def with_settings(**changes):
@@ -122,7 +123,7 @@ def test_missing_files_are_named(layout, missing):
 
 
 def test_without_data_and_weights_the_codes_are_enough(layout):
-    layout.split(CELL.dataset, 0).unlink()
+    layout.split("ach", CELL.dataset, 0).unlink()
     (layout.cell(CELL) / "checkpoint.safetensors").unlink()
     assert write(layout).is_file()
 
@@ -132,7 +133,7 @@ def test_without_data_and_weights_the_codes_are_enough(layout):
 )
 def test_facts_of_another_cell_are_refused(layout, other):
     write_facts(layout, cell=asdict(CELL) | other)
-    refused(layout, r"training\.json: describes the cell .*, not covid_ct/csq/dbw/8/0")
+    refused(layout, r"training\.json: describes the cell .*, not ach/covid_ct/csq/dbw/8/0")
 
 
 def test_other_codes_are_refused(layout):
@@ -148,7 +149,7 @@ def test_codes_of_another_length_are_refused(layout):
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "split"], ids=["an output", "an input"])
 def test_another_file_is_refused(layout, name):
-    path = layout.split(CELL.dataset, 0) if name == "split" else layout.cell(CELL) / name
+    path = layout.split("ach", CELL.dataset, 0) if name == "split" else layout.cell(CELL) / name
     path.write_bytes(path.read_bytes() + b" ")
     refused(layout, "is not the file that")
 

@@ -23,7 +23,7 @@ PENDING = ("cells", "run", "--pending", "--scale", "tiny", "--device", "cpu")
 
 def files_of(folder, cells=CELLS):
     """The bytes that must not depend on how often a run was interrupted."""
-    root = folder / "results/tiny/cells"
+    root = folder / "results/tiny/ach/cells"
     return {f"{cell}/{name}": (root / cell / name).read_bytes() for cell in cells for name in FILES}
 
 
@@ -67,7 +67,7 @@ def test_snakemake_finds_done_what_was_done(undisturbed):
         "--cores",
         "1",
     ]
-    targets = [f"results/tiny/tables/ach_table3.{suffix}" for suffix in ("csv", "md", "tex")]
+    targets = [f"results/tiny/ach/tables/table3.{suffix}" for suffix in ("csv", "md", "tex")]
     result = subprocess.run(
         [*command, "--", *targets],
         cwd=undisturbed,

@@ -118,8 +118,8 @@ def test_each_cell_is_counted_where_it_stands(mixed):
     status = mixed.status()
     assert status.cells == Counts(done=1, running=1, failed=1, outstanding=1)
     assert status.papers == {"ach": status.cells}
-    assert status.artefacts["ach_table3"].cells == status.cells
-    assert status.artefacts["ach_fig7"].cells == Counts(done=1, running=1)
+    assert status.artefacts["ach/table3"].cells == status.cells
+    assert status.artefacts["ach/fig7"].cells == Counts(done=1, running=1)
 
 
 def test_what_runs_is_named_with_its_epoch(mixed):
@@ -213,10 +213,10 @@ def test_a_table_is_made_or_outdated(tree):
     tree.prepare()
     for cell in CELLS:
         tree.finish(cell)
-    tree.make(tree.steps.table("ach_table3"))
-    assert tree.status().artefacts["ach_table3"].file == "made"
+    tree.make(tree.steps.table("ach/table3"))
+    assert tree.status().artefacts["ach/table3"].file == "made"
     tree.layout.record(CSQ).write_text('{"map": 1}')
-    assert tree.status().artefacts["ach_table3"].file == "outdated"
+    assert tree.status().artefacts["ach/table3"].file == "outdated"
 
 
 def test_a_process_that_is_silent_for_long_does_not_run(mixed):
@@ -295,7 +295,7 @@ def test_text_in_a_pipe_is_plain(mixed):
     output = medhash("status", "--scale", "tiny").output
     assert output.startswith("Scale tiny: 1 of 4 cells done\n")
     assert "\x1b" not in output
-    row = next(line for line in output.splitlines() if line.startswith("ach_table3"))
+    row = next(line for line in output.splitlines() if line.startswith("ach/table3"))
     assert re.split(r"  +", row)[1:6] == ["1", "1", "1", "1", "not made"]
 
 

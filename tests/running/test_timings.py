@@ -108,9 +108,9 @@ def estimates(*samples, device="A"):
 
 def test_the_steps_that_are_most_alike_decide(steps):
     step = steps.train(Cell.parse(CELLS[0]))
-    far = sample(steps, f"{DATASET}/hashnet/ach/8/0", 9.0)
-    near = [sample(steps, f"{DATASET}/hashnet/none/8/0", seconds) for seconds in (2.0,)]
-    same = [sample(steps, f"{DATASET}/csq/none/8/{seed}", 3.0 + seed) for seed in (1, 2, 3)]
+    far = sample(steps, f"ach/{DATASET}/hashnet/ach/8/0", 9.0)
+    near = [sample(steps, f"ach/{DATASET}/hashnet/none/8/0", seconds) for seconds in (2.0,)]
+    same = [sample(steps, f"ach/{DATASET}/csq/none/8/{seed}", 3.0 + seed) for seed in (1, 2, 3)]
     assert estimates().of(step) is None
     assert estimates(far).of(step).alike == "dataset"
     assert estimates(far, *near).of(step).epoch_seconds == 2.0
@@ -127,10 +127,10 @@ def test_other_devices_say_nothing_of_training(steps):
 
 def test_another_dataset_counts_by_its_size(steps, project):
     for dataset, images in ((DATASET, 20), ("phantom_thermal_ir", 10)):
-        path = project / f"results/tiny/splits/{dataset}/0.json"
+        path = project / f"results/tiny/ach/splits/{dataset}/0.json"
         path.parent.mkdir(parents=True)
         path.write_text(json.dumps({"sizes": {"train": images}}))
-    other = sample(steps, "phantom_thermal_ir/csq/none/8/0", 2.0, other=3.0)
+    other = sample(steps, "ach/phantom_thermal_ir/csq/none/8/0", 2.0, other=3.0)
     estimate = estimates(other).of(steps.train(Cell.parse(CELLS[0])))
     assert (estimate.epoch_seconds, estimate.other_seconds) == (4.0, 6.0)
     assert estimate.alike == "variant"

@@ -169,7 +169,7 @@ def test_the_work_is_done_in_a_copy_with_the_commands_environment(holder, projec
 
 
 def test_training_gives_the_same_bytes(holder, project):
-    codes = project / "results/tiny/cells" / CELLS[0] / "codes.npz"
+    codes = project / "results/tiny/ach/cells" / CELLS[0] / "codes.npz"
     found = []
     for address in (holder.address, "off"):
         for arguments in (

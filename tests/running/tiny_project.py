@@ -34,7 +34,7 @@ SCALE = {
 }
 DATASET = "phantom_covid_ct"
 CELLS = [
-    f"{DATASET}/{method}/{variant}/8/0"
+    f"ach/{DATASET}/{method}/{variant}/8/0"
     for method, variant in (
         ("csq", "none"),
         ("csq", "dbw"),
@@ -53,7 +53,7 @@ def make_project(root: Path, **settings: object) -> Path:
     others = {*paper["tables"], *paper["figures"]} - {"table3", "fig7"}
     scale = SCALE | {
         "settings": SCALE["settings"] | settings,
-        "artefacts": {f"ach_{name}": {"datasets": []} for name in sorted(others)},
+        "artefacts": {f"ach/{name}": {"datasets": []} for name in sorted(others)},
     }
     (root / "config/scales/tiny.yaml").write_text(yaml.safe_dump(scale))
     return root

@@ -19,7 +19,7 @@ NOT_COPIED = shutil.ignore_patterns("__pycache__")
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 DATASET = "phantom_covid_ct"
 METHODS = ("csq", "hashnet", "adsh", "dbdh")
-TABLE = "results/demo/tables/ach_table3.md"
+TABLE = "results/demo/ach/tables/table3.md"
 # An undisturbed cell trains for some seconds, so that there is time to disturb it.
 EPOCHS = 24
 # Nothing here takes so long (seconds) unless it is broken or the machine has much else to do.
@@ -176,7 +176,7 @@ class Project:
         return (self.root / log).read_text()
 
     def cell(self, method):
-        return Cell(self.root, f"{DATASET}/{method}/none/8/0")
+        return Cell(self.root, f"ach/{DATASET}/{method}/none/8/0")
 
     def take_backbone_of(self, other):
         """Copy the results of another project up to the pretrained backbone."""

@@ -44,7 +44,7 @@ def test_a_full_disk_is_one_clear_error_and_room_is_enough_to_go_on(
     project = Project(tmp_path, ["csq"], source=undisturbed.root)
     project.take_backbone_of(undisturbed)
     project.set_up_profile({"retries": 0})
-    cells = project.root / "results/demo/cells"
+    cells = project.root / "results/demo/ach/cells"
     small_disk(cells, "100k")
     assert project.run(*SLURM, environment=cluster.environment) != 0
     assert "could not be written" in project.output()

@@ -20,7 +20,7 @@ from medhash.trained.explanation import (
 )
 from medhash.training.cells import train_cell
 
-CELL = Cell("folder", "hashnet", "ach", 8, 0)
+CELL = Cell("ach", "folder", "hashnet", "ach", 8, 0)
 NAMES = ("rows", "patch_embedding", "cam", "grad_cam", "area", "key_point", "window")
 NAMES += ("mask_scales", "scale_weights", "scale_shift", "feature_rows", "features")
 
@@ -118,7 +118,7 @@ def test_the_step_writes_the_same_bytes_and_fits_together(trained, files):
 
 def test_a_checkpoint_of_another_cell_is_refused(trained, files, tmp_path):
     _, settings, folder = trained
-    other = Cell("folder", "hashnet", "ach", 8, 1)
+    other = Cell("ach", "folder", "hashnet", "ach", 8, 1)
     with pytest.raises(MedhashError, match="is of the cell folder/hashnet/ach/8/0, not"):
         load_cell(other, settings, files, folder, "cpu")
     with pytest.raises(MedhashError, match="train the cell"):

@@ -22,7 +22,7 @@ def objective_of(method: str, variant: str, **changes: object) -> HashingObjecti
     hashing = {"epochs": 4, "batch_size": 16, "learning_rate": 3e-3}
     settings = make_settings(hashing=hashing, **changes)
     device = choose_device("cpu", precision="float32", threads=1)
-    return build_objective(Cell("toy", method, variant, 8, 0), settings, LABELS, device)
+    return build_objective(Cell("ach", "toy", method, variant, 8, 0), settings, LABELS, device)
 
 
 @pytest.fixture

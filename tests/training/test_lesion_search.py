@@ -26,7 +26,7 @@ from medhash.training.cells import train_cell
 from medhash.training.machine import seed_for
 from medhash.training.task import CellInputs
 
-CELL, BASELINE = (Cell("folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
+CELL, BASELINE = (Cell("ach", "folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")
 NO_BOXES = Path("config/lesions/folder.csv")
 

@@ -174,7 +174,7 @@ def test_bfloat16_runs_and_is_close(files):
     totals = {}
     for precision in ("float32", "bfloat16"):
         device = choose_device("cpu", precision=precision, threads=1)
-        cell = Cell("toy", "csq", "ach", 8, 0)
+        cell = Cell("ach", "toy", "csq", "ach", 8, 0)
         objective: Objective = build_objective(cell, make_settings(), images.labels, device)
         terms = objective.terms(batch, torch.Generator().manual_seed(0))
         assert all(term.dtype == torch.float32 for term in terms.values())

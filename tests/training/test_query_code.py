@@ -15,8 +15,8 @@ from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs
 
 CELLS = (
-    Cell("folder", "adsh", "ach", 12, 0),
-    Cell("folder", "transhash", "none", 12, 0, origin="scratch"),
+    Cell("ach", "folder", "adsh", "ach", 12, 0),
+    Cell("ach", "folder", "transhash", "none", 12, 0, origin="scratch"),
 )
 
 

@@ -20,7 +20,7 @@ from medhash.trained.cell import load_encoder
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs
 
-CELL = Cell("toy", "adsh", "ach", 12, 0)
+CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from medhash.training.checkpoints import load_tensors
 from medhash.training.loop import PausedError
 from medhash.training.pretraining import pretrain, resume_file
 
-SOURCE = Cell("toy", "csq", "none", 8, 0)
+SOURCE = Cell("ach", "toy", "csq", "none", 8, 0)
 FROM_SOURCE = replace(SOURCE, dataset="other", origin="toy")
 FROM_SCRATCH = replace(SOURCE, dataset="other", origin="scratch")
 # So slow that training moves no weight by more than rounding.
@@ -67,7 +67,7 @@ def test_from_scratch_nothing_that_was_pretrained_is_used(files, source, tmp_pat
 
 
 def test_pretrained_weights_that_are_missing_are_named(files, settings, out):
-    with pytest.raises(MedhashError, match="other@toy/csq/none/8/0: no pretrained weights"):
+    with pytest.raises(MedhashError, match="ach/other@toy/csq/none/8/0: no pretrained weights"):
         train_cell(FROM_SOURCE, settings, replace(files, pretrained=None), out, device="cpu")
 
 
@@ -78,7 +78,7 @@ def test_a_source_of_another_length_is_refused(files, settings, source, out):
 
 
 def test_a_paused_cell_goes_on_and_ends_in_the_same_bytes(files, settings, tmp_path):
-    cell = Cell("toy", "adsh", "ach", 8, 0)
+    cell = Cell("ach", "toy", "adsh", "ach", 8, 0)
     whole, paused = tmp_path / "whole", tmp_path / "paused"
     train_cell(cell, settings, files, whole, device="cpu")
     for epochs in (1, 2, 3):

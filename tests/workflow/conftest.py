@@ -26,11 +26,11 @@ steps, medhash = Steps(load(overrides={"scale": scale})), get_command(app)
 for step in steps.needed_for(*targets) if targets else steps.all():
     if step.receipt.is_file() and all(path.is_file() for path in step.outputs.values()):
         continue
-    first, _, rest = step.key.partition("/")
-    of_dataset = step.rule in ("phantom", "prepare", "split", "leakage", "pretrain")
+    view, _, last = step.key.rpartition("/")
+    of_view = step.rule in ("split", "leakage", "pretrain")
     arguments = [{"phantom": "prepare"}.get(step.rule, step.rule)]
-    arguments += [first] if of_dataset else [] if step.rule in ("claims", "report") else [step.key]
-    arguments += ["--stage", rest] if step.rule == "pretrain" else []
+    arguments += [view] if of_view else [] if step.rule in ("claims", "report") else [step.key]
+    arguments += ["--stage", last] if step.rule == "pretrain" else []
     medhash([*arguments, "--scale", scale], standalone_mode=False)
 """
 

@@ -16,8 +16,8 @@ import pytest
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-content")]
 
 RESULTS = Path("results/demo")
-TABLE = RESULTS / "tables/ach_table3.csv"
-FIGURE = RESULTS / "figures/ach_fig7.pdf"
+TABLE = RESULTS / "ach/tables/table3.csv"
+FIGURE = RESULTS / "ach/figures/fig7.pdf"
 DATASETS = ["phantom_covid_radiograph", "phantom_covid_ct"]
 CELLS = {"train": 4, "record": 4, "table": 1, "figure": 1}
 CELLS_OF_ONE_METHOD = {"train": 2, "record": 2, "table": 1, "figure": 1}
@@ -171,7 +171,7 @@ def test_settings_of_scoring_train_nothing(made):
 
 
 def test_what_was_edited_or_has_no_valid_receipt_is_named_and_made_again(tree):
-    record, edited = FOLDER / "record.json", RESULTS / "tables/ach_table3.md"
+    record, edited = FOLDER / "record.json", RESULTS / "ach/tables/table3.md"
     text = tree.path(record).read_text()
     tree.path(record).write_text(text.replace('"bits": 8', '"bits": 9', 1))
     with tree.path(edited).open("a") as stream:

@@ -93,14 +93,14 @@ def test_the_papers_grid_is_planned_quickly_and_without_archives(project):
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     paper = configured(project, scale="paper")
     assert counts == expected_jobs(paper)
-    assert counts["train"] >= len(paper.tables["ach_table3"].cells()) == 2 * 6 * 4 * 4
+    assert counts["train"] >= len(paper.tables["ach/table3"].cells()) == 2 * 6 * 4 * 4
     assert 0 < seconds < SECONDS_FOR_THE_PAPER_GRID
 
 
 def test_one_table_plans_nothing_that_it_does_not_need(project):
     configuration = configured(project, scale="demo")
-    cells = configuration.tables["ach_table4"].cells()
-    counts = project.planned("--profile", "demo", "results/demo/tables/ach_table4.csv")
+    cells = configuration.tables["ach/table4"].cells()
+    counts = project.planned("--profile", "demo", "results/demo/ach/tables/table4.csv")
     assert counts["train"] == counts["record"] == len(cells) < len(configuration.cells)
     assert counts["table"] == 1
     assert not counts["figure"]
@@ -161,7 +161,7 @@ def test_missing_archives_are_reported_before_any_job(project):
     assert result.returncode != 0
     assert "missing archives (looked in data/archives)" in result.stdout
     assert "https://github.com/UCSD-AI4H/COVID-CT" in result.stdout
-    assert "waiting  ach_table3, ach_table4, " in result.stdout
+    assert "waiting  ach/table3, ach/table4, " in result.stdout
     assert "No job was started" in result.stdout
     assert "rule prepare" not in result.stdout
     assert "brain_tumor_mri" not in result.stdout

@@ -19,7 +19,7 @@ from conftest import PROJECT, Tree
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-dvc")]
 
 RESULTS = Path("results/demo")
-CELL = RESULTS / "cells/phantom_covid_ct/csq/none/8/0"
+CELL = RESULTS / "ach/cells/phantom_covid_ct/csq/none/8/0"
 IMAGES = RESULTS / "data/phantom_covid_ct/images.npy"
 KEPT = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -179,7 +179,7 @@ def test_metrics_are_shown_and_compared(tree):
 def test_plots_draw_the_points_of_the_figures(tree, tmp_path):
     tree.dvc("plots", "show", "--out", str(tmp_path))
     page = (tmp_path / "index.html").read_text()
-    assert "ach_fig7" in page
+    assert "ach/fig7" in page
     assert "precision" in page
 
 

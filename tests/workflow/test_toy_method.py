@@ -15,7 +15,7 @@ from medhash.commands.warm import ADDRESS
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-run")]
 
 PROJECT = Path(__file__).resolve().parents[2]
-TABLE = "results/demo/tables/ach_table3.csv"
+TABLE = "results/demo/ach/tables/table3.csv"
 VARIANTS = ["none", "dbw", "lcr", "ach", "lfr", "dbw+lfr"]
 METHOD = "src/medhash/methods/toy.py"
 CHOICE = [

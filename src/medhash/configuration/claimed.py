@@ -115,8 +115,7 @@ class Claimed:
         run = self.configuration.papers[self.printed.paper]
         own: Mapping[str, ArtefactSpec] = run.tables if claim.table else run.figures
         seeds = own[claim.artefact].seeds
-        update = {"paper": self.printed.paper, "seeds": seeds}
-        return artefact_of(claim, self.printed).model_copy(update=update)
+        return artefact_of(claim, self.printed).model_copy(update={"seeds": seeds})
 
 
 def claimed_by(configuration: Configuration) -> list[Claimed]:

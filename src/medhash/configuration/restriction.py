@@ -44,13 +44,13 @@ class Restriction:
     def paper(self, paper: Paper) -> Paper:
         """The paper with its tables and figures as this run makes them."""
         own = {name: self.cards[name].title for name in self._own(paper)}
-        tables = {name: self._spec(table, paper, name) for name, table in paper.tables.items()}
-        figures = {name: self._spec(figure, paper, name) for name, figure in paper.figures.items()}
+        tables = {name: self._spec(table, paper) for name, table in paper.tables.items()}
+        figures = {name: self._spec(figure, paper) for name, figure in paper.figures.items()}
         update = {"datasets": paper.datasets | own, "tables": tables, "figures": figures}
         return paper.model_copy(update=update)
 
-    def _spec(self, spec: Spec, paper: Paper, name: str) -> Spec:
-        own = self.scale.artefacts.get(f"{paper.paper}/{name}", ArtefactGrid())
+    def _spec(self, spec: Spec, paper: Paper) -> Spec:
+        own = self.scale.artefacts.get(spec.key, ArtefactGrid())
         datasets = (*map(self._stand_in, spec.datasets), *self._own(paper))
         available = tuple(d for d in datasets if self._is_run(d, own))
         chosen: dict[str, tuple[Any, ...]] = {
@@ -69,8 +69,6 @@ class Restriction:
         runs = self._can_compare(spec) and not nothing_left
         update: dict[str, Any] = {axis: values for axis, values in chosen.items() if values}
         update |= {
-            "paper": paper.paper,
-            "name": name,
             "datasets": datasets,
             "available": available if runs else (),
             "seeds": self.config.seeds or own.seeds or self.scale.seeds,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import product
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from medhash.data.cards import SplitRule
 from medhash.data.confounded import ConfoundedName, parse_name
@@ -334,6 +334,17 @@ class Paper(StrictModel):
         if name in _OTHER_FOLDERS:
             raise ValueError(f"'{name}' is a folder of every run; give the paper another name")
         return name
+
+    @field_validator("tables", "figures")
+    @classmethod
+    def _know_their_names(
+        cls, specs: dict[str, Artefact], info: ValidationInfo
+    ) -> dict[str, Artefact]:
+        paper = info.data.get("paper", "")
+        return {
+            name: spec.model_copy(update={"paper": paper, "name": name})
+            for name, spec in specs.items()
+        }
 
     def settings_of(self, variant: str, settings: Settings) -> Settings:
         """A variant's settings: those of the run, or what its ablation makes of them."""
