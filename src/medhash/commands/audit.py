@@ -13,7 +13,7 @@ from medhash.commands.options import RUN, Assignments, Scale, configuration_of
 if TYPE_CHECKING:
     from medhash.audit.evidence import Encode
     from medhash.configuration.loading import Configuration
-    from medhash.retrieval.codes import Codes
+    from medhash.retrieval.representation import Representation
     from medhash.schema.cell import Cell
 
 app = typer.Typer()

@@ -130,11 +130,11 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
     from medhash.query.answer import CellDatabase
     from medhash.query.image import load_dataset
-    from medhash.retrieval.codes import Codes
+    from medhash.retrieval.reading import load
 
     title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
     dataset = load_dataset(configuration.data_of(cell))
-    codes = Codes.load(configuration.layout.codes(cell))
+    codes = load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 

@@ -18,7 +18,13 @@ _ARITHMETIC = ("threads", "precision", "compile")
 
 def pretraining(settings: Settings, stage: str) -> dict[str, Any]:
     """A pretraining stage depends on the network and on its own settings."""
-    return settings.model_dump(mode="json", include={"network", stage, *_ARITHMETIC})
+    own = "mae" if stage == "mae" else "classification"
+    return settings.model_dump(mode="json", include={"network", own, *_ARITHMETIC})
+
+
+def backbone(settings: Settings) -> str:
+    """The module of the network's backbone, which is found by name."""
+    return f"medhash.models.backbones.{settings.network.kind}"
 
 
 def training(settings: Settings, cell: Cell) -> dict[str, Any]:
@@ -36,4 +42,4 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
 
 def recording(settings: Settings) -> dict[str, Any]:
     """A record depends on how codes are scored."""
-    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs"})
+    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs", "map_at"})

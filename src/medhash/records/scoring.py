@@ -13,8 +13,8 @@ from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.flow import environment
 from medhash.flow.code import fingerprint
-from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.reading import load
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
@@ -49,14 +49,14 @@ def write_record(
     """
     training = _read_json(layout.training(cell))
     _check_training(training, layout, cell, settings)
-    codes = Codes.load(layout.codes(cell))
-    if codes.bits != cell.bits:
+    codes = load(layout.codes(cell))
+    if codes.length != cell.bits:
         raise MedhashError(
-            f"{layout.codes(cell)}: holds codes of {codes.bits} bits, not {cell.bits}"
+            f"{layout.codes(cell)}: holds {codes.NOUN} of length {codes.length}, not {cell.bits}"
         )
     dataset = _read_json(description)
     scoring = settings.evaluation
-    evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
+    evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
     record = {
         "schema": SCHEMA,

@@ -18,6 +18,7 @@ from medhash.retrieval.foreign import bit_length
 from medhash.retrieval.hamming import (
     MAX_BITS,
     as_words,
+    distances,
     packed_width,
     padding_is_clear,
     word_distances,
@@ -70,6 +71,14 @@ class Codes(Representation):
     def distances(self, vectors: NDArray[np.uint8]) -> NDArray[np.uint16]:
         """Hamming distances of packed codes, uint8 (n, ceil(q / 8)), to the database."""
         return word_distances(as_words(vectors), self._database_words)
+
+    def between(self, vectors: NDArray[np.uint8], others: NDArray[np.uint8]) -> NDArray[np.uint16]:
+        """Hamming distances between packed codes."""
+        return distances(vectors, others)
+
+    def written(self, vector: NDArray[np.uint8]) -> str:
+        """The bits, first one first: ``01101001``."""
+        return "".join(map(str, np.unpackbits(vector, count=self.bits)))
 
     @classmethod
     def scalar_readers(cls) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from medhash.retrieval.representation import Array, Representation
 Distance = Literal["euclidean", "cosine"]
 DISTANCES: tuple[str, ...] = get_args(Distance)
 
+_WRITTEN = 8
+
 
 @dataclass(frozen=True, eq=False)
 class Descriptors(Representation):
@@ -74,10 +76,18 @@ class Descriptors(Representation):
         A matrix product would be faster, but rounds by the place in the matrix: equal vectors
         would not be tied.
         """
-        queries = self._comparable(vectors)
-        if self.distance == "cosine":  # |u - v|^2 / 2 of unit vectors
-            return np.asarray(cdist(queries, self._database, "sqeuclidean")) / 2
-        return np.asarray(cdist(queries, self._database, "euclidean"))
+        return self._compared(vectors, self._database)
+
+    def between(
+        self, vectors: NDArray[np.float32], others: NDArray[np.float32]
+    ) -> NDArray[np.float64]:
+        """The same distances of float32 (n, L) to float32 (m, L)."""
+        return self._compared(vectors, self._comparable(others))
+
+    def written(self, vector: NDArray[np.float32]) -> str:
+        """Its first numbers, and how many there are."""
+        first = " ".join(f"{number:.4g}" for number in vector[:_WRITTEN])
+        return first if self.length <= _WRITTEN else f"{first} … ({self.length} numbers)"
 
     @classmethod
     def scalar_readers(cls) -> dict[str, Any]:
@@ -90,6 +100,14 @@ class Descriptors(Representation):
     @cached_property
     def _database(self) -> NDArray[np.float64]:
         return self._comparable(self.database_descriptors)
+
+    def _compared(
+        self, vectors: NDArray[np.float32], others: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        queries = self._comparable(vectors)
+        if self.distance == "cosine":  # |u - v|^2 / 2 of unit vectors
+            return np.asarray(cdist(queries, others, "sqeuclidean")) / 2
+        return np.asarray(cdist(queries, others, "euclidean"))
 
     def _comparable(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         exact = vectors.astype(np.float64)

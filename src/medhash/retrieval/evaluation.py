@@ -25,7 +25,7 @@ from medhash.retrieval.metrics import (
 )
 from medhash.retrieval.ranking import stable_scores
 from medhash.retrieval.reading import read_foreign
-from medhash.retrieval.representation import Representation
+from medhash.retrieval.representation import Representation, length_text
 
 Protocol = Literal["tie-aware", "stable"]
 
@@ -152,7 +152,7 @@ def summary_text(metrics: dict[str, Any]) -> str:
     least, greatest = metrics["tie_range"]
     lines = [
         f"{metrics['queries']} queries, {metrics['database']} database items, "
-        f"{_length(metrics)}, protocol {metrics['protocol']}",
+        f"{length_text(metrics['bits'], metrics['distance'])}, protocol {metrics['protocol']}",
         f"mAP {metrics['map']:.4f}   (the order of ties could make it {least:.4f} to "
         f"{greatest:.4f})   weighted mAP {metrics['map_weighted']:.4f}",
     ]
@@ -168,12 +168,6 @@ def summary_text(metrics: dict[str, Any]) -> str:
         headers = ["K", "mAP@K", "P@K", "R@K", "NDCG@K", "ACG@K"]
         lines += ["", tabulate(rows, headers, disable_numparse=True, stralign="right")]
     return "\n".join(lines)
-
-
-def _length(metrics: dict[str, Any]) -> str:
-    if metrics["distance"] == Codes.distance:
-        return f"{metrics['bits']} bits"
-    return f"{metrics['bits']} numbers, {metrics['distance']} distance"
 
 
 def _check(vectors: Representation, protocol: str, cutoffs: Sequence[int], map_at: str) -> None:

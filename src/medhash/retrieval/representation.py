@@ -43,12 +43,18 @@ class Representation(ABC):
     if TYPE_CHECKING:
         # A field of descriptors, a constant of codes.
         @property
-        def distance(self) -> str: ...
+        def distance(self) -> str:  # noqa: D102
+            ...
 
     @property
     @abstractmethod
     def length(self) -> int:
         """Length of a vector: bits of a code, numbers of a descriptor."""
+
+    @property
+    def length_text(self) -> str:
+        """``32 bits``, or ``512 numbers, euclidean distance``."""
+        return length_text(self.length, self.distance)
 
     @abstractmethod
     def distances(self, vectors: Array) -> Array:
@@ -61,6 +67,14 @@ class Representation(ABC):
             (n, items): uint16 Hamming distances, float64 others. Equal vectors have exactly
             equal distances, wherever they stand.
         """
+
+    @abstractmethod
+    def between(self, vectors: Array, others: Array) -> Array:
+        """The same distances of vectors (n, width) to others than the database's, (n, m)."""
+
+    @abstractmethod
+    def written(self, vector: Array) -> str:
+        """A vector (width,) as text."""
 
     @abstractmethod
     def _scalars(self) -> dict[str, Array]:
@@ -133,6 +147,13 @@ class Representation(ABC):
             raise MedhashError(
                 f"query_labels has {classes[0]} classes, database_labels {classes[1]}"
             )
+
+
+def length_text(length: int, distance: str) -> str:
+    """``32 bits``, or ``512 numbers, euclidean distance``."""
+    if distance == "hamming":
+        return f"{length} bit{'s' * (length != 1)}"
+    return f"{length} number{'s' * (length != 1)}, {distance} distance"
 
 
 @contextmanager

@@ -78,7 +78,7 @@ def modules_of(cell: Cell, settings: Settings) -> tuple[str, ...]:
     named = f"medhash.training.families.{kind}", f"medhash.methods.{cell.method}"
     if kind == "fitted":
         return named
-    return *named, f"medhash.models.backbones.{settings.network.kind}"
+    return *named, relevant_settings.backbone(settings)
 
 
 def _family(cell: Cell) -> Any:

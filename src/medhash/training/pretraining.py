@@ -25,7 +25,7 @@ from medhash.training.loop import Objective, Run, fit
 from medhash.training.machine import seed_for
 from medhash.training.pausing import Pause, never
 
-Stage = Literal["mae", "classification"]
+Stage = Literal["mae", "classification", "classifier"]
 
 
 def pretrain(
@@ -43,7 +43,9 @@ def pretrain(
     """Train one stage; write ``out`` (weights), and beside it its losses and facts.
 
     Args:
-        stage: ``mae`` or ``classification``.
+        stage: ``mae``, then ``classification``, of the backbone that hashing starts from; or
+            ``classifier``, from random weights with the settings of ``classification``: a network
+            that several methods share.
         settings: ``network`` and the stage's own are read.
         data_folder: a prepared dataset.
         split: its manifest; only training images are used.
@@ -70,11 +72,10 @@ def pretrain(
     inputs = {"images": data_folder / "images.npy", "labels": data_folder / "labels.npy"}
     inputs |= {"split": split} | ({"previous": previous} if previous else {})
     hashes = {name: sha256_of_file(path) for name, path in inputs.items()}
-    stage_settings = getattr(settings, stage)
+    stage_settings = settings.mae if stage == "mae" else settings.classification
     torch.manual_seed(seed_for(seed, stage))
     objective = _objective(stage, settings, images, previous, where)
-    backbone = f"medhash.models.backbones.{settings.network.kind}"
-    code = fingerprint("medhash.training.pretraining", backbone)
+    code = fingerprint("medhash.training.pretraining", relevant_settings.backbone(settings))
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)

@@ -85,9 +85,8 @@ class Task:
             MedhashError: names both cells.
         """
         if facts.get("cell") != self.cell.coordinates:
-            raise MedhashError(
-                f"{self.checkpoint}: is of the cell {facts.get('cell')}, not {self.cell.coordinates}"
-            )
+            found, asked = facts.get("cell"), self.cell.coordinates
+            raise MedhashError(f"{self.checkpoint}: is of the cell {found}, not {asked}")
 
     def misfit(self) -> MedhashError:
         """What is said of a checkpoint whose tensors have other names or shapes."""
