@@ -441,7 +441,7 @@ def test_records_of_different_queries_are_not_paired(table_spec, record, make, t
         record("ach/covid_ct/csq/ach/8/0", [0.1, 0.2, 0.3], rows=[0, 1, 5]),
     ]
     spec = table_spec(kind="wilcoxon", variants=[], compare=["ach", "none"], methods=["csq"])
-    said = "ach/covid_ct/csq/ach/8/0 and ach/covid_ct/csq/none/8/0 cannot be paired: 2 queries .* row 2 "
+    said = "csq/ach/8/0 and ach/covid_ct/csq/none/8/0 cannot be paired: 2 queries .* row 2 "
     with pytest.raises(MedhashError, match=said):
         make(spec, records)
     assert list(tmp_path.iterdir()) == []

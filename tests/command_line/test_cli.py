@@ -143,20 +143,20 @@ def test_cells_are_those_of_the_grid():
     lines = output("cells", *options, "--set", "datasets=[covid_ct]").split()
     variants = ("none", "dbw", "lcr", "ach")
     assert lines[:4] == [f"ach/phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
-    assert all(re.match(r"phantom_covid_ct(~[^/]+)?/csq/", line) for line in lines)
+    assert all(re.match(r"ach/phantom_covid_ct(~[^/]+)?/csq/", line) for line in lines)
     assert len(lines) == len(set(lines))
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["train", "covid_ct/cqs/ach/8/0"], "unknown method 'cqs'; did you mean 'csq'?"),
+        (["train", "ach/covid_ct/cqs/ach/8/0"], "unknown method 'cqs'; did you mean 'csq'?"),
         (["train", "ach/covid_ct/csq/ahc/8/0"], "unknown variant 'ahc'; did you mean 'ach'?"),
         (
             ["record", "ach/covid_tc/csq/ach/8/0"],
             "unknown dataset 'covid_tc'; did you mean 'covid_ct'",
         ),
-        (["train", "covid_ct"], "expected dataset/method/variant/bits/seed"),
+        (["train", "covid_ct"], "expected paper/dataset/method/variant/bits/seed"),
         (["pretrain", "covid_ct", "--stage", "mea"], "unknown stage 'mea'; did you mean 'mae'?"),
         (["split", "covid_tc"], "did you mean 'covid_ct'?"),
         (["table", "ach/table33"], "unknown table 'ach/table33'; did you mean 'ach/table3'?"),

@@ -66,7 +66,7 @@ def ask(*arguments):
 
 def test_a_file_is_answered_with_list_and_sheet():
     text = ask("first.png")
-    sheet = Path(f"results/tiny/queries/{CELL}/first.png")
+    sheet = Path(f"results/tiny/ach/queries/{CELL.removeprefix('ach/')}/first.png")
     assert text.startswith("Synthetic phantoms, not real images.\n")
     assert f"{CELL} (HashNet), scale tiny" in text
     assert "COVID/00000 (row 0, " in text

@@ -319,18 +319,6 @@ def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
     assert "ach/table4" not in configuration.tables  # it compares ach, which is left out
 
 
-def test_two_papers_share_cells_only_with_the_same_settings(config_path):
-    write_paper(config_path, "other")
-    both = load(config_path, {"papers": ["ach", "other"]})
-    names = {stem.removeprefix("ach_") for stem in both.tables if stem.startswith("ach_")}
-    assert "table3" in names
-    assert {f"other_{name}" for name in names} <= set(both.tables)
-    settings = yaml.safe_load(paper(config_path).read_text())["settings"]
-    write_paper(config_path, "other", settings=settings | {"dbw": {"population": "batch"}})
-    with pytest.raises(MedhashError, match=r"papers/other\.yaml: settings: .*'covid_ct'"):
-        load(config_path, {"papers": ["ach", "other"]})
-
-
 def test_every_cell_uses_its_datasets_one_split(config_path):
     cards = config_path.parent / "datasets.yaml"
     tree = yaml.safe_load(cards.read_text())

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from upstream_archives import image_bytes, zip_bytes
 
+from medhash.data.archives import containers
 from medhash.data.archives.containers import (
     FolderContainer,
     UnusableArchiveError,
     ZipContainer,
     open_containers,
 )
-from medhash.data.archives.finding import containers
 from medhash.errors import MedhashError
 
 GOOD = {"a/1.png": b"one", "a/2.png": b"two"}

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from upstream_archives import BRAIN_COUNTS, brain_tumor_members, covid_ct, write, zip_bytes
 
-from medhash.data.archives.finding import sources
+from medhash.data.archives import sources
 from medhash.data.archives.sources import CHUNK_BYTES, download
 from medhash.data.cards import DatasetCard
 from medhash.data.preparation import prepare

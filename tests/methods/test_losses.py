@@ -9,7 +9,7 @@ import torch
 
 from medhash import methods
 from medhash.methods import adsh, csq, hashnet
-from medhash.methods.families.hashing import References, similarity
+from medhash.methods.families.hashing import Coded, References, similarity
 
 BITS = 8
 
@@ -33,40 +33,61 @@ def make(name: str, labels: torch.Tensor, generator: torch.Generator, **own: obj
     return kind(kind.Settings(**own), BITS, labels, generator)
 
 
-@pytest.mark.parametrize("name", methods.names())
+HASHING = [name for name in methods.names() if methods.method_class(name).family == "hashing"]
+
+
+@pytest.mark.parametrize("name", HASHING)
 class TestEveryMethod:
+    def rows(self, method, generator) -> torch.Tensor:
+        """All seven samples and, behind them, the companions of each."""
+        anchors = torch.arange(7)
+        if not method.companions_each:
+            return anchors
+        return torch.cat([anchors, method.companions(anchors, generator).flatten()])
+
+    def costs(self, method, codes, rows) -> dict[str, torch.Tensor]:
+        labels = method.labels[rows]
+        references = method.references(codes, labels)
+        target = method.target(labels[:7], references)
+        similar = method.similarity_loss(codes[:7], references, target)
+        coded = Coded(codes, codes.detach(), labels, rows, 7)
+        return {"similarity": similar} | method.further_terms(coded)
+
     def test_gives_one_value_a_sample(self, name, labels, generator):
         method = make(name, labels, generator)
-        codes = method.relax(torch.randn(7, BITS, generator=generator))
-        references = method.references(codes, labels)
-        target = similarity(labels, references.labels)
-        assert method.similarity_loss(codes, references, target).shape == (7,)
-        assert method.regularisation(codes, torch.arange(7)).shape == (7,)
+        rows = self.rows(method, generator)
+        assert len(rows) == 7 * (1 + method.companions_each)
+        codes = method.relax(torch.randn(len(rows), BITS, generator=generator))
+        costs = self.costs(method, codes, rows)
+        assert costs["similarity"].shape == (7,)
+        assert all(len(cost) in (7, len(rows)) for cost in costs.values())
+        assert method.regularisation(codes, rows).shape == (len(rows),)
 
     def test_gradient(self, name, labels, generator):
         """In the relaxed codes: a method may pass a sign by a gradient of its own."""
         labels = labels.double()
         method = make(name, labels, generator).double()
-        outputs = torch.randn(7, BITS, generator=generator, dtype=torch.float64)
+        rows = self.rows(method, generator)
+        outputs = torch.randn(len(rows), BITS, generator=generator, dtype=torch.float64)
 
         def total(codes: torch.Tensor) -> torch.Tensor:
-            references = method.references(codes, labels)
-            target = similarity(labels, references.labels)
-            loss = method.similarity_loss(codes, references, target)
-            return (loss + method.regularisation(codes, torch.arange(7))).sum()
+            return torch.stack([c.sum() for c in self.costs(method, codes, rows).values()]).sum()
 
         assert torch.autograd.gradcheck(total, outputs.tanh().requires_grad_())
 
     def test_right_codes_cost_less_than_wrong_ones(self, name, labels, generator):
         method = make(name, labels, generator)
-        references = method.references(method.relax(torch.randn(7, BITS)), labels)
-        anchors = References(csq.hash_centres(3, BITS, 10, generator), torch.eye(3))
-        if name != "csq":
-            references = anchors
-        target = similarity(labels, references.labels)
-        right = references.codes[labels.argmax(dim=1)] * 0.9
-        wrong = references.codes[(labels.argmax(dim=1) + 1) % 3] * 0.9
-        cost = [method.similarity_loss(c, references, target) for c in (right, wrong)]
+        rows = self.rows(method, generator)
+        centres = csq.hash_centres(3, BITS, 10, generator)
+        classes = labels.argmax(dim=1)[rows]
+        right = centres[classes] * 0.9
+        wrong = right.clone()
+        wrong[:7] = centres[(classes[:7] + 1) % 3] * 0.9
+        own = method.references(right, method.labels[rows])
+        if name != "csq" and not method.companions_each:
+            own = References(centres, torch.eye(3))
+        target = method.target(labels, own)
+        cost = [method.similarity_loss(codes[:7], own, target) for codes in (right, wrong)]
         assert (cost[0] < cost[1]).all()
 
     def test_state_survives_its_state_dict(self, name, labels, generator):

@@ -127,8 +127,8 @@ def test_one_number_is_followed_back_to_its_archives(tree):
         "train mini/covid_ct/hashnet/dbw/8/1",
         "record mini/covid_ct/hashnet/dbw/8/0",
         "train mini/covid_ct/hashnet/dbw/8/0",
-        "pretrain covid_ct/classification",
-        "pretrain covid_ct/mae",
+        "pretrain mini/covid_ct/classification",
+        "pretrain mini/covid_ct/mae",
         "split mini/covid_ct/0",
         "prepare covid_ct/16",
     ]
@@ -244,7 +244,7 @@ def move_two_queries():
     values[lowest] += 0.01 * amount
     values[highest] -= 0.01 * amount
     Path(RECORD).write_text(json.dumps(content, indent=1, sort_keys=True) + "\n")
-    index = Path("results/real/data/covid_ct/index.csv").read_text().splitlines()[1:]
+    index = Path("results/real/data/covid_ct/16/index.csv").read_text().splitlines()[1:]
     return [index[content["query_rows"][i]].split(",")[0] for i in (lowest, highest)]
 
 
@@ -254,8 +254,9 @@ class TestCodesAndWeights:
         for cell, content in zip((CSQ, HASHNET), codes, strict=True):
             Path(f"{cell}/codes.npz").write_bytes(content)
         found = broken()
-        for cell in ("mini/covid_ct/hashnet/none/8/0", "mini/covid_ct/csq/none/8/0"):
-            assert found[f"train {cell}", "output"].subject.endswith(f"{cell}/codes.npz")
+        for folder, method in ((HASHNET, "hashnet"), (CSQ, "csq")):
+            cell = f"mini/covid_ct/{method}/none/8/0"
+            assert found[f"train {cell}", "output"].subject == f"{folder}/codes.npz"
             assert "describes another codes.npz" in found[f"train {cell}", "training"].text
             assert (f"record {cell}", "per-query AP") in found
 
@@ -314,7 +315,7 @@ class TestData:
             "results/real/mini/splits/covid_ct/0.json",
             lambda facts: facts.update(manifest_sha256=sha256),
         )
-        forge("split", "covid_ct/0")
+        forge("split", "mini/covid_ct/0")
         found = broken(RECORD)
         assert image in found["split mini/covid_ct/0", "split"].text
         assert ("train mini/covid_ct/hashnet/none/8/0", "input") in found
@@ -344,7 +345,7 @@ class TestData:
         assert "CT_COVID.zip" in broken(RECORD)["prepare covid_ct/16", "archive"].text
 
     def test_other_labels_are_named_by_image(self, tree):
-        path = tree / "results/real/data/covid_ct/labels.npy"
+        path = tree / "results/real/data/covid_ct/16/labels.npy"
         labels = np.load(path)
         labels[3] = 1 - labels[3]
         np.save(path, labels)
@@ -357,8 +358,8 @@ class TestData:
         path = tree / "results/real/mini/leakage/covid_ct/0.md"
         path.write_text(path.read_text().replace("0", "1", 1))
         assert set(broken(str(path))) == {
-            ("leakage covid_ct/0", "output"),
-            ("leakage covid_ct/0", "leakage"),
+            ("leakage mini/covid_ct/0", "output"),
+            ("leakage mini/covid_ct/0", "leakage"),
         }
 
 
@@ -487,7 +488,7 @@ def say_that_it_was_drawn_elsewhere():
 class TestReceipts:
     def test_an_edited_receipt_does_not_fit_its_seal(self, tree):
         edit(
-            receipt_of("split", "covid_ct/0"),
+            receipt_of("split", "mini/covid_ct/0"),
             lambda receipt: receipt["git"].update(commit="0" * 40),
         )
         found = broken("results/real/mini/splits/covid_ct/0.csv")
@@ -498,23 +499,23 @@ class TestReceipts:
             receipt["git"]["commit"] = "0" * 40
             receipt["seal"] = seal_of(receipt)
 
-        edit(receipt_of("split", "covid_ct/0"), change)
+        edit(receipt_of("split", "mini/covid_ct/0"), change)
         found = broken(RECORD)
         assert {check for _, check in found} == {"upstream"}
-        assert {f.subject for f in found.values()} == {str(receipt_of("split", "covid_ct/0"))}
+        assert {f.subject for f in found.values()} == {str(receipt_of("split", "mini/covid_ct/0"))}
 
     def test_a_step_that_was_run_again_with_the_same_outcome_is_verified(self, tree):
         def change(receipt):
             receipt["started"] = "2999-01-01T00:00:00+00:00"
             receipt["seal"] = seal_of(receipt)
 
-        edit(receipt_of("split", "covid_ct/0"), change)
+        edit(receipt_of("split", "mini/covid_ct/0"), change)
         report = audit(load(), RECORD)
         assert report.state == State.VERIFIED
         assert any("was run again later" in f.text for _, f in report.findings(State.VERIFIED))
 
     def test_a_file_without_a_receipt_is_broken(self, tree):
-        receipt_of("split", "covid_ct/0").unlink()
+        receipt_of("split", "mini/covid_ct/0").unlink()
         assert ("split mini/covid_ct/0", "receipt") in broken(
             "results/real/mini/splits/covid_ct/0.csv"
         )
@@ -545,7 +546,7 @@ class TestDeep:
     def test_a_phantom_is_generated_again(self, tree):
         name = "results/synthetic/mini/splits/phantom_covid_ct/0.csv"
         found = self.deeply(name, status=0)
-        assert "6 files" in found["phantom phantom_covid_ct", "data again"]["text"]
+        assert "6 files" in found["phantom phantom_covid_ct/16", "data again"]["text"]
 
     def test_codes_that_the_checkpoint_does_not_give_are_found(self, tree):
         path = Path(f"{HASHNET}/codes.npz")
@@ -564,11 +565,11 @@ class TestDeep:
         assert "20.00% other bits" in finding["text"]
 
     def test_images_that_the_archive_does_not_hold_are_found(self, tree):
-        path = tree / "results/real/data/covid_ct/images.npy"
+        path = tree / "results/real/data/covid_ct/16/images.npy"
         images = np.load(path)
         images[0] = 0
         np.save(path, images)
-        forge("prepare", "covid_ct")
+        forge("prepare", "covid_ct/16")
         medhash("split", "covid_ct")
         split = "results/real/mini/splits/covid_ct/0.csv"
         assert broken(split) == {}
@@ -696,7 +697,7 @@ class TestExport:
         assert [action["name"] for action in actions][:3] == [
             "prepare covid_ct/16",
             "split mini/covid_ct/0",
-            "pretrain covid_ct/mae",
+            "pretrain mini/covid_ct/mae",
         ]
         assert actions[-1]["instrument"].id == workflow.id
         for action in actions:

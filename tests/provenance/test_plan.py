@@ -24,7 +24,11 @@ def steps(tmp_path, monkeypatch):
     (tmp_path / "config").symlink_to(PROJECT / "config")
     monkeypatch.chdir(tmp_path)
     made = Steps(load(overrides={"scale": "demo"}))
-    last = [made.record(CELL).receipt, made.record(TUNED).receipt, made.leakage(DATASET).receipt]
+    last = [
+        made.record(CELL).receipt,
+        made.record(TUNED).receipt,
+        made.leakage("ach", DATASET).receipt,
+    ]
     for step in made.needed_for(*last):
         with recorded(made, step):
             for name, path in step.outputs.items():
@@ -67,26 +71,26 @@ def test_a_step_that_runs_asks_for_what_it_reads_and_for_nothing_else(steps):
     steps.record(TUNED).receipt.unlink()
     steps.train(TUNED).outputs["codes"].unlink()
     steps.train(CELL).outputs["checkpoint"].unlink()
-    steps.pretrain(DATASET, "classification").outputs["weights"].unlink()
-    steps.pretrain(DATASET, "mae").outputs["weights"].unlink()
+    steps.pretrain("ach", DATASET, "classification").outputs["weights"].unlink()
+    steps.pretrain("ach", DATASET, "mae").outputs["weights"].unlink()
     # Fine-tuning needs the source's checkpoint, whose training needs the pretrained weights, ...
     assert running(steps, record_of(steps, TUNED)) == {
         f"record {TUNED}",
         f"train {TUNED}",
         f"train {CELL}",
-        f"pretrain {DATASET}/classification",
-        f"pretrain {DATASET}/mae",
+        f"pretrain ach/{DATASET}/classification",
+        f"pretrain ach/{DATASET}/mae",
     }
 
 
 def test_forced_steps_take_what_is_made_of_them_along(steps):
-    wanted = [record_of(steps, CELL), steps.leakage(DATASET).outputs["csv"]]
+    wanted = [record_of(steps, CELL), steps.leakage("ach", DATASET).outputs["csv"]]
     forced = running(steps, *wanted, forced=lambda step: step.rule == "train")
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
 def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
-    leakage = steps.leakage(DATASET)
+    leakage = steps.leakage("ach", DATASET)
     leakage.receipt.unlink()
     ahead = time.time() + 1e6
     for path in leakage.outputs.values():
@@ -108,6 +112,6 @@ def test_a_step_without_files_needs_no_marker(steps):
 
 
 def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.leakage(DATASET).outputs["csv"]])
+    plan = Plan(steps, Receipts(steps), [steps.leakage("ach", DATASET).outputs["csv"]])
     record = steps.record(CELL)
     assert plan.inputs(record) == list(record.inputs.values())

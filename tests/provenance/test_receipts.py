@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ DATASET = "phantom_covid_ct"
 
 @pytest.fixture(autouse=True)
 def in_an_empty_project(tmp_path, monkeypatch):
-    (tmp_path / "config").symlink_to(PROJECT / "config")
+    shutil.copytree(PROJECT / "config", tmp_path / "config")
     monkeypatch.chdir(tmp_path)
 
 
@@ -39,7 +40,7 @@ def make(steps, step, content=b"one"):
 def chain():
     """Steps, and three of them that are made: a phantom, its split, its leakage table."""
     steps = steps_of()
-    made = [steps.prepare(DATASET), steps.split(DATASET), steps.leakage(DATASET)]
+    made = [steps.prepare(DATASET, 32), steps.split("ach", DATASET), steps.leakage("ach", DATASET)]
     for step in made:
         make(steps, step)
     return steps, *made
@@ -59,12 +60,12 @@ def rewrite(step, **changes):
 
 def test_a_receipt_says_what_went_in_and_came_out(chain):
     _, phantom, split, _ = chain
-    receipt = json.loads(Path(f"results/demo/receipts/split/{DATASET}/0.json").read_text())
+    receipt = json.loads(Path(f"results/demo/receipts/split/ach/{DATASET}/0.json").read_text())
     assert receipt["rule"] == "split"
-    assert receipt["key"] == f"{DATASET}/0"
+    assert receipt["key"] == f"ach/{DATASET}/0"
     assert receipt["version"] == split.version
     labels = receipt["inputs"]["labels"]
-    assert labels["path"] == f"results/demo/data/{DATASET}/labels.npy"
+    assert labels["path"] == f"results/demo/data/{DATASET}/32/labels.npy"
     assert labels["sha256"] == sha256_of_file(Path(labels["path"]))
     assert receipt["outputs"]["manifest"]["sha256"] == sha256_of_file(split.outputs["manifest"])
     assert receipt["upstream"] == {str(phantom): seal_of(read(phantom))}
@@ -78,7 +79,7 @@ def test_what_was_made_fits(chain):
 
 
 def test_nothing_made_is_absent():
-    assert fits(steps_of().split(DATASET)).state == "absent"
+    assert fits(steps_of().split("ach", DATASET)).state == "absent"
 
 
 def test_files_that_are_elsewhere_and_times_do_not_matter(chain):
@@ -127,11 +128,13 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
 
 
 def test_a_changed_setting_is_named(chain):
-    steps = steps_of(network={"image_size": 40})
-    fit = Receipts(steps).fits(steps.leakage(DATASET))
+    scale = Path("config/scales/demo.yaml")
+    scale.write_text(scale.read_text().replace("images: 320", "images: 40"))
+    steps = steps_of()
+    fit = Receipts(steps).fits(steps.leakage("ach", DATASET))
     assert fit.state == "outdated"
     assert fit.cause.rule == "phantom"
-    assert "image_size was 32, is 40" in Receipts(steps).fits(steps.prepare(DATASET)).reason
+    assert "images was 320, is 40" in Receipts(steps).fits(steps.prepare(DATASET, 32)).reason
 
 
 def test_changed_code_is_named(chain):

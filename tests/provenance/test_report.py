@@ -124,8 +124,8 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
     text = report(scale)
     tables = load(overrides={"scale": scale}).tables
     found = 0
-    for stem in tables:
-        path = Path(f"results/{scale}/tables/{stem}.csv")
+    for table in tables.values():
+        path = Path(f"results/{scale}/mini/tables/{table.name}.csv")
         for line in lines_of(path):
             if line["status"] != "ran":
                 continue
@@ -133,7 +133,7 @@ def test_every_regenerated_number_is_there_with_its_command(tree, scale):
             place = html.escape(f"{line['row']}, {column_title(line)}")
             printed = html.escape(line["printed"])
             anchor = re.search(
-                rf'id="(n-{stem}-\d+)">\s*<summary>{re.escape(place)}: <b>{re.escape(printed)}</b>',
+                rf'id="(n-{table.label}-\d+)">\s*<summary>{re.escape(place)}: <b>{re.escape(printed)}</b>',
                 text,
             )[1]
             assert f'<a href="#{anchor}">{printed}</a></td>' in text
@@ -159,13 +159,13 @@ def test_a_cell_leads_to_its_files_and_archives(tree):
         file = receipt["outputs"][name]
         row = f'<td><code>{file["path"]}</code></td><td><code class="hash">{file["sha256"]}<'
         assert f"<td>{name}</td>{row}" in own
-    assert f"medhash audit results/real/mini/cells/{cell}/record.json" in own
-    assert '<a href="#d-covid_ct">' in own
+    assert f"medhash audit results/real/mini/cells/{cell.removeprefix('mini/')}/record.json" in own
+    assert '<a href="#d-covid_ct.16">' in own
     train = json.loads(Path(f"results/real/receipts/train/{cell}.json").read_text())
     assert train["inputs"]["split"]["sha256"] in own
     assert train["inputs"]["pretrained"]["sha256"] in own
-    dataset = part(text, "d-covid_ct")
-    for archive in json.loads(Path("results/real/data/covid_ct/dataset.json").read_text())[
+    dataset = part(text, "d-covid_ct.16")
+    for archive in json.loads(Path("results/real/data/covid_ct/16/dataset.json").read_text())[
         "archives"
     ]:
         assert archive["sha256"] in dataset
@@ -174,7 +174,7 @@ def test_a_cell_leads_to_its_files_and_archives(tree):
 
 def test_reported_regenerated_and_difference_stand_side_by_side(tree):
     text = report()
-    section = part(text, "t-mini/table1", "section")
+    section = part(text, "t-mini_table1", "section")
     headings = re.findall(r'class="sort" data-column="\d+">(.*?)<', section)
     assert headings == ["Method", "reported", "regenerated", "difference"]
     line = lines_of(TABLE)[0]
@@ -192,7 +192,7 @@ def test_a_phantom_has_no_reported_number_beside_it(tree):
     text = report("synthetic")
     assert "Synthetic phantoms, not real images" in text
     assert "decides no claim" in text
-    section = part(text, "t-mini/table1", "section")
+    section = part(text, "t-mini_table1", "section")
     assert "55.55" not in text
     assert re.findall(r'class="sort" data-column="\d+">(.*?)<', section) == [
         "Method",
@@ -291,8 +291,8 @@ def test_the_written_report_fits_and_a_changed_record_sets_it_off(tree):
         ),
         (Path("docs/fidelity.md"), "Missing: docs/fidelity.md."),
         (
-            Path("results/real/data/covid_ct/dataset.json"),
-            "results/real/data/covid_ct/dataset.json: not made yet",
+            Path("results/real/data/covid_ct/16/dataset.json"),
+            "results/real/data/covid_ct/16/dataset.json: not made yet",
         ),
     ],
 )
@@ -326,7 +326,7 @@ def test_a_file_that_is_not_what_its_receipt_says_is_named(tree):
 
 def test_what_is_no_picture_is_refused_by_name(tree):
     Path("results/real/mini/figures/table2.png").write_bytes(b"GIF89a")
-    with pytest.raises(MedhashError, match=r"figures/mini/table2\.png: is no PNG"):
+    with pytest.raises(MedhashError, match=r"figures/table2\.png: is no PNG"):
         report()
 
 
@@ -381,7 +381,7 @@ def test_in_a_browser_it_is_readable_and_asks_for_nothing(reported_tree, page, s
 
 def column(page, number):
     return page.js(
-        "[...document.querySelectorAll('#t-mini/table1 tbody tr')]"
+        "[...document.querySelectorAll('#t-mini_table1 tbody tr')]"
         f".map((row) => row.cells[{number}].textContent)"
     )
 
@@ -391,7 +391,7 @@ def test_in_a_browser_a_heading_sorts_by_mouse_and_by_key(reported_tree, page):
     before = column(page, 2)
     numbers = sorted(before, key=lambda text: float(text.split()[0]))
     assert numbers != before
-    button = "document.querySelectorAll('#t-mini/table1 button.sort')"
+    button = "document.querySelectorAll('#t-mini_table1 button.sort')"
     page.js(f"{button}[2].click()")
     assert column(page, 2) == numbers
     assert page.js(f"{button}[2].closest('th').getAttribute('aria-sort')") == "ascending"
@@ -409,7 +409,7 @@ def test_in_a_browser_a_heading_sorts_by_mouse_and_by_key(reported_tree, page):
 
 def test_in_a_browser_a_number_opens_what_it_is_made_from(reported_tree, page):
     page.open((reported_tree / PAGE).as_uri(), 390)
-    number = "document.querySelector('#t-mini/table1 td.regenerated a')"
+    number = "document.querySelector('#t-mini_table1 td.regenerated a')"
     anchor = page.js(f"{number}.hash.slice(1)")
     assert page.js(f"document.getElementById('{anchor}').checkVisibility()") is False
     page.js(f"{number}.click()")

@@ -29,11 +29,11 @@ def versions(**settings):
     of = demo(**settings)
     dataset = "phantom_covid_ct"
     steps = {
-        "phantom": of.prepare(dataset),
-        "split": of.split(dataset),
-        "leakage": of.leakage(dataset),
-        "mae": of.pretrain(dataset, "mae"),
-        "classification": of.pretrain(dataset, "classification"),
+        "phantom": of.prepare(dataset, 32),
+        "split": of.split("ach", dataset),
+        "leakage": of.leakage("ach", dataset),
+        "mae": of.pretrain("ach", dataset, "mae"),
+        "classification": of.pretrain("ach", dataset, "classification"),
         "record": of.record(CELLS[0]),
         "table": of.table("ach/table3"),
         "figure": of.figure("ach/fig7"),
@@ -60,7 +60,7 @@ WITH_DBW = {name for name in ALL_CELLS if "dbw" in name}
         ({"evaluation": {"protocol": "stable"}}, {"record", "table", "figure"}),
         ({"evaluation": {"selection": "best-query-map"}}, ALL_CELLS),
         ({"network": {"depth": 1}}, ALL_CELLS | {"mae", "classification"}),
-        ({"network": {"image_size": 40}}, ALL_CELLS | {"mae", "classification", "phantom"}),
+        ({"network": {"image_size": 40}}, ALL_CELLS | {"mae", "classification"}),
         ({"threads": 2}, ALL_CELLS | {"mae", "classification"}),
     ],
     ids=lambda value: str(value) if isinstance(value, dict) else "",
@@ -114,7 +114,7 @@ def test_what_a_cell_starts_from_is_an_input_of_its_training():
     source = steps.making(steps.train(tuned).inputs["pretrained"])
     assert (source.rule, source.key) == ("train", "ach/phantom_covid_ct/hashnet/ach/8/0")
     needed = {(step.rule, step.key) for step in steps.needed_for(steps.train(tuned).receipt)}
-    assert ("pretrain", "phantom_covid_ct/mae") in needed
+    assert ("pretrain", "ach/phantom_covid_ct/mae") in needed
     assert not [key for rule, key in needed if rule == "pretrain" and "brain" in key]
 
 
@@ -128,9 +128,9 @@ def test_a_table_reads_the_records_of_its_cells_and_nothing_else():
 @pytest.mark.parametrize(
     ("rule", "key"),
     [
-        ("split", "phantom_covid_ct/5"),
-        ("prepare", "phantom_covid_ct"),
-        ("pretrain", "phantom_covid_ct/middle"),
+        ("split", "ach/phantom_covid_ct/5"),
+        ("prepare", "phantom_covid_ct/32"),
+        ("pretrain", "ach/phantom_covid_ct/middle"),
         ("table", "ach/fig7"),
         ("bake", "phantom_covid_ct"),
     ],
@@ -148,7 +148,7 @@ def test_a_search_with_patches_reads_what_marks_or_finds_them(tmp_path, monkeypa
         return Steps(load(PROJECT / "config/config.yaml", overrides)).lesions(cell)
 
     monkeypatch.chdir(tmp_path)
-    masks = Path("results/demo/data/phantom_covid_ct/masks.npy")
+    masks = Path("results/demo/data/phantom_covid_ct/32/masks.npy")
     assert step().inputs["masks"] == masks
     found = step(source="found")
     finder = Path("results/demo/ach/cells/phantom_covid_ct/adsh/ach/8/0/checkpoint.safetensors")
@@ -194,7 +194,7 @@ def test_on_phantoms_claims_read_nothing_and_depend_on_no_setting():
 @pytest.mark.parametrize(
     ("key", "message"),
     [
-        ("phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
+        ("ach/phantom_covid_ct/cqs/ach/8/0", "unknown method 'cqs'; did you mean 'csq'?"),
         ("ach/phantom_covid_ct/csq/ahc/8/0", "unknown variant 'ahc'; did you mean 'ach'?"),
         ("ach/phantom_covid_tc/csq/ach/8/0", "unknown dataset 'phantom_covid_tc'"),
     ],

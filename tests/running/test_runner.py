@@ -145,8 +145,8 @@ def test_everything_is_run_in_an_order_that_works(bench):
     assert done[:4] == [
         f"phantom {DATASET}",
         f"split {DATASET}/0",
-        f"pretrain {DATASET}/mae",
-        f"pretrain {DATASET}/classification",
+        f"pretrain ach/{DATASET}/mae",
+        f"pretrain ach/{DATASET}/classification",
     ]
     assert sorted(done[4:]) == sorted(
         f"{rule} {cell}" for rule in ("train", "record") for cell in CELLS
@@ -165,7 +165,7 @@ def test_cells_that_can_be_trained_come_before_other_data(project):
     configuration = load(overrides={"scale": "tiny"})
     both = Bench(configuration, Steps(configuration))
     outcome = both.runner.run(configuration.cells)
-    done = [step.key.split("/")[0] for step in outcome.finished]
+    done = [step.key.removeprefix("ach/").split("/")[0] for step in outcome.finished]
     assert len(done) == 2 * (4 + 2 * 4)
     assert len(set(done[:12])) == len(set(done[12:])) == 1
 
@@ -351,7 +351,7 @@ def test_what_waits_for_a_failed_step_is_left(bench):
 
     one.during = fail
     outcome = one.run()
-    assert names(outcome.failed) == [f"pretrain {DATASET}/mae"]
+    assert names(outcome.failed) == [f"pretrain ach/{DATASET}/mae"]
     assert len(outcome.left) == 1 + 2 * len(CELLS)
 
 
@@ -374,8 +374,8 @@ def test_work_that_waits_for_another_process_is_waited_for(bench):
     """Another process pretrains; when it is done, the cells behind it are ours."""
     other, one = bench(), bench()
     other.leases.seconds = one.leases.seconds = 4.0
-    pretraining = other.steps.pretrain(DATASET, "mae")
-    for step in (other.steps.prepare(DATASET), other.steps.split(DATASET)):
+    pretraining = other.steps.pretrain("ach", DATASET, "mae")
+    for step in (other.steps.prepare(DATASET, 16), other.steps.split("ach", DATASET)):
         other.execute(step, lambda: False)
     assert other.leases.take(pretraining)
     naps = []

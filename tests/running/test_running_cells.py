@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from tiny_project import CELLS, DATASET, environment, make_project, medhash, start, until
 
+from medhash.configuration.paths import Layout
 from medhash.running.failures import error_in
 
 pytestmark = pytest.mark.xdist_group("running-cells")
@@ -23,8 +24,8 @@ PENDING = ("cells", "run", "--pending", "--scale", "tiny", "--device", "cpu")
 
 def files_of(folder, cells=CELLS):
     """The bytes that must not depend on how often a run was interrupted."""
-    root = folder / "results/tiny/ach/cells"
-    return {f"{cell}/{name}": (root / cell / name).read_bytes() for cell in cells for name in FILES}
+    at = Layout(folder / "results/tiny").cell
+    return {f"{cell}/{name}": (at(cell) / name).read_bytes() for cell in cells for name in FILES}
 
 
 def run(*arguments):

@@ -46,10 +46,10 @@ class Tree:
 
     def prepare(self):
         steps = self.steps
-        for step in (steps.prepare(DATASET), steps.split(DATASET)):
+        for step in (steps.prepare(DATASET, 16), steps.split("ach", DATASET)):
             self.make(step)
         for stage in ("mae", "classification"):
-            self.make(steps.pretrain(DATASET, stage))
+            self.make(steps.pretrain("ach", DATASET, stage))
 
     def train(self, cell):
         return self.steps.train(Cell.parse(cell))
@@ -190,7 +190,7 @@ def test_a_changed_file_is_not_done(mixed):
 
 def test_files_that_are_elsewhere_are_done(mixed):
     (mixed.layout.cell(CSQ) / "checkpoint.safetensors").unlink()
-    (mixed.layout.data(DATASET) / "images.npy").unlink()
+    (mixed.layout.data(DATASET, 16) / "images.npy").unlink()
     assert mixed.status().cells.done == 1
 
 
@@ -234,7 +234,7 @@ def test_a_failed_step_before_cells_is_named(tree):
         f"{DATASET}/mae", "Traceback (most recent call last):\n  …\nRuntimeError: no\n", "pretrain"
     )
     status = tree.status()
-    assert [each.step for each in status.failed] == [f"pretrain {DATASET}/mae"]
+    assert [each.step for each in status.failed] == [f"pretrain ach/{DATASET}/mae"]
     assert status.cells == Counts(outstanding=4)
 
 

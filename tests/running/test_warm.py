@@ -12,6 +12,7 @@ import pytest
 from tiny_project import CELLS, environment, until
 
 from medhash.commands.warm import ADDRESS
+from medhash.configuration.paths import Layout
 
 HOLD_A_SERVER = """
 import os, sys
@@ -128,7 +129,7 @@ def test_the_server_has_one_thread_whatever_the_environment_says(holder):
 def test_nothing_of_this_package_is_loaded():
     command = [sys.executable, "-c", LOAD]
     result = subprocess.run(command, env=environment(), capture_output=True, text=True, check=True)
-    assert result.stdout.split() == ["medhash", "medhash.running", "medhash.commands.warm"]
+    assert result.stdout.split() == ["medhash", "medhash.commands", "medhash.commands.warm"]
 
 
 def test_a_copy_has_the_threads_and_the_folder_that_its_environment_asks_for(tmp_path):
@@ -169,7 +170,7 @@ def test_the_work_is_done_in_a_copy_with_the_commands_environment(holder, projec
 
 
 def test_training_gives_the_same_bytes(holder, project):
-    codes = project / "results/tiny/ach/cells" / CELLS[0] / "codes.npz"
+    codes = project / Layout(Path("results/tiny")).codes(CELLS[0])
     found = []
     for address in (holder.address, "off"):
         for arguments in (

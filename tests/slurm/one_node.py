@@ -13,6 +13,8 @@ from pathlib import Path
 import yaml
 from safetensors import safe_open
 
+from medhash.configuration.paths import Layout
+
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "slurm")
 NOT_COPIED = shutil.ignore_patterns("__pycache__")
@@ -180,7 +182,7 @@ class Project:
 
     def take_backbone_of(self, other):
         """Copy the results of another project up to the pretrained backbone."""
-        for folder in ("data", "splits", "pretrain", "receipts"):
+        for folder in ("data", "ach/splits", "ach/pretrain", "receipts"):
             part = f"results/demo/{folder}"
             shutil.copytree(other.root / part, self.root / part)
         for rule in ("train", "record", "table"):
@@ -202,7 +204,7 @@ class Cell:
 
     @property
     def folder(self):
-        return self.root / "results" / "demo" / "cells" / self.name
+        return Layout(self.root / "results" / "demo").cell(self.name)
 
     def codes(self):
         return (self.folder / "codes.npz").read_bytes()

@@ -22,9 +22,9 @@ def main() -> None:
     out = Path(folder)
     save = loop._save
 
-    def save_and_wait(objective, optimiser, history, run):
-        save(objective, optimiser, history, run)
-        if len(history) == 2:
+    def save_and_wait(state, history, run):
+        save(state, history, run)
+        if len(history.losses) == 2:
             (out / "two_epochs_done").touch()
             time.sleep(300)
 

@@ -18,22 +18,26 @@ from safetensors import safe_open
 from tiny_settings import make_settings
 
 from medhash import methods
+from medhash.configuration import relevant_settings
+from medhash.configuration.declarations import declaration_of
 from medhash.data.rows import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
+from medhash.flow.code import fingerprint
+from medhash.methods.families.hashing import Coded
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
+from medhash.schema.settings import OptimisationSettings, Settings
 from medhash.schema.variants import VARIANTS
 from medhash.training.cells import train_cell
 from medhash.training.devices import choose_device
 from medhash.training.encoding import encode_split
 from medhash.training.families.hashing import HashingEncoder, build_objective
-from medhash.training.loop import Run, fit
+from medhash.training.loop import PausedError, Run, after, fit
 from medhash.training.task import CellInputs
 
 CELL = Cell("ach", "toy", "hashnet", "ach", 8, 0)
-HASHING = [name for name in methods.names() if methods.family(name) == "hashing"]
 
 
 def train_labels(files: CellInputs) -> torch.Tensor:
@@ -41,17 +45,32 @@ def train_labels(files: CellInputs) -> torch.Tensor:
     return labels[rows_of(files.split, "train")]
 
 
+def states_of(folder: Path) -> list[str]:
+    states: list[str] = json.loads((folder / "training.json").read_text())["states"]
+    return states
+
+
 def map_of(codes: Codes) -> float:
     return evaluate(codes).metrics["map"]
 
 
-@pytest.mark.parametrize("method", HASHING)
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_method_trains_with_every_variant(method, variant, settings, files, out):
+HASHING = [name for name in methods.names() if declaration_of(name).family == "hashing"]
+PAIRS = [
+    (method, variant)
+    for method in HASHING
+    for variant, parts in VARIANTS.items()
+    if set(parts) <= declaration_of(method).plugs
+]
+
+
+@pytest.mark.parametrize(("method", "variant"), PAIRS)
+def test_every_method_trains_with_every_variant_that_it_takes(
+    method, variant, settings, files, out
+):
     train_cell(Cell("ach", "toy", method, variant, 8, 0), settings, files, out, device="cpu")
     losses = pd.read_csv(out / "train.csv")
-    expected = {"epoch", "learning_rate", "similarity", "regularisation"}
     parts = set(VARIANTS[variant])
+    expected = {"epoch", "learning_rate", "similarity", *further_terms(method, settings, files)}
     expected |= {"counterfactual"} if "lcr" in parts else set()
     expected |= {"factual"} if "lfr" in parts else set()
     assert set(losses.columns) == expected
@@ -59,11 +78,27 @@ def test_every_method_trains_with_every_variant(method, variant, settings, files
     assert Codes.load(out / "codes.npz").bits == 8
 
 
-@pytest.mark.parametrize("method", methods.names())
+def test_the_six_methods_of_ach_take_everything():
+    everything = {"dsh", "hashnet", "adsh", "csq", "dbdh", "transhash"}
+    assert {(method, variant) for method in everything for variant in VARIANTS} <= set(PAIRS)
+
+
+def further_terms(method: str, settings: Settings, files: CellInputs) -> set[str]:
+    """The names of a method's terms beside the similarity."""
+    labels, device = train_labels(files), choose_device("cpu", precision="float32", threads=1)
+    built = build_objective(
+        Cell("ach", "toy", method, "none", 8, 0), settings, labels, device
+    ).method
+    rows, codes = torch.arange(4), torch.zeros(4, 8)
+    return set(built.further_terms(Coded(codes, codes, labels[rows], rows, 4)))
+
+
+@pytest.mark.parametrize("method", HASHING)
 def test_training_learns_what_is_easy(method, files, out):
     hashing = {"epochs": 25, "batch_size": 16, "learning_rate": 3e-3}
     cell = Cell("ach", "toy", method, "none", 8, 0)
-    train_cell(cell, make_settings(hashing=hashing), files, out, device="cpu")
+    quick = make_settings(hashing=hashing, methods={"osdh": {"stage_epochs": 8}})
+    train_cell(cell, quick, files, out, device="cpu")
     assert map_of(Codes.load(out / "codes.npz")) > 0.85
 
 
@@ -124,10 +159,11 @@ def test_codes_are_the_sign_of_the_checkpoint(settings, files, out):
 
 
 class TestResume:
-    @pytest.mark.parametrize("method", methods.names())
+    @pytest.mark.parametrize("method", HASHING)
     def test_killed_and_resumed_ends_in_the_same_bytes(self, method, files, tmp_path):
         """A process is killed after its second epoch; a second one goes on."""
-        cell = f"ach/toy/{method}/ach/8/0"
+        variant = "ach" if (method, "ach") in PAIRS else "dbw"
+        cell = f"ach/toy/{method}/{variant}/8/0"
         whole, killed = tmp_path / "whole", tmp_path / "killed"
         train_cell(Cell.parse(cell), make_settings(), files, whole, device="cpu")
         self._kill_after_two_epochs(cell, files, killed)
@@ -135,6 +171,11 @@ class TestResume:
         train_cell(Cell.parse(cell), make_settings(), files, killed, device="cpu")
         for file in ("codes.npz", "checkpoint.safetensors", "train.csv"):
             assert (whole / file).read_bytes() == (killed / file).read_bytes()
+        states = [
+            json.loads((at / "training.json").read_text())["states"] for at in (whole, killed)
+        ]
+        assert states[0] == states[1]
+        assert len(set(states[0])) == 4
         assert not list(killed.glob(".*"))
 
     def _kill_after_two_epochs(self, cell: str, files: CellInputs, folder: Path) -> None:
@@ -156,6 +197,18 @@ class TestResume:
         train_cell(CELL, other, files, tmp_path / "fresh", device="cpu")
         first, second = (tmp_path / n / "codes.npz" for n in ("cell", "fresh"))
         assert first.read_bytes() == second.read_bytes()
+
+    @pytest.mark.parametrize("epochs", [1, 3])
+    def test_the_first_epochs_suffice_to_compare_states(self, epochs, settings, files, tmp_path):
+        whole, first = tmp_path / "whole", tmp_path / "first"
+        train_cell(CELL, settings, files, whole, device="cpu")
+        with pytest.raises(PausedError, match=f"paused after epoch {epochs}$") as paused:
+            train_cell(CELL, settings, files, first, device="cpu", pause=after(epochs))
+        assert paused.value.states == states_of(whole)[:epochs]
+        scratch = Cell("ach", "toy", "hashnet", "ach", 8, 0, "scratch")
+        with pytest.raises(PausedError) as paused:
+            train_cell(scratch, settings, files, tmp_path / "other", device="cpu", pause=after(1))
+        assert paused.value.states[0] not in states_of(whole)
 
     def test_it_really_goes_on(self, settings, files, tmp_path, capfd):
         self._kill_after_two_epochs("ach/toy/hashnet/ach/8/0", files, tmp_path / "cell")
@@ -248,3 +301,70 @@ def test_learned_database_codes_replace_the_networks(settings, files):
     codes = encode_split(encoder, files.data_folder, files.split)
     expected = np.packbits(objective.method.database_codes.numpy() > 0, axis=1)
     assert (codes.database_codes == expected).all()
+
+
+class TestOnAlexNet:
+    """A network without patches, of smaller images than the stored ones, from random weights."""
+
+    @pytest.fixture
+    def larger(self, files, tmp_path) -> CellInputs:
+        folder = tmp_path / "larger"
+        folder.mkdir()
+        images = np.load(files.data_folder / "images.npy").repeat(5, axis=1).repeat(5, axis=2)
+        np.save(folder / "images.npy", images)
+        np.save(folder / "labels.npy", np.load(files.data_folder / "labels.npy"))
+        return CellInputs(folder, files.split, None)
+
+    @pytest.fixture
+    def alexnet(self) -> Settings:
+        network = {"kind": "alexnet", "image_size": 67, "width": 0.02, "initialisation": "torch"}
+        hashing = {"epochs": 6, "batch_size": 16, "learning_rate": 0.01}
+        hashing |= {"optimiser": "sgd", "momentum": 0.9}
+        hashing |= {"schedule": "step", "step_epochs": 2, "step_factor": 0.6}
+        own = {"network": network, "hashing": hashing, "stored_size": 80}
+        return make_settings(**own, methods={"osdh": {"stage_epochs": 2, "scales": [1, 2, 4]}})
+
+    @pytest.mark.parametrize("cell", ["ach/toy/osdh/none/8/0", "ach/toy/osdh/dbw/8/0"])
+    def test_osdh_trains_and_resumes_to_the_same_bytes(self, cell, alexnet, larger, tmp_path):
+        whole, paused = tmp_path / "whole", tmp_path / "paused"
+        train_cell(Cell.parse(cell), alexnet, larger, whole, device="cpu")
+        with pytest.raises(PausedError):
+            train_cell(Cell.parse(cell), alexnet, larger, paused, device="cpu", pause=after(3))
+        train_cell(Cell.parse(cell), alexnet, larger, paused, device="cpu")
+        for file in ("codes.npz", "checkpoint.safetensors", "train.csv"):
+            assert (whole / file).read_bytes() == (paused / file).read_bytes()
+        losses = pd.read_csv(whole / "train.csv")
+        assert losses["learning_rate"].tolist() == pytest.approx(
+            [0.01, 0.01, 0.006, 0.006, 0.0036, 0.0036]
+        )
+
+    def test_it_learns_what_is_easy(self, alexnet, larger, tmp_path):
+        network = alexnet.network.model_copy(update={"width": 0.1, "dropout": 0.0})
+        quick = OptimisationSettings(epochs=10, batch_size=16, learning_rate=2e-3)
+        settings = alexnet.model_copy(
+            update={"network": network, "hashing": quick, "methods": {"osdh": {"scales": [1]}}}
+        )
+        train_cell(
+            Cell.parse("ach/toy/osdh/none/8/0"), settings, larger, tmp_path / "c", device="cpu"
+        )
+        assert map_of(Codes.load(tmp_path / "c" / "codes.npz")) > 0.85
+
+    def test_another_hashing_method_stands_on_it_but_cannot_blank_patches(
+        self, alexnet, larger, tmp_path
+    ):
+        settings = alexnet.model_copy(update={"start": "scratch"})
+        train_cell(
+            Cell.parse("ach/toy/csq/dbw/8/0"), settings, larger, tmp_path / "dbw", device="cpu"
+        )
+        assert Codes.load(tmp_path / "dbw" / "codes.npz").bits == 8
+        cell = Cell.parse("ach/toy/csq/lcr/8/0")
+        with pytest.raises(MedhashError, match="'alexnet' has no grid of patch tokens"):
+            train_cell(cell, settings, larger, tmp_path / "lcr", device="cpu")
+
+    def test_the_version_knows_this_backbone_and_no_other(self, alexnet):
+        cell = Cell.parse("ach/toy/osdh/none/8/0")
+        modules = relevant_settings.modules_of(alexnet, cell)
+        reached = set(fingerprint("medhash.training.cells", *modules)["modules"])
+        assert "medhash.models.backbones.alexnet" in reached
+        assert "medhash.models.backbones.vit" not in reached
+        assert "medhash.models.mae" not in reached

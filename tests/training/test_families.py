@@ -12,6 +12,7 @@ import torch
 from tiny_settings import make_settings
 
 from medhash import methods
+from medhash.configuration.relevant_settings import modules_of
 from medhash.data.gist import write_gist
 from medhash.errors import MedhashError
 from medhash.methods import crow
@@ -27,7 +28,7 @@ from medhash.schema.cell import Cell
 from medhash.trained import speed
 from medhash.trained.cell import encode_again, load_encoder
 from medhash.trained.explanation import load_cell
-from medhash.training.cells import modules_of, train_cell
+from medhash.training.cells import train_cell
 from medhash.training.pretraining import pretrain
 from medhash.training.task import CellInputs
 
@@ -286,7 +287,7 @@ def test_the_family_that_is_read_is_the_one_that_is_declared(name):
 
 
 def test_a_cell_s_version_knows_its_own_family_alone():
-    modules = modules_of(ITQ, settings_of(ITQ))
+    modules = modules_of(settings_of(ITQ), ITQ)
     assert modules == ("medhash.training.families.fitted", "medhash.methods.itq")
     from medhash.flow.code import fingerprint
 
@@ -294,7 +295,7 @@ def test_a_cell_s_version_knows_its_own_family_alone():
     assert not [name for name in reached if name.startswith("medhash.models")]
     assert "medhash.training.families.hashing" not in reached
     own = Cell("ach", "toy", "hashnet", "none", 8, 0)
-    reached = fingerprint("medhash.training.cells", *modules_of(own, make_settings()))["modules"]
+    reached = fingerprint("medhash.training.cells", *modules_of(make_settings(), own))["modules"]
     others = {"medhash.training.families.fitted", "medhash.data.gist", "medhash.methods.itq"}
     assert not others & set(reached)
     assert "medhash.models.backbones.vgg16_bn" not in reached

@@ -9,14 +9,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from pydantic import ValidationError
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
-from medhash.schema.settings import Augmentation, OptimisationSettings
+from medhash.models import backbones
+from medhash.schema.settings import Augmentation, OptimisationSettings, VitSettings
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import choose_device
-from medhash.training.images import augment, load_images
-from medhash.training.loop import learning_rate_factor
+from medhash.training.images import ImageSet, augment, load_images, training_view
+from medhash.training.loop import Objective, Run, fit, learning_rate_factor
 from medhash.training.machine import seed_for
 from medhash.training.pretraining import pretrain
 
@@ -35,6 +37,82 @@ def test_cosine_schedule_with_warm_up():
     assert found[:2] == pytest.approx([1 / 3, 2 / 3])
     for step in range(8):
         assert found[2 + step] == pytest.approx((1 + math.cos(math.pi * step / 8)) / 2)
+
+
+def test_step_schedule_with_warm_up():
+    settings = optimisation(schedule="step", step_epochs=3, step_factor=0.6, warmup_epochs=1)
+    found = [learning_rate_factor(settings, epoch) for epoch in range(10)]
+    assert found == pytest.approx([0.5, 1, 1, 1, 0.6, 0.6, 0.6, 0.36, 0.36, 0.36])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"schedule": "step"},
+        {"schedule": "step", "step_epochs": 3},
+        {"step_epochs": 3, "step_factor": 0.5},
+        {"momentum": 0.9},
+        {"optimiser": "adam", "momentum": 0.9},
+    ],
+)
+def test_keys_of_another_schedule_or_optimiser_are_refused(changes):
+    with pytest.raises(ValidationError, match="belong"):
+        optimisation(**changes)
+
+
+class Line(Objective):
+    """Half the squared distance of w x to 3 x, for a weight matrix w of one number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(1, 1))
+
+    def terms(self, batch, generator):
+        x = batch.labels[:, :1]
+        return {"distance": ((x @ self.weight - 3 * x) ** 2).mean() / 2}
+
+
+def ones(count: int = 4) -> ImageSet:
+    images = torch.zeros(count, 2, 2, 3, dtype=torch.uint8)
+    return ImageSet(images, torch.ones(count, 1), np.arange(count))
+
+
+def trained(tmp_path, **changes: object) -> float:
+    """The weight after three steps, one an epoch, whose gradient is w - 3."""
+    settings = optimisation(**({"epochs": 3, "batch_size": 4, "learning_rate": 0.1} | changes))
+    device = choose_device("cpu", precision="float32", threads=1)
+    line = Line()
+    fit(line, ones(), settings, Run("line", 0, device, tmp_path / "resume", "x"))
+    return line.weight.item()
+
+
+class TestOptimisers:
+    def test_sgd_with_momentum_and_decay(self, tmp_path):
+        weight, speed = 1.0, 0.0
+        for _ in range(3):
+            speed = 0.9 * speed + (weight - 3) + 0.05 * weight
+            weight -= 0.1 * speed
+        found = trained(tmp_path, optimiser="sgd", momentum=0.9)
+        assert found == pytest.approx(weight, rel=1e-6)
+
+    @pytest.mark.parametrize("optimiser", ["adam", "adamw"])
+    def test_adam_and_adamw_differ_in_where_decay_goes(self, optimiser, tmp_path):
+        weight, first, second = 1.0, 0.0, 0.0
+        for step in range(1, 4):
+            gradient = weight - 3
+            if optimiser == "adam":
+                gradient += 0.5 * weight
+            else:
+                weight -= 0.1 * 0.5 * weight
+            first = 0.9 * first + 0.1 * gradient
+            second = 0.999 * second + 0.001 * gradient**2
+            corrected = (second / (1 - 0.999**step)) ** 0.5 + 1e-8
+            weight -= 0.1 * first / (1 - 0.9**step) / corrected
+        found = trained(tmp_path, optimiser=optimiser, weight_decay=0.5)
+        assert found == pytest.approx(weight, rel=1e-5)
+
+    def test_without_a_word_it_is_adamw(self, tmp_path):
+        assert trained(tmp_path / "a") == trained(tmp_path / "b", optimiser="adamw")
 
 
 def test_seeds_are_stable_and_differ():
@@ -93,6 +171,74 @@ def test_batches_cover_every_image_once(files):
     for batch in batches:
         assert torch.equal(batch.images, images.images[batch.rows])
         assert torch.equal(batch.labels, images.labels[batch.rows])
+
+
+def test_companions_stand_behind_their_anchors(files):
+    images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
+
+    def companions(rows, generator):
+        return torch.stack([(rows + 1) % 48, torch.randint(48, rows.shape, generator=generator)], 1)
+
+    batches = list(images.batches(20, torch.Generator().manual_seed(0), companions))
+    assert [(batch.anchors, len(batch.rows)) for batch in batches] == [(20, 60), (20, 60), (8, 24)]
+    anchors = torch.cat([batch.rows[: batch.anchors] for batch in batches])
+    assert sorted(anchors.tolist()) == list(range(48))
+    for batch in batches:
+        own, others = batch.rows[: batch.anchors], batch.rows[batch.anchors :].view(-1, 2)
+        assert torch.equal(others[:, 0], (own + 1) % 48)
+        assert torch.equal(batch.images, images.images[batch.rows])
+    again = list(images.batches(20, torch.Generator().manual_seed(0), companions))
+    assert all(torch.equal(a.rows, b.rows) for a, b in zip(batches, again, strict=True))
+
+
+class TestMasks:
+    """Masks move with their image."""
+
+    @pytest.fixture
+    def masked(self, files, tmp_path) -> ImageSet:
+        """Masks that say in every pixel what the image says, in steps of 30 grey values."""
+        images = np.load(files.data_folder / "images.npy")
+        flat = np.broadcast_to(images[:, ::8, ::8, :1] // 30 * 30, (60, 2, 2, 3))
+        images = flat.repeat(8, axis=1).repeat(8, axis=2)
+        np.save(tmp_path / "images.npy", images)
+        np.save(tmp_path / "masks.npy", images[..., 0] // 30)
+        np.save(tmp_path / "labels.npy", np.load(files.data_folder / "labels.npy"))
+        device = torch.device("cpu")
+        return load_images(tmp_path, files.split, "train", device, masks=True)
+
+    @pytest.mark.parametrize("own", [{"image_size": 16}, {"image_size": 8, "resize": "crop"}])
+    def test_they_move_with_their_image(self, own, masked):
+        network = {"patch_size": 4, "width": 8, "depth": 1, "heads": 1} | own
+        backbone = backbones.build(VitSettings.model_validate(network))
+        batch = next(masked.batches(48, torch.Generator().manual_seed(0)))
+        change = Augmentation(flip=0.5, least_area=0.5)
+        pixels, masks = training_view(batch, backbone, change, torch.Generator().manual_seed(1))
+        size = own["image_size"]
+        assert masks.shape == (48, size, size)
+        assert masks.dtype == torch.uint8
+        # between two blocks the image is a mixture, elsewhere it says what its mask says
+        agree = (pixels[:, 0] / 30 - masks).abs() < 1e-3
+        assert agree.float().mean() > 0.75
+        assert set(masks.unique().tolist()) <= set(batch.masks.unique().tolist())
+        still = batch.masks[:, :size, :size]
+        assert not torch.equal(masks, still)
+
+    def test_shrunk_masks_keep_their_class_ids(self, masked):
+        network = {"image_size": 4, "patch_size": 4, "width": 8, "depth": 1, "heads": 1}
+        backbone = backbones.build(VitSettings(**network, resize="shrink"))
+        batch = next(masked.batches(8, torch.Generator().manual_seed(0)))
+        _, masks = training_view(batch, backbone, Augmentation(), torch.Generator())
+        assert torch.equal(masks, batch.masks[:, 2::4, 2::4])
+
+    def test_they_are_read_only_if_asked_for(self, masked, files):
+        assert masked.masks is not None
+        images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
+        assert images.masks is None
+        assert next(images.batches(8, torch.Generator())).masks is None
+
+    def test_a_dataset_without_masks_is_refused(self, files):
+        with pytest.raises(MedhashError, match=r"masks\.npy: no such file"):
+            load_images(files.data_folder, files.split, "train", torch.device("cpu"), masks=True)
 
 
 def test_parts_of_a_split(files):
@@ -167,7 +313,6 @@ def test_bfloat16_runs_and_is_close(files):
     """Autocast changes the last digits of the network, not the loss's own precision."""
     from medhash.schema.cell import Cell
     from medhash.training.families.hashing import build_objective
-    from medhash.training.loop import Objective
 
     images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
     batch = next(images.batches(16, torch.Generator().manual_seed(0)))

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from medhash.configuration.paths import Layout
+
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-content")]
 
 RESULTS = Path("results/demo")
@@ -23,8 +25,8 @@ CELLS = {"train": 4, "record": 4, "table": 1, "figure": 1}
 CELLS_OF_ONE_METHOD = {"train": 2, "record": 2, "table": 1, "figure": 1}
 OF_ONE_SPLIT = CELLS_OF_ONE_METHOD | {"split": 1, "leakage": 1, "pretrain": 2}
 STEPS = 2 * len(("phantom", "split", "leakage", "mae", "classification", "dsh", "csq")) + 7
-ONE_CELL = f"{DATASETS[1]}/csq/none/8/0"
-FOLDER = RESULTS / "cells" / ONE_CELL
+ONE_CELL = f"ach/{DATASETS[1]}/csq/none/8/0"
+FOLDER = Layout(RESULTS).cell(ONE_CELL)
 AT_LAST = {"report": 1, "all": 1}
 
 
@@ -95,7 +97,7 @@ def test_one_figure_in_a_clone_without_data_and_checkpoints(made, tmp_path):
     cloned = clone(made, tmp_path / "clone", "*.npy", "*.safetensors")
     restored = restore(cloned)
     assert restored.returncode == 0
-    assert re.search(rf"^  2 images.npy: {RESULTS}/data/\w+/images.npy, ", restored.stdout, re.M)
+    assert re.search(rf"^  2 images.npy: {RESULTS}/data/\w+/32/images.npy, ", restored.stdout, re.M)
     assert "  4 checkpoint.safetensors: " in restored.stdout
     before = cloned.path(FIGURE).read_bytes()
     cloned.path(FIGURE).unlink()
@@ -126,7 +128,7 @@ def test_a_deleted_checkpoint_is_made_again_only_for_who_reads_it(tree):
 def test_data_that_one_step_asks_for_set_off_no_other(tree):
     for name in DATASETS:
         shutil.rmtree(tree.path(RESULTS / "data" / name))
-        tree.path(RESULTS / "pretrain" / name / "mae.safetensors").unlink()
+        tree.path(RESULTS / "ach/pretrain" / name / "mae.safetensors").unlink()
     asked = planned(tree, TABLE, FOLDER / "explanation.npz")
     assert asked == {"phantom": 1, "explain": 1}
 
@@ -176,8 +178,8 @@ def test_what_was_edited_or_has_no_valid_receipt_is_named_and_made_again(tree):
     tree.path(record).write_text(text.replace('"bits": 8', '"bits": 9', 1))
     with tree.path(edited).open("a") as stream:
         stream.write("\n")
-    receipt(tree, "leakage/phantom_covid_ct/0").unlink()
-    old = receipt(tree, "leakage/phantom_covid_radiograph/0")
+    receipt(tree, "leakage/ach/phantom_covid_ct/0").unlink()
+    old = receipt(tree, "leakage/ach/phantom_covid_radiograph/0")
     old.write_text(old.read_text().replace('"schema": 1', '"schema": 0'))
     text = dry_run(tree)
     assert tree.counts(text) == {"record": 1, "leakage": 2, "table": 1, "figure": 1} | AT_LAST

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from medhash import methods
 from medhash.configuration.loading import load
@@ -34,9 +35,9 @@ def expected_jobs(configuration):
     sources = {cell.source for cell in configuration.cells if cell.source}
     trained = sources | set(configuration.cells)
     pretrained = {cell.dataset for cell in trained if not cell.origin}
-    prepared = {cell.dataset for cell in trained} | set(configuration.datasets)
+    prepared = {cell.dataset for cell in trained} | {dataset for _, dataset in configuration.views}
     every_dataset = dict.fromkeys((images, "split"), len(prepared))
-    every_dataset["leakage"] = len(configuration.datasets)
+    every_dataset["leakage"] = len(configuration.views)
     of_kind = {"fps": "fps", "lesion_retrieval": "lesions"}
     cells = {rule: set() for rule in ("record", "fps", "lesions")}
     for spec in configuration.artefacts.values():
@@ -114,6 +115,24 @@ def test_a_restricted_run_plans_only_its_datasets(project):
     assert counts == expected_jobs(asked)
     assert {cell.dataset.split("~")[0] for cell in asked.cells} == {"phantom_covid_ct"}
     assert counts["leakage"] == 1
+
+
+def test_two_papers_on_one_dataset_are_planned_side_by_side(copy_project):
+    project = copy_project()
+    project.thin("covid_ct")
+    paper = yaml.safe_load(project.path("config/papers/ach.yaml").read_text())
+    scale = yaml.safe_load(project.path("config/scales/demo.yaml").read_text())
+    own = scale["settings"].pop("network")
+    project.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
+    for name, size in (("ach", 32), ("other", 64)):
+        paper |= {"paper": name, "ablations": {}}
+        paper["settings"]["network"] = own | {"image_size": size}
+        project.path(f"config/papers/{name}.yaml").write_text(yaml.safe_dump(paper))
+    paper["splits"] = {"covid_ct": {"rule": "random", "query": 0.5}}
+    project.edit("config/config.yaml", "papers: [ach]", "papers: [ach, other]")
+    counts = project.planned("--profile", "demo", "all")
+    each = {"phantom": 2, "split": 2, "leakage": 2, "pretrain": 4, "train": 4, "record": 4}
+    assert counts == each | {"table": 2, "figure": 2, "report": 1, "all": 1}
 
 
 def test_no_rule_spells_out_what_the_configuration_lists():

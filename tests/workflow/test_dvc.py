@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-dvc")]
 
 RESULTS = Path("results/demo")
 CELL = RESULTS / "ach/cells/phantom_covid_ct/csq/none/8/0"
-IMAGES = RESULTS / "data/phantom_covid_ct/images.npy"
+IMAGES = RESULTS / "data/phantom_covid_ct/32/images.npy"
 KEPT = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 SSHD = shutil.which("sshd", path=f"{os.environ['PATH']}:/usr/sbin")
 

@@ -89,7 +89,7 @@ def test_a_finished_run_has_nothing_to_do(run):
 
 def test_the_tables_code_and_another_methods_make_the_table_again(run, changed):
     changed("src/medhash/methods/csq.py", "pow(2)", "pow(4)")
-    changed("src/medhash/analysis/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
+    changed("src/medhash/analysis/tables/rendering.py", "\nimport", "\nEXTRA = 1\nimport")
     assert planned(run) == {"table": 1}
 
 

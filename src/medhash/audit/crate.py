@@ -147,7 +147,8 @@ class _Crate:
 
     def _licence(self) -> str:
         """Those of the datasets; all that is made of them falls under them."""
-        datasets = [link.key for link in self._report.links if link.rule in ("prepare", "phantom")]
+        links = (link for link in self._report.links if link.rule in ("prepare", "phantom"))
+        datasets = [link.key.partition("/")[0] for link in links]
         texts = [f"{name}: {self._configuration.card(name).licence}" for name in datasets]
         return "; ".join(dict.fromkeys(texts)) or "see the datasets' cards"
 

@@ -264,6 +264,7 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
 
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     """The files that a cell is trained from."""
+    from medhash.configuration.declarations import declaration_of
     from medhash.flow.steps import pretrained_weights
     from medhash.training.task import CellInputs
 
@@ -271,6 +272,7 @@ def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
         data_folder=configuration.data_of(cell),
         split=configuration.split_of(cell),
         pretrained=pretrained_weights(configuration, cell),
+        masks="masks" in declaration_of(cell.method).needs,
     )
 
 

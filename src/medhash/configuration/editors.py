@@ -49,5 +49,7 @@ def _with_settings(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _partial(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema without required keys: another file may give them."""
-    return {key: value for key, value in schema.items() if key != "required"}
+    """The schema without required keys: another file may give them, all but a network's kind."""
+    required = [key for key in schema.get("required", ()) if key == "kind"]
+    optional = {key: value for key, value in schema.items() if key != "required"}
+    return optional | ({"required": required} if required else {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from medhash import methods
-from medhash.configuration.loading import Configuration
+from medhash.configuration.loading import Configuration, check_cell
 from medhash.data.confounded import SEPARATOR
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
@@ -28,6 +28,7 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
     check_name(cell.variant, known_variants(ablations), "variant", where)
     if cell.origin:
         check_name(cell.origin, [SCRATCH, *configuration.cards], "dataset", where)
+    check_cell(configuration, cell, where)
     return cell
 
 

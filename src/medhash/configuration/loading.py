@@ -15,7 +15,9 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from medhash import methods
-from medhash.configuration.layers import Layer, Layers
+from medhash.configuration.declarations import declaration_of, has_patch_tokens
+from medhash.configuration.layered_settings import resolve_settings
+from medhash.configuration.layers import Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
@@ -23,6 +25,7 @@ from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import DatasetCard, SplitRule, load_cards
 from medhash.data.confounded import check_confounders, parse_name, resolve_card
 from medhash.errors import MedhashError
+from medhash.models import backbones
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import (
     PHANTOM_PREFIX,
@@ -32,7 +35,7 @@ from medhash.papers.paper import (
     TableSpec,
 )
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
+from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
     Origin,
@@ -41,7 +44,7 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS
+from medhash.schema.variants import VARIANTS, parts_of
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
@@ -57,7 +60,8 @@ class Configuration:
     Attributes:
         scale: name of the scale.
         papers: paper -> its names, and its tables and figures as this run makes them.
-        settings: paper -> the settings of its cells.
+        settings: paper -> the settings of its images, pretrained backbones and most methods.
+        own_settings: paper -> method -> settings, of methods that have some of their own.
         cards: dataset -> card, phantoms included.
         datasets: paper -> its datasets in this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
@@ -71,6 +75,7 @@ class Configuration:
     scale: str
     papers: dict[str, Paper]
     settings: dict[str, Settings]
+    own_settings: dict[str, dict[str, Settings]]
     cards: dict[str, DatasetCard]
     datasets: dict[str, tuple[str, ...]]
     phantoms: PhantomSettings | None
@@ -170,8 +175,19 @@ class Configuration:
         return replace(cell, variant=self.lesions.finder)
 
     def settings_of(self, cell: Cell) -> Settings:
-        """The settings that a cell is trained with: its paper's, and its ablation's if any."""
-        return self.papers[cell.paper].settings_of(cell.variant, self.settings[cell.paper])
+        """The settings that a cell is trained with: its paper's, its method's, its ablation's."""
+        shared = self.settings[cell.paper]
+        own = self.own_settings[cell.paper].get(cell.method, shared)
+        return self.papers[cell.paper].settings_of(cell.variant, own)
+
+    def start_of(self, cell: Cell) -> Start:
+        """Where a cell's weights come from: by its settings, or else as its method says."""
+        return self.settings_of(cell).start or declaration_of(cell.method).start
+
+    def every_settings(self) -> list[tuple[str, Settings]]:
+        """All settings of the run, each with its paper."""
+        own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
+        return [*self.settings.items(), *own]
 
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
@@ -242,12 +258,12 @@ def load(
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
     _check_thinned(scale, papers.values(), str(scale_path))
-    overriding = [(scale.settings, str(scale_path)), *user.below("settings")]
     restriction = Restriction(config, scale, cards)
-    settings = {
-        paper.paper: _settings((paper.settings, str(path)), *overriding)
+    resolved = {
+        paper.paper: resolve_settings(paper, path, scale, scale_path, user.below("settings"))
         for path, paper in papers.items()
     }
+    settings = {name: each.shared for name, each in resolved.items()}
     configuration = Configuration(
         scale=config.scale,
         papers={
@@ -255,6 +271,7 @@ def load(
             for name, paper in ((each.paper, each) for each in papers.values())
         },
         settings=settings,
+        own_settings={name: each.own for name, each in resolved.items()},
         cards=cards,
         datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
         phantoms=scale.phantoms,
@@ -265,20 +282,57 @@ def load(
         lesions=config.lesions,
     )
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
+    for spec in configuration.artefacts.values():
+        for cell in spec.cells():
+            check_cell(configuration, cell, f"config/papers/{spec.paper}.yaml: {spec.name}")
     return configuration
 
 
-def check_method_settings(configuration: Configuration) -> None:
-    """Validate the hyperparameters that settings give to methods; imports torch if there are any.
+def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse a cell that its method or its backbone cannot be.
 
     Raises:
-        MedhashError: an unknown or refused hyperparameter, with the nearest valid name.
+        MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
+            from; ``where`` stands in front.
     """
-    for paper, settings in configuration.settings.items():
+    settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
+    kind = settings.network.kind
+    if declared.backbone not in ("", kind):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' stands on the backbone '{declared.backbone}', "
+            f"not on '{kind}'; set network.kind in its settings"
+        )
+    plugs = declared.plugs - (set() if has_patch_tokens(kind) else {"lcr", "lfr"})
+    refused = [part for part in parts_of(cell.variant) if part not in plugs]
+    if refused:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' on the backbone '{kind}' does not take "
+            f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
+            f"out the variant '{cell.variant}'"
+        )
+    shared = configuration.settings[cell.paper]
+    pretrained = configuration.start_of(cell) == "pretrained"
+    if pretrained and not cell.origin and settings.network != shared.network:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' starts from the backbone that is pretrained for "
+            "all methods, but has a network of its own; set start: scratch in its settings"
+        )
+
+
+def check_method_settings(configuration: Configuration) -> None:
+    """Validate what settings give to methods and backbones themselves; imports torch.
+
+    Raises:
+        MedhashError: an unknown or refused key or value, with the nearest valid name.
+    """
+    for paper, settings in configuration.every_settings():
         source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
         for method, values in settings.methods.items():
             model = methods.settings_model(method)
             validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
+        network = backbones.backbone_class(settings.network.kind).Settings
+        values = settings.network.model_dump()
+        validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]
 
 
 def check_experiments(configuration: Configuration) -> None:
@@ -354,15 +408,6 @@ def _splits(paper: Paper, path: Path, cards: dict[str, DatasetCard]) -> dict[str
             raise MedhashError(f"{path}: splits.{dataset}: {problem}") from None
         splits[dataset] = rule.below(path.parent.parent.parent)
     return splits
-
-
-def _settings(*layers: Layer) -> Settings:
-    merged = Layers(*layers)
-    settings = validate(Settings, merged.tree, merged.origin, "settings.")
-    for method in settings.methods:
-        where = f"{merged.origin(('methods', method))}: settings.methods"
-        check_name(method, methods.names(), "method", where)
-    return settings
 
 
 def _check_axes(

@@ -1,4 +1,4 @@
-"""Which settings pretraining, training and scoring depend on.
+"""Which settings, and which modules found by name, pretraining, training and scoring depend on.
 
 What a step does not depend on must not make it run again. This module is reached by the training
 code itself, so it imports nothing that training does not need.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from medhash.methods import family
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.variants import parts_of, reasons_about_lesions
@@ -28,16 +29,26 @@ def backbone(settings: Settings) -> str:
 
 
 def training(settings: Settings, cell: Cell) -> dict[str, Any]:
-    """A cell depends on the network, its method and the parts of its variant.
+    """A cell depends on its method, the parts of its variant, and the network if it has one.
 
     How its codes are scored is left out, but for the epoch that is chosen.
     """
-    included = {"network", "hashing", *_ARITHMETIC}
+    included = {"threads"}
+    if family(cell.method) != "fitted":
+        included |= {"network", "hashing", *_ARITHMETIC}
     included |= {"dbw"} & set(parts_of(cell.variant))
     included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
     own = settings.methods.get(cell.method, {})
+    chosen |= {"start": settings.start} if settings.start else {}
     return chosen | {"method": own, "selection": settings.evaluation.selection}
+
+
+def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:
+    """The modules that a cell finds by name: its family's training, its method, its backbone."""
+    kind = family(cell.method)
+    named = f"medhash.training.families.{kind}", f"medhash.methods.{cell.method}"
+    return named if kind == "fitted" else (*named, backbone(settings))
 
 
 def recording(settings: Settings) -> dict[str, Any]:

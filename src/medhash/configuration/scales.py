@@ -45,6 +45,15 @@ class ArtefactGrid(GridSettings):
     )
 
 
+class PaperAtScale(StrictModel):
+    """What a scale overrides for one paper, after what it overrides for all."""
+
+    settings: dict[str, Any] = Field(default_factory=dict, description="of all its methods")
+    methods: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="method -> overrides of that method's settings"
+    )
+
+
 class ScaleFile(StrictModel):
     """``config/scales/<scale>.yaml``: how much compute."""
 
@@ -57,6 +66,9 @@ class ScaleFile(StrictModel):
     seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1, description="of every cell")
     settings: dict[str, Any] = Field(
         default_factory=dict, description="overrides of the papers' settings"
+    )
+    papers: dict[Name, PaperAtScale] = Field(
+        default_factory=dict, description="paper -> overrides of its settings alone"
     )
 
     @field_validator("seeds")

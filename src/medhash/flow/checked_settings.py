@@ -1,4 +1,4 @@
-"""Hyperparameters that were valid before: torch is not imported to check them again."""
+"""Settings of methods and backbones that were valid before: they are checked without torch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,16 @@ MEMORY = Path(".cache/medhash/settings")
 
 
 def check_new_method_settings(configuration: Configuration) -> None:
-    """Validate the hyperparameters that settings give to methods, unless these were valid before.
+    """Validate what settings give to methods and backbones, unless it was valid before.
 
     Raises:
         MedhashError: see :func:`medhash.configuration.loading.check_method_settings`.
     """
-    given = {paper: settings.methods for paper, settings in configuration.settings.items()}
-    modules = sorted({f"medhash.methods.{name}" for values in given.values() for name in values})
-    code = remembered_fingerprint(*modules)["fingerprint"]
+    every = configuration.every_settings()
+    given = [[each.methods, each.network.model_dump(mode="json")] for _, each in every]
+    modules = {f"medhash.methods.{name}" for _, each in every for name in each.methods}
+    modules |= {f"medhash.models.backbones.{each.network.kind}" for _, each in every}
+    code = remembered_fingerprint(*sorted(modules))["fingerprint"]
     entry = MEMORY / sha256_of_value([given, code])[:32]
     if entry.is_file():
         return

@@ -14,6 +14,7 @@ from typing import Any
 
 from medhash.configuration import dependencies, relevant_settings
 from medhash.configuration.claimed import claim_inputs, claimed_by
+from medhash.configuration.declarations import declaration_of
 from medhash.configuration.known_cells import known_cell, known_size, known_view
 from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
@@ -220,16 +221,19 @@ class Steps:
         weights = self._layout.pretrained(paper, dataset, stage)
         outputs = {"weights": weights, "losses": weights.with_suffix(".csv")}
         outputs["facts"] = weights.with_suffix(".json")
-        settings = relevant_settings.pretraining(self._configuration.settings[paper], stage)
-        return _Parts(inputs, outputs, settings, "medhash.training.pretraining")
+        settings = self._configuration.settings[paper]
+        backbone = f"medhash.models.backbones.{settings.network.kind}"
+        relevant = relevant_settings.pretraining(settings, stage)
+        return _Parts(inputs, outputs, relevant, "medhash.training.pretraining", backbone)
 
     def _train(self, cell: Cell) -> _Parts:
         inputs = self._data_of(cell, "images", "labels")
         pretrained = pretrained_weights(self._configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
+        inputs |= self._masks(cell)
         outputs = self._cell(cell, "checkpoint", "codes", "losses", "facts")
         settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
-        modules = "medhash.training.cells", f"medhash.methods.{cell.method}"
+        modules = "medhash.training.cells", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _record(self, cell: Cell) -> _Parts:
@@ -250,7 +254,7 @@ class Steps:
             "images": self._configuration.explanation.model_dump(mode="json"),
         }
         outputs = {"explanation": self._layout.explanation(cell)}
-        modules = "medhash.trained.explanation", f"medhash.methods.{cell.method}"
+        modules = "medhash.trained.explanation", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _fps(self, cell: Cell) -> _Parts:
@@ -258,7 +262,7 @@ class Steps:
         inputs |= self._data_of(cell, "images", "labels", "index", "description")
         settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         outputs = {"speed": self._layout.speed(cell)}
-        modules = "medhash.trained.speed", f"medhash.methods.{cell.method}"
+        modules = "medhash.trained.speed", *self._modules_of(cell)
         return _Parts(inputs, outputs, settings, *modules)
 
     def _lesions(self, cell: Cell) -> _Parts:
@@ -281,7 +285,16 @@ class Steps:
         layout = self._layout
         outputs = {"lesions": layout.lesions(cell), "patches": layout.lesion_patches(cell)}
         modules = "medhash.trained.lesions", "medhash.retrieval.precision"
-        return _Parts(inputs, outputs, settings, *modules, f"medhash.methods.{cell.method}")
+        return _Parts(inputs, outputs, settings, *modules, *self._modules_of(cell))
+
+    def _masks(self, cell: Cell) -> Files:
+        """A dataset's masks, for a method that needs them."""
+        if "masks" not in declaration_of(cell.method).needs:
+            return {}
+        return {"masks": self._configuration.data_of(cell) / "masks.npy"}
+
+    def _modules_of(self, cell: Cell) -> tuple[str, str]:
+        return relevant_settings.modules_of(self._configuration.settings_of(cell), cell)
 
     def _lesion_marks(self, cell: Cell) -> Files:
         """Boxes that somebody has drawn, or else a phantom's masks; none if not asked for."""
@@ -447,7 +460,7 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     layout = configuration.layout
     if cell.source is not None:
         return layout.cell(cell.source) / _CELL["checkpoint"]
-    if cell.origin == SCRATCH:
+    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
         return None
     return layout.pretrained(cell.paper, cell.dataset, "classification")
 

@@ -6,7 +6,7 @@ A paper's file declares ablations under ``ablations:``. The part of a cell's var
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -40,20 +40,46 @@ class LcrChange(StrictModel):
 
 
 class Ablation(StrictModel):
-    """What an ablation changes."""
+    """What an ablation changes: a partial tree of settings, laid over those of the cell.
 
-    lcr: LcrChange
+    Attributes:
+        title: what is printed behind the method's name (``-R``); by default the ablation's name.
+        lcr: of variants that reason about lesions.
+    """
+
+    title: str = ""
+    network: dict[str, Any] = Field(default_factory=dict)
+    hashing: dict[str, Any] = Field(default_factory=dict)
+    dbw: dict[str, Any] = Field(default_factory=dict)
+    lcr: LcrChange | None = None
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if not self.changes:
+            raise ValueError("nothing is changed; name at least one setting")
+        return self
+
+    @property
+    def changes(self) -> dict[str, Any]:
+        """The partial tree."""
+        tree = self.model_dump(exclude={"title"}, exclude_unset=True)
+        return {key: value for key, value in tree.items() if value}
 
 
-def known_variants(ablations: Iterable[str]) -> list[str]:
-    """Every variant, and every ablation of those that reason about lesions."""
-    bases = [base for base in VARIANTS if reasons_about_lesions(base)]
-    ablated_variants = [f"{b}{ABLATION_SEPARATOR}{name}" for name in ablations for b in bases]
+def known_variants(ablations: Mapping[str, Ablation]) -> list[str]:
+    """Every variant, and every ablation of each; of LCR alone, of those that reason with it."""
+    ablated_variants = [
+        f"{base}{ABLATION_SEPARATOR}{name}"
+        for name, ablation in ablations.items()
+        for base in VARIANTS
+        if reasons_about_lesions(base) or set(ablation.changes) != {"lcr"}
+    ]
     return [*VARIANTS, *ablated_variants]
 
 
 def ablated(
-    settings: Settings, variant: str, ablations: Mapping[str, Ablation], paper_grid: int
+    settings: Settings, variant: str, ablations: Mapping[str, Ablation], paper_grid: int | None
 ) -> Settings:
     """The settings of a variant's cells.
 
@@ -61,8 +87,8 @@ def ablated(
         settings: those of the run.
         variant: with or without an ablation.
         ablations: those that the paper declares.
-        paper_grid: patches along one side of the paper's own images. On a smaller grid sizes
-            shrink in proportion, rounded, to at least one patch.
+        paper_grid: patches along one side of the paper's own images, if they have patches. On a
+            smaller grid sizes of ``lcr`` shrink in proportion, rounded, to at least one patch.
 
     Raises:
         MedhashError: the ablation is not declared, or does not fit the grid.
@@ -75,20 +101,19 @@ def ablated(
             f"variant {variant}: the paper declares no ablation '{name}' "
             f"(known: {', '.join(ablations) or 'none'})"
         )
-    change = ablations[name].lcr.model_dump(exclude_unset=True)
-    scaled = {
-        key: _scaled(value, settings.network.grid / paper_grid) for key, value in change.items()
-    }
-    tree = settings.model_dump()
+    change = ablations[name].changes
+    if "lcr" in change and settings.network.grid and paper_grid:
+        factor = settings.network.grid / paper_grid
+        change |= {"lcr": {key: _scaled(value, factor) for key, value in change["lcr"].items()}}
     try:
-        return Settings.model_validate(tree | {"lcr": tree["lcr"] | scaled})
+        return Settings.model_validate(_laid_over(settings.model_dump(), change))
     except ValidationError as error:
         problem = error.errors()[0]["msg"].removeprefix("Value error, ")
         raise MedhashError(f"ablations.{name}: {problem}") from None
 
 
 def merged(
-    variant: str, settings: Settings, ablations: Mapping[str, Ablation], paper_grid: int
+    variant: str, settings: Settings, ablations: Mapping[str, Ablation], paper_grid: int | None
 ) -> str:
     """The first variant with the same settings: the base itself, or an ablation declared before.
 
@@ -100,6 +125,16 @@ def merged(
     own = ablated(settings, variant, ablations, paper_grid)
     candidates = [base, *(f"{base}{ABLATION_SEPARATOR}{other}" for other in ablations)]
     return next(c for c in candidates if ablated(settings, c, ablations, paper_grid) == own)
+
+
+def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
+    """A tree with the values of another; mappings merge key by key."""
+    both = {
+        key: _laid_over(below[key], value)
+        for key, value in above.items()
+        if isinstance(value, dict) and isinstance(below.get(key), dict)
+    }
+    return below | above | both
 
 
 def _scaled(value: Any, factor: float) -> Any:

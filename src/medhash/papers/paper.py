@@ -32,10 +32,16 @@ Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 
 
-class MethodTitle(StrictModel):
-    """How a paper prints a method."""
+class PrintedMethod(StrictModel):
+    """How a paper prints a method, and what it trains that one with.
+
+    Attributes:
+        title: as printed.
+        settings: a part of a :class:`~medhash.schema.settings.Settings` tree, over the paper's.
+    """
 
     title: str
+    settings: dict[str, Any] = Field(default_factory=dict)
 
 
 class ArtefactSpec(StrictModel):
@@ -307,7 +313,7 @@ class Paper(StrictModel):
         paper: the file's name without suffix.
         title: the paper's title.
         datasets: dataset -> its title as printed.
-        methods: method -> its title as printed.
+        methods: method -> its title as printed, and settings of its own.
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.schema.settings.Settings` tree.
         splits: dataset -> how this paper splits it, where that is not the card's split; a phantom
@@ -320,7 +326,7 @@ class Paper(StrictModel):
     paper: FileName
     title: str
     datasets: dict[Name, str]
-    methods: dict[Name, MethodTitle]
+    methods: dict[Name, PrintedMethod]
     variants: dict[Name, str]
     settings: dict[str, Any] = Field(default_factory=dict)
     splits: dict[Name, SplitRule] = Field(default_factory=dict)
@@ -370,12 +376,17 @@ class Paper(StrictModel):
         title = self.methods[method].title if method in self.methods else method
         base, ablation = split_variant(variant)
         suffix = self.variants.get(base, f"+{base.upper()}")
-        return f"{title}{suffix} ({ablation})" if ablation else title + suffix
+        if not ablation:
+            return title + suffix
+        printed = self.ablations[ablation].title if ablation in self.ablations else ""
+        return title + suffix + (printed or f" ({ablation})")
 
     @property
-    def _grid(self) -> int:
-        """Patches along one side of the paper's own images."""
-        return VitSettings.model_validate(self.settings.get("network", {})).grid
+    def _grid(self) -> int | None:
+        """Patches along one side of the paper's own images, if its network has patches."""
+        network = self.settings.get("network", {})
+        vit = network.get("kind", "vit") == "vit"
+        return VitSettings.model_validate(network).grid if vit else None
 
     def _merged(self, figure: FigureSpec, settings: Settings) -> FigureSpec:
         def merge(variant: str) -> str:

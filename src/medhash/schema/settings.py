@@ -27,7 +27,7 @@ class NetworkSettings(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    kind: str
+    kind: str = Field(json_schema_extra={"not": {"const": "vit"}})
     image_size: Count
     resize: Literal["crop", "shrink"] = "crop"
 

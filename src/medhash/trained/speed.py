@@ -22,6 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from medhash.configuration import relevant_settings
 from medhash.files import write_json
 from medhash.flow import environment
 from medhash.flow.code import fingerprint
@@ -30,7 +31,6 @@ from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.trained.cell import check_trained_together, load_encoder
-from medhash.training.cells import modules_of
 from medhash.training.encoding import Encoder
 from medhash.training.task import CellInputs
 
@@ -131,7 +131,7 @@ def measure_speed(
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
-        "code": fingerprint("medhash.trained.speed", *modules_of(cell, settings)),
+        "code": fingerprint("medhash.trained.speed", *relevant_settings.modules_of(settings, cell)),
         "inputs": outputs,
     }
     path = folder / "speed.json"

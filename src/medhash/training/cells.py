@@ -53,7 +53,7 @@ def train_cell(
     watch = Stopwatch()
     files = inputs.files()
     hashes = {name: sha256_of_file(path) for name, path in files.items()}
-    code = fingerprint("medhash.training.cells", *modules_of(cell, settings))
+    code = fingerprint("medhash.training.cells", *relevant_settings.modules_of(settings, cell))
     depends_on = relevant_settings.training(settings, cell)
     identity = sha256_of_value([str(cell), depends_on, hashes, code["fingerprint"]])
     trained: Trained = _family(cell).train(
@@ -70,15 +70,6 @@ def train_cell(
     write_json(folder / "training.json", started | facts | own | {"outputs": outputs})
     for path in trained.temporary:
         path.unlink(missing_ok=True)
-
-
-def modules_of(cell: Cell, settings: Settings) -> tuple[str, ...]:
-    """The modules that a cell finds by name, which its version must therefore name."""
-    kind = family(cell.method)
-    named = f"medhash.training.families.{kind}", f"medhash.methods.{cell.method}"
-    if kind == "fitted":
-        return named
-    return *named, relevant_settings.backbone(settings)
 
 
 def _family(cell: Cell) -> Any:

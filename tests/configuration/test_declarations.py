@@ -1,0 +1,89 @@
+"""What methods and backbones say of themselves decides which cells there can be."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from medhash import methods
+from medhash.configuration.declarations import declaration_of, has_patch_tokens
+from medhash.configuration.known_cells import known_cell
+from medhash.configuration.loading import load
+from medhash.errors import MedhashError
+from medhash.models import backbones
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def test_they_are_what_the_classes_say():
+    for name in methods.names():
+        declared, found = methods.method_class(name), declaration_of(name)
+        assert found.plugs == declared.plugs
+        assert (found.family, found.start) == (declared.family, declared.start)
+    assert {kind: has_patch_tokens(kind) for kind in ("vit", "alexnet")} == {
+        "vit": True,
+        "alexnet": False,
+    }
+    assert all(backbones.backbone_class(kind).__name__ == "Backbone" for kind in backbones.kinds())
+
+
+def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
+    program = (
+        "import sys\n"
+        "from medhash.configuration.declarations import declaration_of, has_patch_tokens\n"
+        "print(declaration_of('osdh').start, has_patch_tokens('vit'), 'torch' in sys.modules)"
+    )
+    command = [sys.executable, "-c", program]
+    runs = [
+        subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        for _ in range(2)
+    ]
+    runs = [run.stdout.split() for run in runs]
+    assert runs == [["scratch", "True", "True"], ["scratch", "True", "False"]]
+
+
+@pytest.mark.parametrize(
+    ("overrides", "cell", "message"),
+    [
+        ({}, "ach/covid_ct/osdh/ach/8/0", r"'osdh' on the backbone 'vit' does not take lcr \(it"),
+        ({}, "ach/covid_ct/osdh/lfr/8/0", r"does not take lfr .*leave out the variant 'lfr'"),
+        (
+            {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
+            "ach/covid_ct/csq/lcr/8/0",
+            "'csq' on the backbone 'alexnet' does not take lcr",
+        ),
+        (
+            {"settings": {"stored_size": 256}, "alexnet": ["csq"]},
+            "ach/covid_ct/csq/none/8/0",
+            "has a network of its own; set start: scratch",
+        ),
+        (
+            {"settings": {"stored_size": 256}, "alexnet": ["transhash"]},
+            "ach/covid_ct/transhash/none/8/0",
+            "stands on the backbone 'vit', not on 'alexnet'",
+        ),
+    ],
+)
+def test_a_cell_that_cannot_be_is_refused(overrides, cell, message, config_path):
+    alexnet = {"network": {"kind": "alexnet", "image_size": 227}}
+    own = {"methods": dict.fromkeys(overrides.pop("alexnet", ()), alexnet)}
+    scale = config_path.with_name("scales") / "paper.yaml"
+    scale.write_text(yaml.safe_dump(yaml.safe_load(scale.read_text()) | {"papers": {"ach": own}}))
+    chosen = {"scale": "paper", "bits": [8], **overrides}
+    with pytest.raises(MedhashError, match=message):
+        known_cell(load(config_path, chosen), cell)
+
+
+def test_what_fits_is_not_refused():
+    configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
+    for cell in ("ach/phantom_covid_ct/osdh/dbw/8/0", "ach/phantom_covid_ct/csq/ach~window-8/8/0"):
+        assert str(known_cell(configuration, cell)) == cell
+
+
+def test_a_grid_with_such_a_cell_is_refused_as_it_is_loaded():
+    with pytest.raises(MedhashError, match=r"ach\.yaml: table3: the method 'osdh'.*'lcr'"):
+        load(PROJECT / "config/config.yaml", {"scale": "demo", "methods": ["osdh"]})
