@@ -14,8 +14,10 @@ import pytest
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.make import make_table
-from medhash.papers.paper import FigureSpec, Paper, TableSpec
+from medhash.papers.kinds import FIGURES, TABLES
+from medhash.papers.paper import Paper
 from medhash.papers.reported import load_reported
+from medhash.papers.specs import FigureSpec, TableSpec
 from medhash.records.record import Record
 
 
@@ -146,7 +148,7 @@ def table_spec() -> Callable[..., TableSpec]:
             "variants": ["none", "dbw", "lcr", "ach"],
             "bits": [8],
         }
-        return TableSpec(**(values | changes))
+        return TABLES.read(values | changes)
 
     return make
 
@@ -166,7 +168,7 @@ def figure_spec() -> Callable[..., FigureSpec]:
             "variants": ["none", "ach"],
             "bits": [8],
         }
-        return FigureSpec(**(values | changes))
+        return FIGURES.read(values | changes)
 
     return make
 

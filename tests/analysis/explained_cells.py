@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -44,6 +45,6 @@ def write_cells(layout, classes):
         write_arrays(layout.explanation(cell), maps | rest)
 
 
-def data_of(layout):
-    """Gives the folder of a cell's dataset."""
-    return lambda cell: layout.data(cell.dataset, 32)
+def files_of(layout):
+    """Where the files of the cells lie, as a configuration says it."""
+    return SimpleNamespace(layout=layout, data_of=lambda cell: layout.data(cell.dataset, 32))

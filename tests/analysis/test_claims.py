@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from medhash.analysis.numbers.context import Context
-from medhash.analysis.numbers.summaries import Place, row_title
+from medhash.analysis.numbers.context import Context, GridColumn, Place
+from medhash.analysis.numbers.summaries import row_title
 from medhash.commands import app as cli
 from medhash.configuration.claimed import claim_inputs
 from medhash.configuration.loading import load
@@ -23,7 +23,6 @@ from medhash.papers.claims import load_printed
 from medhash.papers.reported import load_reported
 from medhash.verdicts.cases import Need
 from medhash.verdicts.claims import PHANTOMS, decide_claims
-from medhash.verdicts.numbers import precision_recall_area
 from medhash.verdicts.run import load_runs
 from medhash.verdicts.texts import csv_text, json_text, markdown
 
@@ -71,7 +70,9 @@ def write_reported(project, write_record):
             for cell in spec.cells():
                 row = row_title(spec, Place.of(cell), context)
                 origin = spec.origins[0] if cell.origin == "scratch" else cell.origin
-                number = context.reported_number(spec, row, cell.dataset, cell.bits, origin)
+                number = context.reported_number(
+                    spec, row, GridColumn(cell.dataset, cell.bits, origin)
+                )
                 write_record(str(cell), float(number / 100))
 
     return write
@@ -403,8 +404,7 @@ def test_the_inputs_are_the_files_of_this_run(project):
 def test_area_under_a_curve(record):
     curve = record("ach/covid_ct/csq/none/2/0", 0.5)
     points = {"radius": [0, 1, 2], "precision": [None, 0.8, 0.4], "recall": [0.0, 0.5, 1.0]}
-    metrics = curve.metrics.model_copy(update={"pr_curve": type(curve.metrics.pr_curve)(**points)})
-    area = precision_recall_area(curve.model_copy(update={"metrics": metrics}))
+    area = type(curve.metrics.pr_curve)(**points).area
     assert area == pytest.approx(0.5 * 0.8 + 0.5 * 0.6)
 
 
@@ -452,7 +452,9 @@ def test_the_order_of_cells_changes_nothing(project, write_record):
     write_pairs(write_record)
     runs = load_runs(load(overrides={"scale": "small"}))
     first = decide_claims(runs)
-    other = [replace(run, records=dict(reversed(run.records.items()))) for run in runs]
+    other = [
+        replace(run, facts={"record": dict(reversed(run.facts["record"].items()))}) for run in runs
+    ]
     second = decide_claims(other)
     assert (csv_text(first), json_text(first)) == (csv_text(second), json_text(second))
     assert markdown(first, runs) == markdown(second, other)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.summaries import row_title
-from medhash.analysis.tables.speed import REPORTED_ROW
+from medhash.analysis.tables.fps import REPORTED_ROW
 from medhash.papers.claims import load_claims, load_printed
 from medhash.papers.reported import load_reported
 from medhash.verdicts.cases import SignedRanks
@@ -87,13 +87,16 @@ class Printed:
         origin = place.origin
         if origin == "scratch":  # printed in the columns of both sources, and the same there
             origin = self.spec.origins[0]
-        return CONTEXT.reported_number(self.spec, row, place.dataset, place.bits, origin)
+        return CONTEXT.reported_number(
+            self.spec, row, GridColumn(place.dataset, place.bits, origin)
+        )
 
     def tested(self, row, baseline):
         names = [CONTEXT.paper.method_title(p.method, p.variant) for p in (row, baseline)]
         maps = PAPER.tables["table3"].model_copy(update={"name": "table3"})
-        values = [CONTEXT.reported_number(maps, name, row.dataset, row.bits) for name in names]
-        p_value = CONTEXT.reported_number(self.spec, " vs. ".join(names), row.dataset, row.bits)
+        column = GridColumn(row.dataset, row.bits)
+        values = [CONTEXT.reported_number(maps, name, column) for name in names]
+        p_value = CONTEXT.reported_number(self.spec, " vs. ".join(names), column)
         return None if p_value is None else SignedRanks(float(p_value), values[0] > values[1])
 
 

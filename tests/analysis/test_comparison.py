@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from medhash.analysis.numbers.context import GridColumn
 from medhash.analysis.tables.make import make_table
 from medhash.papers.reported import ReportedPaper, load_reported
 
@@ -66,7 +67,7 @@ def test_the_first_table_and_latex_stay_as_they_are(made, table_spec, record, co
 def test_nothing_is_reported_beside_a_phantom(made, table_spec, record, within):
     records = [record("ach/phantom_covid_ct/hashnet/none/8/0", 0.7, scale="demo")]
     spec = table_spec(datasets=["phantom_covid_ct"])
-    place = (spec, "HashNet", "phantom_covid_ct", 8)
+    place = (spec, "HashNet", GridColumn("phantom_covid_ct", 8))
     frame, markdown, _ = made(spec, records, replace(within, scale="demo"))
     assert set(frame["reported_percent"]) == {""}
     assert "Reported by the paper" not in markdown

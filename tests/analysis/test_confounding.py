@@ -94,16 +94,15 @@ def test_the_figure_has_a_row_a_phantom_and_a_column_a_method(
     figure_spec, changes, records, context, tmp_path, monkeypatch
 ):
     from medhash.analysis.figures import confounding as confounding_figure
-    from medhash.analysis.figures import make as figures
 
-    drawn = []
+    draw, drawn = confounding_figure.draw_confounding, []
 
     def keep(*arguments):
-        drawn.append(confounding_figure.draw_confounding(*arguments))
+        drawn.append(draw(*arguments))
         return drawn[-1]
 
-    monkeypatch.setattr(figures, "draw_confounding", keep)
-    paths = make_figure(figure_spec(**changes), records, context, tmp_path / "figure")
+    monkeypatch.setattr(confounding_figure, "draw_confounding", keep)
+    paths = make_figure(figure_spec(**changes), records, context, tmp_path / "figure", None)
     assert all(path.stat().st_size for path in paths)
     rows = drawn[0].subfigs
     assert [row.get_suptitle() for row in rows] == [

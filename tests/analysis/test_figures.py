@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.figures.curves import curve_points
+from medhash.analysis.figures.curves import curve_points, draw_curves
 from medhash.analysis.figures.drawing import house_style
-from medhash.analysis.figures.make import draw, make_figure
+from medhash.analysis.figures.make import make_figure
 from medhash.analysis.numbers.context import Context, select
 from medhash.errors import MedhashError
 from medhash.schema.variants import VARIANTS
@@ -28,7 +28,7 @@ def draw_figure(context):
         chosen = select(spec, records, within)
         with house_style():
             points = curve_points(spec, chosen, within)
-            figure = draw(spec, points, within, (within.heading(spec), "details " * 60))
+            figure = draw_curves(spec, points, within, (within.heading(spec), "details " * 60))
             figure.savefig(os.devnull, format="png")
         return figure, figure.axes
 
@@ -155,7 +155,7 @@ def test_the_caption_of_a_picture_names_no_protocol_of_ties(figure_spec, record,
 def test_the_drawn_points_stand_beside_the_pictures(figure_spec, all_records, context, tmp_path):
     records = all_records(datasets=["covid_ct"])
     spec = figure_spec(available=["covid_ct"])
-    paths = make_figure(spec, records, context, tmp_path / "figures" / "ach_fig7")
+    paths = make_figure(spec, records, context, tmp_path / "figures" / "ach_fig7", None)
     assert [path.name for path in paths] == ["ach_fig7.pdf", "ach_fig7.png", "ach_fig7.csv"]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted(
         path.name for path in paths
@@ -179,6 +179,7 @@ def test_a_foreign_record_leaves_no_file(figure_spec, record, context, tmp_path)
             [record("ach/covid_ct/csq/none/8/0", 0.4, scale="demo")],
             context,
             tmp_path / "ach_fig7",
+            None,
         )
     assert list(tmp_path.iterdir()) == []
 
@@ -189,11 +190,12 @@ from pathlib import Path
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.figures.make import make_figure
 from medhash.records.record import Record
-from medhash.papers.paper import FigureSpec, Paper
+from medhash.papers.kinds import FIGURES
+from medhash.papers.paper import Paper
 given = json.load(open("given.json"))
 records = [Record.model_validate(values) for values in given["records"]]
 context = Context(Paper(**given["paper"]), "small", "tie-aware")
-make_figure(FigureSpec(**given["spec"]), records, context, Path(sys.argv[1]))
+make_figure(FIGURES.read(given["spec"]), records, context, Path(sys.argv[1]), None)
 """
 
 

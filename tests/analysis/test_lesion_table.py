@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from medhash.analysis.numbers.context import Context
-from medhash.analysis.tables.make import make_lesion_table
+from medhash.analysis.tables.make import make_table
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
-from medhash.records.lesions import load_lesion_searches
+from medhash.records.lesions import load_lesion_search
 
 REPORTED = {
     "paper": "ach",
@@ -102,7 +102,12 @@ def make(tmp_path, table_spec, paper):
         )
         reported = ReportedPaper.model_validate(REPORTED)
         context = Context(paper, "small", "tie-aware", reported=reported)
-        files = make_lesion_table(spec, load_lesion_searches(paths), context, tmp_path / "table")
+        files = make_table(
+            spec,
+            [load_lesion_search(path) for path in paths if path.is_file()],
+            context,
+            tmp_path / "table",
+        )
         return [file.read_text() for file in files]
 
     return make

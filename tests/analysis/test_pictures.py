@@ -2,12 +2,13 @@
 
 import numpy as np
 import pytest
-from explained_cells import CELLS, data_of, write_cells
+from explained_cells import CELLS, files_of, write_cells
 
-from medhash.analysis.figures.pictures import make_picture
+from medhash.analysis.figures.make import make_figure
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
-from medhash.papers.paper import FigureSpec, Paper
+from medhash.papers.kinds import FIGURES
+from medhash.papers.paper import Paper
 from medhash.retrieval.codes import Codes
 
 
@@ -21,7 +22,7 @@ def layout(tmp_path):
 def spec_of(kind):
     grid = {"datasets": ["phantom_x"], "methods": ["adsh"], "variants": ["none", "ach"]}
     tree = {"paper": "ach", "name": "f", "title": "T", "kind": kind, "bits": [8], "examples": 1}
-    return FigureSpec.model_validate(tree | grid)
+    return FIGURES.read(tree | grid)
 
 
 CONTEXT = Context(
@@ -37,12 +38,10 @@ def test_a_picture_is_the_same_bytes_twice(kind, layout, tmp_path):
 
     stem = tmp_path / "figures" / kind
     first = [
-        p.read_bytes()
-        for p in make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
+        p.read_bytes() for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
     ]
     again = [
-        p.read_bytes()
-        for p in make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
+        p.read_bytes() for p in make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
     ]
     assert first == again
     points = pd.read_csv(stem.with_suffix(".csv"))
@@ -72,5 +71,5 @@ def test_a_cell_without_explanation_is_drawn_as_not_run(layout, tmp_path):
     layout.explanation(CELLS[1]).unlink()
     for kind in ("retrieved", "lesions"):
         stem = tmp_path / "figures" / kind
-        make_picture(spec_of(kind), [], layout, data_of(layout), CONTEXT, stem)
+        make_figure(spec_of(kind), [], CONTEXT, stem, files_of(layout))
         assert str(CELLS[1]) not in stem.with_suffix(".csv").read_text()

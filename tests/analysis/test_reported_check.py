@@ -358,11 +358,12 @@ def run(monkeypatch):
 
 def test_csv_prints_every_value_as_printed(run):
     rows = list(csv.reader(io.StringIO(run("--csv").stdout)))
-    assert rows[0] == ["paper", "table", "dataset", "method", "bits", "metric", "value"]
+    assert rows[0] == ["paper", "table", "dataset", "method", "axis", "at", "metric", "value"]
     assert len(rows) == 1 + 474
-    assert rows[1 + 3 * 8] == ["ach", "III", "COVID-19 Radiograph", "DSH+ACH", "8", "mAP", "75.08"]
+    place = ["ach", "III", "COVID-19 Radiograph", "DSH+ACH", "bits", "8"]
+    assert rows[1 + 3 * 8] == [*place, "mAP", "75.08"]
     only = run("--csv", "--table", "VIII").stdout.splitlines()
-    assert only[1] == "ach,VIII,COVID-19 Radiograph,ACH,8,FPS,77.52"
+    assert only[1] == "ach,VIII,COVID-19 Radiograph,ACH,bits,8,FPS,77.52"
     assert len(only) == 7
 
 

@@ -5,16 +5,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from explained_cells import CELLS, data_of, write_cells
+from explained_cells import CELLS, files_of, write_cells
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.explained import load_explained
-from medhash.analysis.figures.pictures import make_picture
+from medhash.analysis.figures.make import make_figure
 from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.papers.paper import FigureSpec, Paper
+from medhash.papers.kinds import FIGURES
+from medhash.papers.paper import Paper
 from medhash.records.lesions import load_lesion_patches
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
@@ -24,7 +25,7 @@ CONTEXT = Context(
     "demo",
     "tie-aware",
 )
-SPEC = FigureSpec.model_validate(
+SPEC = FIGURES.read(
     {
         **{"paper": "ach", "name": "f", "title": "T", "kind": "retrieved", "queries": "lesions"},
         **{"datasets": ["phantom_x"], "methods": ["adsh"], "variants": ["none", "ach"]},
@@ -95,11 +96,9 @@ def drawn(layout, reasons=None):
 
 def test_results_are_the_sort_of_the_patches_own_codes(layout, tmp_path):
     stem = tmp_path / "fig9"
-    first = [
-        path.read_bytes() for path in make_picture(SPEC, [], layout, data_of(layout), CONTEXT, stem)
-    ]
+    first = [path.read_bytes() for path in make_figure(SPEC, [], CONTEXT, stem, files_of(layout))]
     assert first == [
-        path.read_bytes() for path in make_picture(SPEC, [], layout, data_of(layout), CONTEXT, stem)
+        path.read_bytes() for path in make_figure(SPEC, [], CONTEXT, stem, files_of(layout))
     ]
     points = pd.read_csv(stem.with_suffix(".csv"))
     for cell in CELLS:
@@ -158,7 +157,7 @@ def test_without_marks_whole_images_are_shown_and_said_to_be(layout, tmp_path):
         unmark(layout, cell)
     figure = drawn(layout, {"phantom_x": "no marks"})
     assert figure.subfigs[0].get_suptitle().splitlines()[1] == "whole images: no marks"
-    make_picture(SPEC, [], layout, data_of(layout), CONTEXT, tmp_path / "fig9")
+    make_figure(SPEC, [], CONTEXT, tmp_path / "fig9", files_of(layout))
     points = pd.read_csv(tmp_path / "fig9.csv")
     assert set(points["source"]) == {"image"}
     assert points["top"].isna().all()
@@ -168,5 +167,5 @@ def test_without_marks_whole_images_are_shown_and_said_to_be(layout, tmp_path):
 def test_variants_with_different_patches_are_refused(layout, tmp_path):
     mark(layout, CELLS[1], patches=PATCHES[::-1])
     with pytest.raises(MedhashError, match=r"none/8/0: they are not those of .*ach/8/0; delete"):
-        make_picture(SPEC, [], layout, data_of(layout), CONTEXT, tmp_path / "fig9")
+        make_figure(SPEC, [], CONTEXT, tmp_path / "fig9", files_of(layout))
     assert not list(tmp_path.glob("fig9*"))

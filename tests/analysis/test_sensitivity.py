@@ -192,7 +192,7 @@ def test_ablations_of_equal_settings_share_a_cell(spec, case, paper, context, dr
 
 
 def test_the_figure_is_written_with_its_points(spec, case, context, tmp_path):
-    paths = make_figure(spec(), case(EVERY), context, tmp_path / "ach_fig10")
+    paths = make_figure(spec(), case(EVERY), context, tmp_path / "ach_fig10", None)
     assert [path.name for path in paths] == ["ach_fig10.pdf", "ach_fig10.png", "ach_fig10.csv"]
     points = pd.read_csv(paths[2])
     assert len(points) == 2 * 5

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from medhash.analysis.numbers.context import Context
-from medhash.analysis.tables.make import make_speed_table
-from medhash.analysis.tables.speed import load_measurements
+from medhash.analysis.tables.make import make_table
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
+from medhash.records.speed import load_measurement
 
 
 def measurement(dataset, bits, milliseconds, scale="small", load=1.0):
@@ -77,7 +77,9 @@ def make(tmp_path, table_spec, paper):
         )
         context = Context(paper, "small", "tie-aware", reported=reported)
         stem = tmp_path / "table"
-        files = make_speed_table(spec, load_measurements(paths), context, stem)
+        files = make_table(
+            spec, [load_measurement(path) for path in paths if path.is_file()], context, stem
+        )
         return [file.read_text() for file in files]
 
     return make

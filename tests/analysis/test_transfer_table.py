@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.papers.reported import ReportedPaper
 
 BITS = [8, 16, 24, 32]
@@ -199,7 +199,7 @@ def test_a_phantom_is_named_and_stands_beside_no_reported_number(record, spec, m
     table |= {"rows": {"HashNet w/ TL": "1.00"}}
     titled = ReportedPaper.model_validate({"paper": "ach", "tables": {"VI": table}})
     within = replace(with_reported, reported=titled)
-    place = ("HashNet w/ TL", "brain_tumor_mri", 8, "phantom_covid_ct")
+    place = ("HashNet w/ TL", GridColumn("brain_tumor_mri", 8, "phantom_covid_ct"))
     assert within.reported_number(mixed, *place) is None
     made = make(mixed, [])
     assert made.title.startswith("**Partly synthetic phantoms.")

@@ -7,7 +7,7 @@ import yaml
 
 from medhash.configuration.loading import check_experiments, load
 from medhash.errors import MedhashError
-from medhash.papers.paper import TableSpec
+from medhash.papers.kinds import TABLES
 
 STEM = "ach/confounding"
 
@@ -84,10 +84,10 @@ def test_an_unknown_confounder_is_refused_before_any_job(config_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strengths": ()}, "'strengths' is missing"),
-        ({"bits": (8, 16)}, "one code length"),
+        ({"strengths": ()}, "strengths"),
+        ({"bits": (8, 16)}, "bits"),
         ({"confounders": {}}, "none is named for covid_ct"),
-        ({"kind": "map"}, "are for the kind 'confounding'"),
+        ({"kind": "map"}, "confounders"),
         ({"strengths": (0, 0)}, "0.0 is listed twice"),
     ],
 )
@@ -102,17 +102,17 @@ def test_a_wrong_experiment_is_refused(changes, message):
         "variants": ["none"],
         "bits": [8],
     }
-    TableSpec(**values)
+    TABLES.read(values)
     with pytest.raises(ValueError, match=message):
-        TableSpec(**(values | changes))
+        TABLES.read(values | changes)
 
 
 def test_speed_is_measured_on_one_seed_and_needs_no_record(config_path):
     configuration = load(config_path, {"scale": "paper", "seeds": [4, 5]})
     table = configuration.tables["ach/table8"]
     assert {cell.seed for cell in table.cells()} == {4}
-    files = configuration.inputs_of(table)
+    files = table.inputs(configuration)
     assert {file.name for file in files} == {"speed.json"}
     assert {(cell.dataset, cell.bits) for cell in table.cells()} >= {("brain_tumor_mri", 32)}
-    records = configuration.inputs_of(configuration.tables["ach/table3"])
+    records = configuration.tables["ach/table3"].inputs(configuration)
     assert {file.name for file in records} == {"record.json"}

@@ -22,12 +22,12 @@ def test_table_and_figure_are_made_from_the_searches_of_their_cells():
     configuration = configured()
     table, figure = configuration.tables["ach/lesions"], configuration.figures["ach/fig9"]
     searches = [configuration.layout.lesions(cell) for cell in table.cells()]
-    assert configuration.inputs_of(table) == searches
-    files = configuration.figure_inputs(figure)
+    assert table.inputs(configuration) == searches
+    files = figure.inputs(configuration)
     assert set(searches) <= set(files)
     assert {configuration.layout.lesion_patches(cell) for cell in figure.cells()} <= set(files)
     whole_images = figure.model_copy(update={"queries": "images"})
-    assert not set(searches) & set(configuration.figure_inputs(whole_images))
+    assert not set(searches) & set(whole_images.inputs(configuration))
 
 
 def test_one_variant_finds_the_patches_of_all_variants_of_a_method():

@@ -166,12 +166,12 @@ def table(**changes):
         ),
         (table(datasets=["jsrt"]), "tables.t1.datasets: unknown dataset 'jsrt'"),
         (table(bits=[8, 8]), "tables.t1.bits: 8 is listed twice"),
-        (table(kind="mpa"), "tables.t1.kind: 'mpa' must be .*did you mean 'map'"),
-        (table(variants=None), "tables.t1: the key 'variants' is missing"),
-        (table(kind="wilcoxon"), "tables.t1: the key 'compare' is missing"),
+        (table(kind="mpa"), "tables.t1: unknown kind 'mpa'; did you mean 'map'"),
+        (table(variants=None), "the key 'tables.t1.variants' is missing"),
+        (table(kind="wilcoxon", variants=None), "the key 'tables.t1.compare' is missing"),
         (
             table(kind="wilcoxon", compare=["ach", "none"]),
-            "tables.t1: 'variants' does not belong here",
+            "tables.t1.variants: does not belong here; this kind takes pairs",
         ),
         (table(title=None), "the key 'tables.t1.title' is missing"),
         (

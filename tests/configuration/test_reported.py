@@ -11,7 +11,7 @@ from medhash.configuration import dependencies
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
 from medhash.papers.reported import (
-    Column,
+    ReportedColumn,
     find_reported,
     load_reported,
     reported_value,
@@ -92,7 +92,7 @@ def test_values_keep_their_printed_digits(ach, table, dataset, method, bits, val
     found = [
         each.value
         for each in reported_values(ach)
-        if (each.table, each.dataset, each.method, each.bits) == (table, dataset, method, bits)
+        if (each.table, each.dataset, each.method, each.at) == (table, dataset, method, str(bits))
     ]
     assert found == [value]
 
@@ -109,8 +109,8 @@ def test_percentages_and_p_values_are_in_range(ach):
 def test_arrows_and_proportions_are_kept_apart_from_values(folder):
     row = load_reported(folder())["small"].tables["I"].by_method["X+ACH"]
     assert row.proportion == "2/3"
-    assert row.values[Column("A", 16)] == "71.40"
-    assert row.arrows == {Column("A", 8): "↑0.25", Column("A", 16): "↓0.10"}
+    assert row.values[ReportedColumn("A", "16")] == "71.40"
+    assert row.arrows == {ReportedColumn("A", "8"): "↑0.25", ReportedColumn("A", "16"): "↓0.10"}
 
 
 def test_regenerated_tables_find_their_reported_number_by_their_own_names(ach, monkeypatch):
@@ -119,14 +119,16 @@ def test_regenerated_tables_find_their_reported_number_by_their_own_names(ach, m
     paper, spec = configuration.papers["ach"], configuration.tables["ach/table3"]
     for cell in spec.cells(seeds=(0,)):
         row = paper.method_title(cell.method, cell.variant)
-        column = Column(paper.dataset_title(cell.dataset), cell.bits)
+        column = ReportedColumn(paper.dataset_title(cell.dataset), str(cell.bits))
         assert reported_value(ach, spec.name, row, column) is not None, cell
-    column = Column("COVID-CT-Dataset", 24)
+    column = ReportedColumn("COVID-CT-Dataset", "24")
     assert reported_value(ach, "table3", "HashNet+ACH", column) == Decimal("82.44")
     assert reported_value(ach, "table3", "HashNet+XYZ", column) is None
-    assert reported_value(ach, "table3", "HashNet", Column("COVID-CT-Dataset", 48)) is None
+    assert (
+        reported_value(ach, "table3", "HashNet", ReportedColumn("COVID-CT-Dataset", "48")) is None
+    )
     assert reported_value(ach, "table99", "HashNet", column) is None
-    phantom = Column(paper.dataset_title("phantom_covid_ct"), 24)
+    phantom = ReportedColumn(paper.dataset_title("phantom_covid_ct"), "24")
     assert reported_value(ach, "table3", "HashNet", phantom) is None
 
 

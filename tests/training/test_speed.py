@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.tables.speed import load_measurements
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
+from medhash.records.speed import load_measurement
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.trained import speed
@@ -68,7 +68,7 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     path = speed.measure_speed(
         CELL, settings, data, files.split, cell_folder, scale="small", device="cpu"
     )
-    (measurement,) = load_measurements([path])
+    measurement = load_measurement(path)
     assert measurement.cell == CELL
     assert measurement.single.queries == 15
     assert 0 < measurement.single.median_seconds <= measurement.single.p95_seconds < 5

@@ -46,7 +46,7 @@ def expected_jobs(configuration):
             cells["lesions"] |= set(spec.cells())
     every_cell = {"train": len(trained)} | {rule: len(own) for rule, own in cells.items()}
     artefacts = {"table": len(configuration.tables), "figure": len(configuration.figures)}
-    pictures = [figure for figure in configuration.figures.values() if figure.is_picture]
+    pictures = [figure for figure in configuration.figures.values() if figure.shows_images]
     artefacts |= {"claims": 1, "report": 1}
     artefacts["explain"] = len({cell for figure in pictures for cell in figure.cells()})
     return Counter(

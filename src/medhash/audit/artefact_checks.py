@@ -14,7 +14,7 @@ from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, listed, missing, verified
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
-from medhash.papers.paper import FigureSpec, TableSpec
+from medhash.papers.specs import FigureSpec, TableSpec
 from medhash.verdicts.claims import decide_claims
 from medhash.verdicts.run import load_runs
 from medhash.verdicts.texts import write_claims

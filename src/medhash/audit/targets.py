@@ -14,7 +14,7 @@ from medhash.audit.findings import PrintedNumber
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.steps import CELL_RULES, Step
-from medhash.papers.paper import ArtefactSpec
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import Cell
 from medhash.schema.validation import check_name
 

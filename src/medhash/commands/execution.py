@@ -91,6 +91,12 @@ def _read_archives(configuration: Configuration, step: Step) -> None:
     )
 
 
+def _gist(configuration: Configuration, step: Step) -> None:
+    from medhash.data.gist import write_gist
+
+    write_gist(step.inputs["images"], step.outputs["gist"])
+
+
 def _split(configuration: Configuration, step: Step) -> None:
     from medhash.data.splits import write_split
 
@@ -104,8 +110,8 @@ def _pretrain(configuration: Configuration, step: Step, device: str, pause: Paus
 
     paper, _, stage = step.key.split("/")
     pretrain(
-        "mae" if stage == "mae" else "classification",
-        configuration.settings[paper],
+        stage if stage in ("mae", "classification") else "classifier",  # type: ignore[arg-type]
+        configuration.stage_settings(paper, stage),
         step.inputs["images"].parent,
         step.inputs["split"],
         step.outputs["weights"],
@@ -155,6 +161,7 @@ def _map_of(codes: Representation) -> float:
 _WITHOUT_EPOCHS = {
     "prepare": _read_archives,
     "phantom": _generate,
+    "gist": _gist,
     "split": _split,
     "record": _record,
 }

@@ -25,7 +25,7 @@ from medhash.commands.options import (
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.flow.steps import Step, Steps
-    from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
+    from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
     from medhash.schema.cell import Cell
     from medhash.training.task import CellInputs
 
@@ -44,6 +44,20 @@ def prepare(dataset: PreparedName, scale: Scale = None, assignments: Assignments
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
     _run(configuration, steps, steps.prepare(*known_size(configuration, dataset)))
+
+
+@app.command(rich_help_panel=STEPS)
+def gist(dataset: DatasetName, scale: Scale = None, assignments: Assignments = None) -> None:
+    """Describe a prepared dataset's images by GIST, which fitted methods stand on.
+
+    Writes results/<scale>/data/<dataset>/<size>/gist.npy.
+    """
+    from medhash.configuration.known_cells import known_size
+    from medhash.flow.steps import Steps
+
+    configuration = configuration_of(scale, assignments)
+    steps = Steps(configuration)
+    _run(configuration, steps, steps.gist(*known_size(configuration, dataset)))
 
 
 @app.command(rich_help_panel=STEPS)
@@ -82,7 +96,9 @@ def leakage(dataset: DatasetName, scale: Scale = None, assignments: Assignments 
 @app.command(rich_help_panel=STEPS)
 def pretrain(
     dataset: DatasetName,
-    stage: Annotated[str, typer.Option(help="mae, then classification.")],
+    stage: Annotated[
+        str, typer.Option(help="mae, then classification; or a network that methods share.")
+    ],
     scale: Scale = None,
     assignments: Assignments = None,
     device: Device = "auto",
@@ -92,10 +108,10 @@ def pretrain(
     Writes results/<scale>/<paper>/pretrain/<dataset>/<stage>.safetensors, .csv and .json.
     """
     from medhash.configuration.known_cells import known_view
-    from medhash.flow.steps import Steps
+    from medhash.flow.steps import Steps, stages
     from medhash.schema.validation import check_name
 
-    check_name(stage, ["mae", "classification"], "stage", "--stage")
+    check_name(stage, stages(), "stage", "--stage")
     configuration = configuration_of(scale, assignments)
     steps = Steps(configuration)
     view = known_view(configuration, dataset)
@@ -264,16 +280,10 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
 
 def cell_inputs(configuration: Configuration, cell: Cell) -> CellInputs:
     """The files that a cell is trained from."""
-    from medhash.configuration.declarations import declaration_of
-    from medhash.flow.steps import pretrained_weights
+    from medhash.flow.steps import Steps
     from medhash.training.task import CellInputs
 
-    return CellInputs(
-        data_folder=configuration.data_of(cell),
-        split=configuration.split_of(cell),
-        pretrained=pretrained_weights(configuration, cell),
-        masks="masks" in declaration_of(cell.method).needs,
-    )
+    return CellInputs.of(Steps(configuration).train(cell).inputs)
 
 
 def _run(configuration: Configuration, steps: Steps, step: Step, device: str = "auto") -> None:

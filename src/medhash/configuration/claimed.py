@@ -14,7 +14,8 @@ from medhash.configuration.loading import Configuration
 from medhash.files import sha256_of_value
 from medhash.papers.claim_rules import Claim, PaperClaims
 from medhash.papers.claims import artefact_of, load_claims, load_printed
-from medhash.papers.paper import ArtefactSpec, Paper
+from medhash.papers.paper import Paper
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import Cell
 
 
@@ -62,8 +63,10 @@ class Claimed:
         return {
             variant: stands_in
             for name, figure in self.printed.figures.items()
-            for panel, other in zip(figure.panels, merged.figures[name].panels, strict=True)
-            for variant, stands_in in zip(panel.points.values(), other.points.values(), strict=True)
+            for panel, points in figure.points_of_panels.items()
+            for variant, stands_in in zip(
+                points, merged.figures[name].points_of_panels[panel], strict=True
+            )
         }
 
     @property
@@ -101,11 +104,11 @@ class Claimed:
     @cached_property
     def _run_files(self) -> frozenset[Path]:
         artefacts = self.configuration.artefacts.values()
-        return frozenset(p for spec in artefacts for p in self.configuration.inputs_of(spec))
+        return frozenset(p for spec in artefacts for p in spec.numbers(self.configuration.layout))
 
     def _inputs(self, name: str) -> dict[Cell, Path]:
         spec = self.specs[name]
-        return dict(zip(spec.cells(), self.configuration.inputs_of(spec), strict=True))
+        return dict(zip(spec.cells(), spec.numbers(self.configuration.layout), strict=True))
 
     def _outside(self, name: str) -> list[Cell]:
         inputs = self._inputs(name).items()

@@ -10,8 +10,9 @@ from typing import Any
 
 from medhash.configuration.scales import PhantomSettings
 from medhash.data.cards import DatasetCard
-from medhash.papers.paper import ArtefactSpec, Paper
+from medhash.papers.paper import Paper
 from medhash.papers.reported import ReportedPaper
+from medhash.papers.specs import ArtefactSpec
 
 
 def preparation(card: DatasetCard, image_size: int) -> dict[str, Any]:

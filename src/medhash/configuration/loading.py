@@ -23,17 +23,12 @@ from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import ConfigFile, GridSettings, PhantomSettings, ScaleFile
 from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import DatasetCard, SplitRule, load_cards
-from medhash.data.confounded import check_confounders, parse_name, resolve_card
+from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
 from medhash.models import backbones
 from medhash.papers.ablations import known_variants
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
+from medhash.papers.paper import Paper
+from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
@@ -144,28 +139,6 @@ class Configuration:
         """The folder of the dataset that a cell is trained and scored on."""
         return self.data_for(cell.paper, cell.dataset)
 
-    def inputs_of(self, spec: ArtefactSpec) -> list[Path]:
-        """The files of cells that a table or figure is made from."""
-        kind = spec.kind if isinstance(spec, TableSpec) else ""
-        files = {"fps": self.layout.speed, "lesion_retrieval": self.layout.lesions}
-        file = files.get(kind, self.layout.record)
-        return [file(cell) for cell in spec.cells()]
-
-    def figure_inputs(self, figure: FigureSpec) -> list[Path]:
-        """What a figure is drawn from: records and, for pictures, what its cells look at."""
-        layout, cells = self.layout, figure.cells()
-        files = [layout.record(cell) for cell in cells]
-        if figure.is_picture:
-            files += [layout.explanation(cell) for cell in cells]
-            files += [layout.codes(cell) for cell in cells]
-            if figure.queries == "lesions":
-                files += [layout.lesions(cell) for cell in cells]
-                files += [layout.lesion_patches(cell) for cell in cells]
-            folders = dict.fromkeys(map(self.data_of, cells))
-            names = ("images.npy", "labels.npy", "dataset.json")
-            files += [folder / name for folder in folders for name in names]
-        return files
-
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
         return LESION_BOXES / f"{dataset}.csv"
@@ -183,6 +156,37 @@ class Configuration:
     def start_of(self, cell: Cell) -> Start:
         """Where a cell's weights come from: by its settings, or else as its method says."""
         return self.settings_of(cell).start or declaration_of(cell.method).start
+
+    def stage_settings(self, paper: str, stage: str) -> Settings:
+        """The settings of a stage of pretraining; a shared classifier has those of its methods.
+
+        Raises:
+            MedhashError: no method of the paper starts from that classifier, or two that do have
+                networks or classification settings of their own.
+        """
+        if stage in ("mae", "classification"):
+            return self.settings[paper]
+        sharing = {
+            method: self.own_settings[paper].get(method, self.settings[paper])
+            for method in self.papers[paper].methods
+        }
+        sharing = {
+            method: each
+            for method, each in sharing.items()
+            if each.network.kind == stage
+            and (each.start or declaration_of(method).start) == "classifier"
+        }
+        if not sharing:
+            raise MedhashError(f"paper '{paper}': no method starts from a classifier '{stage}'")
+        first, *others = sharing
+        for other in others:
+            same = (sharing[first].network, sharing[first].classification)
+            if same != (sharing[other].network, sharing[other].classification):
+                raise MedhashError(
+                    f"config/papers/{paper}.yaml: methods {first} and {other} share the classifier "
+                    f"'{stage}', but differ in 'network' or 'classification'"
+                )
+        return sharing[first]
 
     def every_settings(self) -> list[tuple[str, Settings]]:
         """All settings of the run, each with its paper."""
@@ -336,15 +340,13 @@ def check_method_settings(configuration: Configuration) -> None:
 
 
 def check_experiments(configuration: Configuration) -> None:
-    """Check that the phantoms have the confounders that tables and figures name.
+    """Check what tables and figures name beside their grids.
 
     Raises:
-        MedhashError: one has not; the message lists those that there are.
+        MedhashError: a phantom has not the confounder that one names; lists those that there are.
     """
     for spec in configuration.artefacts.values():
-        if spec.confounders:
-            where = f"config/papers/{spec.paper}.yaml: {spec.name}.confounders"
-            check_confounders(spec.confounders, where)
+        spec.check(f"config/papers/{spec.paper}.yaml: {spec.name}")
 
 
 def _load_scale(
@@ -387,7 +389,7 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
                 check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
-            for origin in getattr(spec, "origins", ()):
+            for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
                 check_name(method, methods.names(), "method", f"{where}methods")

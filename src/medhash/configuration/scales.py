@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from medhash.papers.paper import Name, without_repeats
+from medhash.papers.specs import Name, without_repeats
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 

@@ -171,7 +171,7 @@ class Stages:
         return [f"{run} all", f"medhash metrics --scale {scale}"]
 
     def _is_kept(self, path: Path) -> bool:
-        pictures = [spec for spec in self._configuration.figures.values() if spec.is_picture]
+        pictures = [spec for spec in self._configuration.figures.values() if spec.shows_images]
         stems = {self._layout.figure(spec.paper, spec.name) for spec in pictures}
         return kept_by_dvc(path, self._layout, shows_images=path.with_suffix("") in stems)
 
@@ -181,11 +181,10 @@ class Stages:
         return maker is not None and path in maker.timed
 
     def _plots(self) -> list[dict[str, Any]]:
-        axes = {"precision_at_k": ("k", "precision"), "precision_recall": ("recall", "precision")}
         plots = []
         for key, spec in self._configuration.figures.items():
-            if spec.kind in axes:
-                x, y = axes[spec.kind]
+            if spec.axes is not None:
+                x, y = spec.axes
                 points = self._layout.figure(spec.paper, spec.name).with_suffix(".csv")
                 plot = {"x": x, "y": {points.as_posix(): y}, "title": spec.title}
                 plots.append({key: plot})

@@ -20,9 +20,10 @@ from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
+from medhash.models import backbones
 from medhash.flow.code_memory import remembered_fingerprint
-from medhash.papers.paper import ArtefactSpec
 from medhash.papers.reported import find_reported
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell
 
 _DIGITS = 16
@@ -89,6 +90,10 @@ class Steps:
         """Reads a dataset's archives or, for a phantom, generates it (rule ``phantom``)."""
         rule = "phantom" if self._configuration.card(dataset).synthetic else "prepare"
         return self._once(rule, f"{dataset}/{size}", self._prepare, dataset, size)
+
+    def gist(self, dataset: str, size: int) -> Step:
+        """Describes a prepared dataset's images by GIST, once for all fitted cells."""
+        return self._once("gist", f"{dataset}/{size}", self._gist, dataset, size)
 
     def split(self, paper: str, dataset: str) -> Step:
         """Draws query, database and training images."""
@@ -198,6 +203,11 @@ class Steps:
         outputs |= {"masks": folder / "masks.npy", "confounders": folder / "confounders.csv"}
         return _Parts({}, outputs, settings, "medhash.data.phantoms")
 
+    def _gist(self, dataset: str, size: int) -> _Parts:
+        folder = self._layout.data(dataset, size)
+        inputs, outputs = {"images": folder / _DATA["images"]}, {"gist": folder / GIST}
+        return _Parts(inputs, outputs, {}, "medhash.data.gist")
+
     def _split(self, paper: str, dataset: str) -> _Parts:
         configuration, view = self._configuration, (paper, dataset)
         inputs = self._data(*view, "labels", "index", "description")
@@ -216,21 +226,20 @@ class Steps:
 
     def _pretrain(self, paper: str, dataset: str, stage: str) -> _Parts:
         inputs = self._data(paper, dataset, "images", "labels") | self._manifest(paper, dataset)
-        if stage != "mae":
+        if stage == "classification":
             inputs["previous"] = self._layout.pretrained(paper, dataset, "mae")
         weights = self._layout.pretrained(paper, dataset, stage)
         outputs = {"weights": weights, "losses": weights.with_suffix(".csv")}
         outputs["facts"] = weights.with_suffix(".json")
-        settings = self._configuration.settings[paper]
-        backbone = f"medhash.models.backbones.{settings.network.kind}"
+        settings = self._configuration.stage_settings(paper, stage)
+        backbone = relevant_settings.backbone(settings)
         relevant = relevant_settings.pretraining(settings, stage)
         return _Parts(inputs, outputs, relevant, "medhash.training.pretraining", backbone)
 
     def _train(self, cell: Cell) -> _Parts:
-        inputs = self._data_of(cell, "images", "labels")
+        inputs = self._images_of(cell)
         pretrained = pretrained_weights(self._configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
-        inputs |= self._masks(cell)
         outputs = self._cell(cell, "checkpoint", "codes", "losses", "facts")
         settings = relevant_settings.training(self._configuration.settings_of(cell), cell)
         modules = "medhash.training.cells", *self._modules_of(cell)
@@ -287,13 +296,14 @@ class Steps:
         modules = "medhash.trained.lesions", "medhash.retrieval.precision"
         return _Parts(inputs, outputs, settings, *modules, *self._modules_of(cell))
 
-    def _masks(self, cell: Cell) -> Files:
-        """A dataset's masks, for a method that needs them."""
-        if "masks" not in declaration_of(cell.method).needs:
-            return {}
-        return {"masks": self._configuration.data_of(cell) / "masks.npy"}
+    def _images_of(self, cell: Cell) -> Files:
+        """What a cell is trained on: labels, split, images or their GIST, masks if it needs them."""
+        needs, folder = declaration_of(cell.method).needs, self._configuration.data_of(cell)
+        inputs = self._data_of(cell, *([] if "gist" in needs else ["images"]), "labels")
+        inputs |= {"gist": folder / GIST} if "gist" in needs else {}
+        return inputs | ({"masks": folder / "masks.npy"} if "masks" in needs else {})
 
-    def _modules_of(self, cell: Cell) -> tuple[str, str]:
+    def _modules_of(self, cell: Cell) -> tuple[str, ...]:
         return relevant_settings.modules_of(self._configuration.settings_of(cell), cell)
 
     def _lesion_marks(self, cell: Cell) -> Files:
@@ -312,15 +322,15 @@ class Steps:
         outputs = _with_suffixes(self._layout.table(spec.paper, spec.name), "csv", "md", "tex")
         settings = self._artefact(spec)
         settings |= dependencies.reported(spec, find_reported(spec.paper))
-        inputs = self._named(self._configuration.inputs_of(spec))
-        return _Parts(inputs, outputs, settings, "medhash.analysis.tables.make")
+        inputs = self._named(spec.inputs(self._configuration))
+        return _Parts(inputs, outputs, settings, spec.module, "medhash.analysis.tables.make")
 
     def _figure(self, key: str) -> _Parts:
         spec = self._configuration.figures[key]
         outputs = _with_suffixes(self._layout.figure(spec.paper, spec.name), "pdf", "png", "csv")
-        inputs = self._named(self._configuration.figure_inputs(spec))
-        module = "pictures" if spec.is_picture else "make"
-        return _Parts(inputs, outputs, self._artefact(spec), f"medhash.analysis.figures.{module}")
+        inputs = self._named(spec.inputs(self._configuration))
+        modules = spec.module, "medhash.analysis.figures.make"
+        return _Parts(inputs, outputs, self._artefact(spec), *modules)
 
     def _claims(self) -> _Parts:
         configuration, root = self._configuration, self._layout.root
@@ -366,7 +376,8 @@ class Steps:
         return {"split": self._configuration.split_for(paper, dataset)}
 
     def _cell(self, cell: Cell, *names: str) -> Files:
-        return {name: self._layout.cell(cell) / _CELL[name] for name in names}
+        files = _CELL | {"codes": self._layout.codes(cell).name}
+        return {name: self._layout.cell(cell) / files[name] for name in names}
 
     def _named(self, paths: Iterable[Path]) -> Files:
         """Files of cells and datasets, named by where they lie."""
@@ -393,17 +404,17 @@ class Steps:
 
     def _find(self, rule: str, key: str) -> Step | None:
         """The step that a key names; a MedhashError for names that do not exist."""
-        if rule in ("prepare", "phantom"):
-            return self.prepare(*known_size(self._configuration, key))
+        if rule in ("prepare", "phantom", "gist"):
+            view = known_size(self._configuration, key)
+            return self.gist(*view) if rule == "gist" else self.prepare(*view)
         first, _, last = key.rpartition("/")
         if rule == "split":
             return self.split(*known_view(self._configuration, first))
         if rule == "leakage":
             return self.leakage(*known_view(self._configuration, first))
         if rule == "pretrain":
-            if last not in ("mae", "classification"):
-                return None
-            return self.pretrain(*known_view(self._configuration, first), last)
+            view = known_view(self._configuration, first)
+            return self.pretrain(*view, last) if last in stages() else None
         if rule == "table":
             return self.table(key) if key in self._configuration.tables else None
         if rule == "figure":
@@ -425,7 +436,7 @@ class Steps:
         if first == "receipts":
             return [(rest[0], "/".join(rest[1:]).removesuffix(".json"))]
         if first == "data":
-            return [("prepare", "/".join(rest[:-1]))]
+            return [("gist" if path.name == GIST else "prepare", "/".join(rest[:-1]))]
         folder, *key = rest
         if folder == "cells":
             return [(rule, "/".join([first, *key[:-1]])) for rule in CELL_RULES]
@@ -460,13 +471,22 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     layout = configuration.layout
     if cell.source is not None:
         return layout.cell(cell.source) / _CELL["checkpoint"]
-    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
+    start = configuration.start_of(cell)
+    if cell.origin == SCRATCH or start == "scratch":
         return None
-    return layout.pretrained(cell.paper, cell.dataset, "classification")
+    network = configuration.settings_of(cell).network
+    stage = network.kind if start == "classifier" else "classification"
+    return layout.pretrained(cell.paper, cell.dataset, stage)
+
+
+def stages() -> list[str]:
+    """The stages of pretraining: of the backbone of hashing, and a shared classifier a kind."""
+    return ["mae", "classification", *backbones.kinds()]
 
 
 CELL_RULES = ("train", "record", "explain", "fps", "lesions")
 _ON_THE_PAGE = (".csv", ".md", ".png")
+GIST = "gist.npy"
 _DATA = {
     "images": "images.npy",
     "labels": "labels.npy",
@@ -475,7 +495,6 @@ _DATA = {
 }
 _CELL = {
     "checkpoint": "checkpoint.safetensors",
-    "codes": "codes.npz",
     "losses": "train.csv",
     "facts": "training.json",
 }

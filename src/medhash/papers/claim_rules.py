@@ -16,8 +16,10 @@ from typing import Annotated, Any, Literal, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from medhash.papers.derivations import PrintedNumber
-from medhash.papers.paper import FileName, Name
+from medhash.papers.specs import FileName, Name
 from medhash.schema.base import Count, StrictModel
+from medhash.schema.measures import MEASURES
+from medhash.schema.validation import nearest
 
 NO_TRANSFER = "no-transfer"
 
@@ -28,38 +30,6 @@ RowPair = tuple[RowName, RowName]
 """A row and the row that it is compared with."""
 
 ClaimId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-
-Measure = Literal[
-    "map",
-    "precision_at",
-    "precision_recall_area",
-    "fps",
-    "lesion_precision",
-    "lesion_runtime",
-    "training_seconds",
-    "queries",
-    "database",
-]
-"""What is compared; :data:`UNITS` has the unit of each."""
-
-UNITS: dict[str, str] = {
-    "map": "points",
-    "precision_at": "points",
-    "precision_recall_area": "points",
-    "fps": "FPS",
-    "lesion_precision": "points",
-    "lesion_runtime": "%",
-    "training_seconds": "s",
-    "queries": "images",
-    "database": "images",
-}
-
-KINDS: dict[str, str] = {
-    "fps": "fps",
-    "lesion_precision": "lesion_retrieval",
-    "lesion_runtime": "lesion_retrieval",
-}
-"""Measures that one kind of table has, and no other."""
 
 Holds = Literal["all", "most", "not all"] | Count
 """In how many cases a claim must hold: all, more than half, not all, or at least so many."""
@@ -95,14 +65,14 @@ class ClaimRule(StrictModel):
         origins: where cells are transferred from, instead of all of them.
         methods: instead of all of them.
         bits: instead of all of them.
-        cutoffs: the K of ``precision_at``.
+        cutoffs: the K of a measure that has several.
     """
 
     place: str
     says: str
     reading: str = ""
     rule: str
-    measure: Measure = "map"
+    measure: str = "map"
     table: FileName | None = None
     figure: FileName | None = None
     datasets: tuple[Name, ...] | None = Field(None, min_length=1)
@@ -115,9 +85,18 @@ class ClaimRule(StrictModel):
     def _is_about_one_grid(self) -> Self:
         if (self.table is None) == (self.figure is None):
             raise ValueError("name either a 'table' or a 'figure'")
-        if bool(self.cutoffs) != (self.measure == "precision_at"):
-            raise ValueError("'cutoffs' belongs to the measure precision_at, and to no other")
+        if self.measure not in MEASURES:
+            known, hint = ", ".join(MEASURES), nearest(self.measure, MEASURES)
+            raise ValueError(f"'measure': unknown measure '{self.measure}'{hint} (known: {known})")
+        if bool(self.cutoffs) != MEASURES[self.measure].at_cutoff:
+            at = ", ".join(name for name, measure in MEASURES.items() if measure.at_cutoff)
+            raise ValueError(f"'cutoffs' belongs to the measures at a cutoff ({at}), to no other")
         return self
+
+    @property
+    def unit(self) -> str:
+        """What differences of the measure are counted in."""
+        return MEASURES[self.measure].difference_unit
 
     @property
     def artefact(self) -> str:
@@ -148,7 +127,7 @@ class Tolerant(ClaimRule):
     @property
     def tolerance_text(self) -> str:
         """``±0.5 points``."""
-        return f"±{self.tolerance} {UNITS[self.measure]}"
+        return f"±{self.tolerance} {self.unit}"
 
 
 class Better(Tolerant):
@@ -295,7 +274,7 @@ class Spread(ClaimRule):
     @property
     def tolerance_text(self) -> str:
         """``at most 2 points``."""
-        return f"at most {self.at_most} {UNITS[self.measure]}"
+        return f"at most {self.at_most} {self.unit}"
 
 
 Claim = Annotated[

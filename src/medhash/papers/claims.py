@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medhash.errors import MedhashError
-from medhash.papers.claim_rules import KINDS, Claim, PaperClaims, Row, Spread
-from medhash.papers.paper import ArtefactSpec, Paper, TableSpec
+from medhash.papers.claim_rules import Claim, PaperClaims, Row, Spread
+from medhash.papers.paper import Paper
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.validation import check_name, read_yaml, validate
 
 CLAIMS_FOLDER = Path("config/papers/claims")
@@ -67,7 +68,7 @@ def _check(claim: Claim, paper: Paper, where: str) -> None:
 def _check_axes(claim: Claim, spec: ArtefactSpec, where: str) -> None:
     printed: dict[str, Iterable[object]] = {
         "datasets": spec.datasets,
-        "origins": spec.origins if isinstance(spec, TableSpec) else (),
+        "origins": tuple(filter(None, spec.starts)),
         "methods": spec.methods,
         "bits": spec.bits,
     }
@@ -78,19 +79,12 @@ def _check_axes(claim: Claim, spec: ArtefactSpec, where: str) -> None:
 
 
 def _check_measure(claim: Claim, spec: ArtefactSpec, where: str) -> None:
-    kind, needed = getattr(spec, "kind", ""), KINDS.get(claim.measure)
-    if needed is not None and kind != needed:
+    if claim.measure not in spec.measured:
         raise MedhashError(
-            f"{where}.measure: '{claim.measure}' needs a table of kind {needed}, and "
-            f"{claim.artefact} is of kind {kind}"
+            f"{where}.measure: {claim.artefact} is of kind {spec.kind}, which has no "
+            f"'{claim.measure}' (it has: {', '.join(spec.measured)})"
         )
-    if needed is None and kind in KINDS.values():
-        own = ", ".join(measure for measure, of in KINDS.items() if of == kind)
-        raise MedhashError(
-            f"{where}.measure: {claim.artefact} is of kind {kind}, which has no "
-            f"'{claim.measure}' (it has: {own})"
-        )
-    if isinstance(claim, Spread) and not getattr(spec, "panels", ()):
+    if isinstance(claim, Spread) and not spec.points_of_panels:
         raise MedhashError(f"{where}.rule: spread needs a figure with panels")
 
 
@@ -98,5 +92,5 @@ def _check_row(row: Row, claim: Claim, spec: ArtefactSpec, where: str) -> None:
     if row.method:
         check_name(row.method, spec.methods, "method", where)
     check_name(row.variant, spec.trained_variants, f"variant of {claim.artefact}", where)
-    if not row.transfers and not (isinstance(spec, TableSpec) and spec.origins):
+    if not row.transfers and not any(spec.starts):
         raise MedhashError(f"{where}: {claim.artefact} has no rows without transfer")

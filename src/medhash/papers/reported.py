@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, model_validator
 
 from medhash.errors import MedhashError
 from medhash.papers.derivations import Derivation, PrintedNumber
-from medhash.papers.paper import FileName
+from medhash.papers.specs import FileName
 from medhash.schema.base import Count, StrictModel
+from medhash.schema.measures import Measured
 from medhash.schema.validation import check_name, read_yaml, validate
 
 REPORTED_FOLDER = Path("config/papers/reported")
@@ -34,14 +35,33 @@ _SUMMARY = re.compile(r"(?P<value>\d+/\d+/\d+|\(\d+/\d+/\d+\))(?P<arrow>)")
 _LABEL = re.compile(r"(?P<method>.*?)(?:\((?P<proportion>\d+/\d+)\))?")
 
 
-class Column(NamedTuple):
-    """A column of a table: the dataset as printed and the code length."""
+class ReportedColumn(NamedTuple):
+    """A column of a table: the heading as printed, mostly a dataset, and a value of an axis.
+
+    Attributes:
+        dataset: the heading.
+        at: the value: a code length, a cutoff or a measure (``ndcg_at@100``).
+        axis: which of these.
+    """
 
     dataset: str
-    bits: int
+    at: str
+    axis: str = "bits"
 
     def __str__(self) -> str:
-        return f"{self.dataset}/{self.bits} bits"
+        return f"{self.dataset}/{self.label}"
+
+    @property
+    def label(self) -> str:
+        """What stands below the heading: ``8 bits``, ``top-10``, ``NDCG@100``."""
+        if self.axis == "measure":
+            return Measured.parse(self.at).title
+        return f"{self.at} bits" if self.axis == "bits" else f"top-{self.at}"
+
+    @property
+    def bits(self) -> int | None:
+        """The code length, None where columns are something else."""
+        return int(self.at) if self.axis == "bits" else None
 
 
 class ReportedValue(NamedTuple):
@@ -51,7 +71,8 @@ class ReportedValue(NamedTuple):
     table: str
     dataset: str
     method: str
-    bits: int
+    axis: str
+    at: str
     metric: str
     value: str
 
@@ -69,11 +90,11 @@ class ReportedRow:
 
     method: str
     proportion: str
-    values: dict[Column, str]
-    arrows: dict[Column, str]
+    values: dict[ReportedColumn, str]
+    arrows: dict[ReportedColumn, str]
 
     @property
-    def numbers(self) -> dict[Column, Decimal]:
+    def numbers(self) -> dict[ReportedColumn, Decimal]:
         """The values as numbers; not for :data:`SUMMARY_ROW`."""
         return {column: Decimal(value) for column, value in self.values.items()}
 
@@ -85,7 +106,8 @@ class ReportedTable(StrictModel):
         title: what it shows, in a few words.
         metric: what its numbers are.
         regenerated_by: the table in ``config/papers/<paper>.yaml`` that regenerates it.
-        columns: dataset as printed -> code lengths, in the printed order.
+        columns: dataset as printed -> the values of :attr:`axis` below it, in the printed order.
+        axis: what these are: code lengths, cutoffs or measures.
         rows: label as printed -> cells as printed, separated by spaces.
         notes: oddities of the printed table, and what stands in its place here.
     """
@@ -93,21 +115,29 @@ class ReportedTable(StrictModel):
     title: str
     metric: str
     regenerated_by: FileName | None = None
-    columns: dict[str, tuple[Count, ...]] = Field(min_length=1)
+    columns: dict[str, tuple[Count | str, ...]] = Field(min_length=1)
+    axis: Literal["bits", "cutoff", "measure"] = "bits"
     rows: dict[str, str] = Field(min_length=1)
     notes: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _is_readable(self) -> Self:
+        for column in self.column_list:
+            if self.axis == "measure":
+                Measured.parse(column.at)
+            elif not (column.at.isascii() and column.at.isdigit()):
+                raise ValueError(f"'{column.at}' is no whole number; columns are by {self.axis}")
         if len(self.by_method) != len(self.rows):
             raise ValueError("two rows have the same method")
         return self
 
     @cached_property
-    def column_list(self) -> tuple[Column, ...]:
+    def column_list(self) -> tuple[ReportedColumn, ...]:
         """All columns, from left to right."""
         return tuple(
-            Column(dataset, bits) for dataset, lengths in self.columns.items() for bits in lengths
+            ReportedColumn(heading, str(value), self.axis)
+            for heading, values in self.columns.items()
+            for value in values
         )
 
     @cached_property
@@ -208,7 +238,14 @@ def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
     """Every number of a paper's tables, row by row as printed."""
     return [
         ReportedValue(
-            paper.paper, number, column.dataset, method, column.bits, table.metric_of(method), value
+            paper=paper.paper,
+            table=number,
+            dataset=column.dataset,
+            method=method,
+            axis=column.axis,
+            at=column.at,
+            metric=table.metric_of(method),
+            value=value,
         )
         for number, table in paper.tables.items()
         for method, row in table.by_method.items()
@@ -217,7 +254,7 @@ def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
 
 
 def reported_value(
-    paper: ReportedPaper, regenerated_by: str, row: str, column: Column
+    paper: ReportedPaper, regenerated_by: str, row: str, column: ReportedColumn
 ) -> Decimal | None:
     """The number that a paper prints where a regenerated table has a cell.
 
@@ -225,7 +262,7 @@ def reported_value(
         paper: the reported values.
         regenerated_by: name of the table in ``config/papers/<paper>.yaml`` (``table3``).
         row: the method's title as printed (``HashNet+ACH``); not :data:`SUMMARY_ROW`.
-        column: the dataset as printed, and the code length.
+        column: the dataset as printed, and what stands below it.
 
     Returns:
         The number in the paper's unit, or None where the paper prints none.
@@ -235,7 +272,7 @@ def reported_value(
 
 
 def reported_text(
-    paper: ReportedPaper, regenerated_by: str, row: str, column: Column
+    paper: ReportedPaper, regenerated_by: str, row: str, column: ReportedColumn
 ) -> str | None:
     """The same as printed, also of :data:`SUMMARY_ROW`: ``(11/0/1)``."""
     table = paper.regenerated(regenerated_by)
@@ -255,12 +292,12 @@ def _path(paper: str) -> Path:
     return REPORTED_FOLDER / f"{paper}.yaml"
 
 
-def _parse_row(label: str, text: str, columns: tuple[Column, ...]) -> ReportedRow:
+def _parse_row(label: str, text: str, columns: tuple[ReportedColumn, ...]) -> ReportedRow:
     cells = text.split()
     if len(cells) != len(columns):
         raise ValueError(f"row '{label}' has {len(cells)} cells, the table {len(columns)} columns")
     pattern = _SUMMARY if label == SUMMARY_ROW else _NUMBER
-    matches: dict[Column, re.Match[str]] = {}
+    matches: dict[ReportedColumn, re.Match[str]] = {}
     for column, cell in zip(columns, cells, strict=True):
         match = pattern.fullmatch(cell)
         if match is None:

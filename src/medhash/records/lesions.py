@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
 from medhash.configuration.paths import Layout
-from medhash.records.measured import Measured, Part, Single, read_measured
+from medhash.records.measured import Measured, Single
+from medhash.records.part import Part, read_part
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.cell import Cell
 
@@ -52,6 +52,8 @@ class Runtime(Part):
 class NoSearch(Part):
     """A cell without any patch to search with."""
 
+    what: ClassVar[str] = "lesion patches"
+
     schema_version: Literal[1] = Field(alias="schema")
     scale: str
     cell: Cell
@@ -61,6 +63,9 @@ class NoSearch(Part):
 
 class LesionSearch(Measured):
     """A cell's searches with lesion patches."""
+
+    what: ClassVar[str] = "lesion patches"
+    remedy: ClassVar[str] = "search again"
 
     schema_version: Literal[1] = Field(alias="schema")
     protocol: str
@@ -76,13 +81,16 @@ class LesionSearch(Measured):
     runtime: Runtime
 
 
-def load_lesion_searches(paths: Iterable[Path]) -> list[LesionSearch | NoSearch]:
-    """Read those of the files that are there.
+def load_lesion_search(path: Path) -> LesionSearch | NoSearch:
+    """Read one file.
 
     Raises:
-        MedhashError: a file is not whole; the message names the file and the key.
+        MedhashError: it is not whole; the message names the file and the key.
     """
-    return [_read(path) for path in paths if path.is_file()]
+    # Without patches a file has neither scores nor a machine.
+    if read_part(path, _Patches, *_TEXTS).patches:
+        return read_part(path, LesionSearch, *_TEXTS)
+    return read_part(path, NoSearch, *_TEXTS)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,18 +121,14 @@ def load_lesion_patches(layout: Layout, cell: Cell) -> LesionPatches | None:
     path = layout.lesions(cell)
     if not path.is_file():
         return None
-    search = _read(path)
+    search = load_lesion_search(path)
     arrays: dict[str, Any] = read_arrays(layout.lesion_patches(cell), ("rows", "patches", "codes"))
     if isinstance(search, NoSearch):
         return LesionPatches("", search.reason, **arrays)
     return LesionPatches(search.source, "", **arrays)
 
 
-def _read(path: Path) -> LesionSearch | NoSearch:
-    # Without patches a file has neither scores nor a machine.
-    if read_measured(path, _Patches).patches:
-        return read_measured(path, LesionSearch)
-    return read_measured(path, NoSearch)
+_TEXTS = ("measurement", "measure")
 
 
 class _Patches(Part):

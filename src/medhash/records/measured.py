@@ -1,23 +1,16 @@
-"""What files of measurements share: latencies, the machine, how they are read."""
+"""What files of measurements share: latencies and the machine."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import Annotated, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
-from medhash.errors import MedhashError
+from medhash.records.part import Part
 from medhash.schema.cell import Cell
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
-class Part(BaseModel):
-    """The part of a file that is printed; further keys are left alone."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Single(Part):
@@ -64,58 +57,22 @@ class Measured(Part):
             f"{self.device.name} ({threads if self.device.type == 'cpu' else ''}{self.precision})"
         )
 
-    def machine_columns(self) -> dict[str, str]:
-        """The machine as columns of a CSV, :data:`MACHINE_COLUMNS`."""
-        return {
-            "device": self.device.name,
-            "threads": str(self.threads),
-            "cores": str(self.cores),
-            "load_average": f"{self.load_average:.2f}",
-            "precision": self.precision,
-            "torch": self.environment.torch,
-            "platform": self.environment.platform,
-            "measured": self.measured,
-        }
+
+def machine_columns(measured: Measured | None) -> dict[str, str]:
+    """The machine as columns of a CSV; empty where nothing was measured."""
+    return {name: of(measured) if measured else "" for name, of in _MACHINE.items()}
 
 
-MACHINE_COLUMNS = (
-    "device",
-    "threads",
-    "cores",
-    "load_average",
-    "precision",
-    "torch",
-    "platform",
-    "measured",
-)
-
-Model = TypeVar("Model", bound=BaseModel)
-
-
-def read_measured(path: Path, model: type[Model]) -> Model:
-    """Read one file.
-
-    Raises:
-        MedhashError: it is no whole measurement; the message names the file and the key.
-    """
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        key = ".".join(map(str, problem["loc"]))
-        raise MedhashError(
-            f"{path}: not a whole measurement: {key}: {problem['msg']}. Delete the file "
-            "and let the workflow measure again."
-        ) from error
-
-
-def check_scale(cell: Cell, what: str, scale: str, asked: str) -> None:
-    """Raise a MedhashError if a measurement is of another scale than the table."""
-    if scale != asked:
-        raise MedhashError(
-            f"{what} of cell {cell}: its scale is {scale!r}, but {asked!r} is asked for; "
-            "scales never mix."
-        )
+_MACHINE: dict[str, Callable[[Measured], str]] = {
+    "device": lambda measured: measured.device.name,
+    "threads": lambda measured: str(measured.threads),
+    "cores": lambda measured: str(measured.cores),
+    "load_average": lambda measured: f"{measured.load_average:.2f}",
+    "precision": lambda measured: measured.precision,
+    "torch": lambda measured: measured.environment.torch,
+    "platform": lambda measured: measured.environment.platform,
+    "measured": lambda measured: measured.measured,
+}
 
 
 def machine_notes(ran: Sequence[Measured]) -> Iterable[str]:

@@ -1,111 +1,168 @@
-"""Records of cells, read back and checked, and one tidy frame of their numbers."""
+"""A cell's record: its numbers, written and read by one model."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import astuple
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 import numpy as np
-import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from medhash.errors import MedhashError
+from medhash.records.part import Part, read_part
 from medhash.schema.cell import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 # Sums of floating-point numbers may pass 1 by their last bits.
 _ROUNDING = 1e-9
 Fraction = Annotated[float, Field(ge=0.0, le=1.0 + _ROUNDING, allow_inf_nan=False)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 
-FRAME_COLUMNS = (
-    "paper",
-    "dataset",
-    "method",
-    "variant",
-    "bits",
-    "seed",
-    "origin",
-    "scale",
-    "synthetic",
-    "protocol",
-    "map",
-    "stable_map",
-    "tie_least",
-    "tie_greatest",
-    "queries",
-    "queries_without_relevant",
-    "database",
-)
+Real = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
-class _Part(BaseModel):
-    # The keys that no table or figure reads (provenance, most of training) are free to grow.
-    model_config = ConfigDict(extra="ignore", frozen=True)
+class PrecisionRecallCurve(Part):
+    """Precision and recall of codes within a Hamming radius, or of descriptors down to a rank.
 
-
-class PrecisionRecallCurve(_Part):
-    """Precision and recall of everything within Hamming radius 0, 1, …, q.
-
-    ``precision`` is ``None`` at a radius at which no query retrieves anything.
+    ``radius`` is 0, 1, …, q; ``precision`` is ``None`` at a radius at which no query retrieves
+    anything. ``rank`` are some ranks of the list, from 1 to the last.
     """
 
-    radius: tuple[Count, ...]
+    radius: tuple[Count, ...] | None = None
+    rank: tuple[Count, ...] | None = None
     precision: tuple[Fraction | None, ...]
     recall: tuple[Fraction, ...]
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
-        if not len(self.radius) == len(self.precision) == len(self.recall):
-            raise ValueError("radius, precision and recall differ in length")
+        if (self.radius is None) == (self.rank is None):
+            raise ValueError("either radius or rank says where precision and recall are taken")
+        if not len(self.places) == len(self.precision) == len(self.recall):
+            raise ValueError("radius or rank, precision and recall differ in length")
         return self
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The radii, or the ranks."""
+        return self.radius or self.rank or ()
 
-class Metrics(_Part):
-    """The retrieval metrics of one cell, as fractions, under one protocol for ties."""
+    @property
+    def area(self) -> float:
+        """Area under the curve, in [0, 1].
+
+        The trapezoid rule between radii at which anything is retrieved; down to recall 0 the
+        curve keeps the precision of the first of them.
+        """
+        points = [
+            (recall, precision)
+            for recall, precision in zip(self.recall, self.precision, strict=True)
+            if precision is not None
+        ]
+        if not points:
+            return 0.0
+        recall, precision = np.asarray([(0.0, points[0][1]), *points]).T
+        return float(np.trapezoid(precision, recall))
+
+
+class Scores(Part):
+    """Retrieval metrics as means over the queries; those at a cutoff are keyed by K.
+
+    All are fractions but ACG and weighted mAP, which count shared labels and may exceed 1.
+    """
+
+    map: Fraction
+    map_weighted: Real | None = None
+    map_at: dict[int, Fraction] = Field(default_factory=dict)
+    precision_at: dict[int, Fraction] = Field(default_factory=dict)
+    recall_at: dict[int, Fraction] = Field(default_factory=dict)
+    ndcg_at: dict[int, Fraction] = Field(default_factory=dict)
+    acg_at: dict[int, Real] = Field(default_factory=dict)
+
+
+class Metrics(Scores):
+    """The metrics of one cell under one protocol for ties.
+
+    ``tie_range`` is the least and greatest mAP over all orders of equal distances. ``bits`` is the
+    length of a vector, also where ``distance`` is none of codes.
+    """
 
     protocol: Literal["tie-aware", "stable"]
-    map: Fraction
-    precision_at: dict[int, Fraction]
-    pr_curve: PrecisionRecallCurve
-    tie_range: tuple[Fraction, Fraction]
+    pr_curve: PrecisionRecallCurve | None = None
+    tie_range: tuple[Fraction, Fraction] | None = None
     queries: Count
     queries_without_relevant: Count
     database: Count
+    distance: Literal["hamming", "euclidean", "cosine"] = "hamming"
     bits: Annotated[int, Field(strict=True, ge=1)]
 
 
-class StableMetrics(_Part):
+class StableMetrics(Part):
     """The papers' own protocol: a stable sort, ties in database order."""
 
     map: Fraction
 
 
-class TrainingFacts(_Part):
+class TrainingFacts(Part):
     """What a table has to say about how a cell was trained, and for how long."""
 
     selection: Literal["last-epoch", "best-query-map"]
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
 
 
-class Record(_Part):
-    """One cell's numbers: the part of ``record.json`` that tables and figures read.
+class GradedScores(Part):
+    """Metrics of each query that tell degrees of relevance apart, in the order of the queries."""
 
-    ``per_query_ap`` and ``query_rows`` stand in the order of the query set; a query row is a row
-    of the dataset's ``index.csv``.
+    map_weighted: tuple[Real, ...]
+    ndcg_at: dict[int, tuple[Fraction, ...]]
+    acg_at: dict[int, tuple[Real, ...]]
+
+
+class Record(Part):
+    """One cell's numbers, ``record.json``.
+
+    What they were made from and with is in the record's receipt, and nowhere else.
+
+    Attributes:
+        schema_version: of the file's form.
+        scale: name of the scale.
+        cell: which cell.
+        synthetic: whether its images are phantoms.
+        dataset_title: the dataset as printed.
+        method_title: the method as printed.
+        metrics: under the protocol of the settings.
+        stable: under the papers' own protocol.
+        chance: what answers score that have learnt nothing, ``random`` and ``majority``
+            (:mod:`medhash.retrieval.chance`); the same for every cell of a split.
+        per_query_ap: average precision of each query, in the order of the query set.
+        per_query: further metrics of each query, where relevance has degrees.
+        query_rows: the queries: rows of the dataset's ``index.csv``, in the same order.
+        training: what a table says of the training.
     """
+
+    what: ClassVar[str] = "record"
+    remedy: ClassVar[str] = "evaluate the cell again"
 
     schema_version: Literal[1] = Field(alias="schema")
     scale: str
     cell: Cell
     synthetic: Annotated[bool, Field(strict=True)]
+    dataset_title: str = ""
+    method_title: str = ""
     metrics: Metrics
     stable: StableMetrics
+    chance: dict[Literal["random", "majority"], Scores] = Field(default_factory=dict)
     per_query_ap: tuple[Fraction, ...]
+    per_query: GradedScores | None = None
     query_rows: tuple[Count, ...]
     training: TrainingFacts
+
+    @property
+    def protocol(self) -> str:
+        """How equal distances were scored."""
+        return self.metrics.protocol
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
@@ -137,55 +194,7 @@ def load_record(path: Path) -> Record:
         MedhashError: the file is missing, is not JSON, or is not a record of this version; the
             message names the file and the key.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise MedhashError(f"{path}: the record cannot be read ({error.strerror}).") from error
-    try:
-        return Record.model_validate_json(text)
-    except ValidationError as error:
-        raise MedhashError(
-            f"{path}: not a whole medhash record: {_first_problem(error)}. "
-            "Delete the file and let the workflow write it again."
-        ) from error
-
-
-def load_records(paths: Iterable[Path]) -> list[Record]:
-    """Read and check records, sorted by their cells.
-
-    Raises:
-        MedhashError: as :func:`load_record`, or two files hold the same cell.
-    """
-    found: dict[Cell, tuple[Path, Record]] = {}
-    for path in paths:
-        record = load_record(path)
-        if record.cell in found:
-            raise MedhashError(
-                f"{path} and {found[record.cell][0]} both hold cell {record.cell}; "
-                "give each cell's record once."
-            )
-        found[record.cell] = (path, record)
-    return sorted((record for _, record in found.values()), key=lambda record: record.cell)
-
-
-def records_frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row a record, with the columns :data:`FRAME_COLUMNS`; metrics are fractions."""
-    rows = [
-        (
-            *astuple(record.cell),
-            record.scale,
-            record.synthetic,
-            record.metrics.protocol,
-            record.metrics.map,
-            record.stable.map,
-            *record.metrics.tie_range,
-            record.metrics.queries,
-            record.metrics.queries_without_relevant,
-            record.metrics.database,
-        )
-        for record in records
-    ]
-    return pd.DataFrame(rows, columns=list(FRAME_COLUMNS))
+    return read_part(path, Record, "record", "write it")
 
 
 def per_query_ap(records: Sequence[Record]) -> pd.Series:
@@ -194,14 +203,8 @@ def per_query_ap(records: Sequence[Record]) -> pd.Series:
     Returns:
         float64 Series indexed by query row (sorted).
     """
+    import pandas as pd
+
     rows = np.concatenate([np.asarray(record.query_rows, dtype=np.int64) for record in records])
     values = np.concatenate([np.asarray(record.per_query_ap) for record in records])
     return pd.Series(values, index=rows).groupby(level=0).mean().sort_index()
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors(include_url=False)[0]
-    key = ".".join(str(part) for part in problem["loc"])
-    text = problem["msg"].removeprefix("Value error, ")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
-    return f"{key}: {text}{more}" if key else f"{text}{more}"

@@ -1,4 +1,4 @@
-"""Writes a cell's record: its numbers, and what they were made from."""
+"""Scores a cell's codes and writes its record."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from medhash.configuration import relevant_settings
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
-from medhash.flow import environment
-from medhash.flow.code import fingerprint
+from medhash.records.record import GradedScores, Record
+from medhash.retrieval.chance import chance
+from medhash.retrieval.counting import most_shared
 from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.metrics import QueryScores
 from medhash.retrieval.reading import load
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-
-SCHEMA = 1
 
 
 def write_record(
@@ -58,34 +58,32 @@ def write_record(
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
-    record = {
-        "schema": SCHEMA,
-        "scale": scale,
-        "cell": asdict(cell),
-        "synthetic": dataset["synthetic"],
-        "dataset_title": dataset["title"],
-        "method_title": method_title,
-        "metrics": evaluation.metrics,
-        "stable": {"map": stable.metrics["map"]},
-        "per_query_ap": evaluation.per_query_ap.tolist(),
-        "query_rows": codes.query_rows.tolist(),
-        "training": training,
-        "provenance": _provenance(layout, cell, dataset),
-    }
-    write_json(layout.record(cell), record)
+    record = Record(
+        schema=1,
+        scale=scale,
+        cell=cell,
+        synthetic=dataset["synthetic"],
+        dataset_title=dataset["title"],
+        method_title=method_title,
+        metrics=evaluation.metrics,
+        stable={"map": stable.metrics["map"]},
+        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
+        per_query_ap=evaluation.per_query_ap.tolist(),
+        per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
+        query_rows=codes.query_rows.tolist(),
+        training={"selection": training["selection"], "seconds": training.get("seconds")},
+    )
+    write_json(layout.record(cell), record.model_dump(mode="json", by_alias=True))
     return layout.record(cell)
 
 
-def _provenance(layout: Layout, cell: Cell, dataset: dict[str, Any]) -> dict[str, Any]:
-    """What the record itself was made from, and with."""
-    return {
-        "codes_sha256": sha256_of_file(layout.codes(cell)),
-        "training_sha256": sha256_of_file(layout.training(cell)),
-        "archives": dataset["archives"],
-        "code": fingerprint("medhash.records.scoring"),
-        "environment": environment.describe(),
-        "git": environment.git_state(),
-    }
+def _graded(scores: QueryScores) -> GradedScores:
+    """With one label an image these repeat the average precision, and are not written."""
+    return GradedScores(
+        map_weighted=scores.weighted_average_precision.tolist(),
+        ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},
+        acg_at={k: values.tolist() for k, values in scores.acg_at.items()},
+    )
 
 
 def _check_training(
@@ -100,9 +98,9 @@ def _check_training(
     if different:
         changes = ", ".join(f"{key} was {trained[key]}, is {wanted[key]}" for key in different)
         raise MedhashError(f"{path}: trained with other settings ({changes}); train it again")
-    for name, file in training["outputs"].items():
+    for name, file in training.get("outputs", {}).items():
         _check_file(path, name, layout.cell(cell) / file["path"], file["sha256"])
-    for name, file in training["inputs"].items():
+    for name, file in training.get("inputs", {}).items():
         _check_file(path, name, Path(file["path"]), file["sha256"])
     if not layout.codes(cell).is_file():
         raise MedhashError(f"{layout.codes(cell)}: no such file; train the cell again")

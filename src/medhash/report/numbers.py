@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medhash.analysis.numbers.places import COORDINATES, cells_of, column_title
-from medhash.papers.paper import TableSpec
+from medhash.papers.specs import TableSpec
 from medhash.schema.cell import Cell
 
 RAN = "ran"

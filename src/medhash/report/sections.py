@@ -15,7 +15,7 @@ from medhash.analysis.artefacts import context_of
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
 from medhash.flow.steps import CELL_RULES
-from medhash.papers.paper import FigureSpec
+from medhash.papers.specs import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
 from medhash.report.receipts import Told

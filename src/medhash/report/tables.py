@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medhash.analysis.artefacts import context_of
-from medhash.analysis.numbers.context import Column, Context
+from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.places import COORDINATES, column_title
 from medhash.errors import MedhashError
-from medhash.papers.paper import TableSpec
+from medhash.papers.specs import TableSpec
 from medhash.report.markup import plain
 from medhash.report.numbers import RAN, Line, Number, audit_command, numbers_of
 from medhash.report.receipts import Told
@@ -259,7 +259,7 @@ def _reported(spec: TableSpec, context: Context, line: Line) -> str:
     own = line.get("reported_percent") or line.get("reported_summary")
     if own or not line.get("bits"):
         return own or ""
-    column = Column(line["dataset"], int(line["bits"]), line.get("origin", ""))
+    column = GridColumn(line["dataset"], int(line["bits"]), line.get("origin", ""))
     return context.reported_text(spec, line["row"], column) or ""
 
 

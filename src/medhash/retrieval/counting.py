@@ -67,7 +67,7 @@ class Counts:
 
 
 def gain(shared: Whole) -> Numbers:
-    """NDCG's gain of an item, 2^s - 1 for s shared labels (OSDH section 4.1)."""
+    """NDCG's gain of an item, 2^s - 1 for s shared labels (OSDH section 3)."""
     return np.exp2(shared) - 1.0
 
 

@@ -52,11 +52,16 @@ class Evaluation:
 
     Attributes:
         metrics: ready for JSON, see :func:`evaluate`.
-        per_query_ap: average precision of each query under the protocol, float64 (queries,).
+        scores: the values of each query under the protocol, of which the metrics are means.
     """
 
     metrics: dict[str, Any]
-    per_query_ap: NDArray[np.float64]
+    scores: QueryScores
+
+    @property
+    def per_query_ap(self) -> NDArray[np.float64]:
+        """Average precision of each query, float64 (queries,)."""
+        return self.scores.average_precision
 
 
 def evaluate(
@@ -115,11 +120,11 @@ def evaluate(
         "database": size,
         "distance": vectors.distance,
         "bits": vectors.length,
-        **_means(scores),
+        **means(scores),
         "pr_curve": curve.values(),
         "tie_range": [float(values.mean()) for values in np.concatenate(ties, axis=1)],
     }
-    return Evaluation(metrics, scores.average_precision)
+    return Evaluation(metrics, scores)
 
 
 def evaluate_file(
@@ -189,15 +194,16 @@ def _check(vectors: Representation, protocol: str, cutoffs: Sequence[int], map_a
         )
 
 
-def _means(scores: QueryScores) -> dict[str, Any]:
-    means: dict[str, Any] = {
+def means(scores: QueryScores) -> dict[str, Any]:
+    """The metrics as means over the queries, ready for JSON; see :func:`evaluate`."""
+    metrics: dict[str, Any] = {
         "map": float(scores.average_precision.mean()),
         "map_weighted": float(scores.weighted_average_precision.mean()),
     }
     for key, attribute in _METRICS_AT.items():
         values = getattr(scores, attribute)
-        means[key] = {str(k): float(values[k].mean()) for k in values}
-    return means
+        metrics[key] = {str(k): float(values[k].mean()) for k in values}
+    return metrics
 
 
 class _RadiusCurve:

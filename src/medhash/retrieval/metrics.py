@@ -44,8 +44,8 @@ class QueryScores:
         precision_at: relevant share of the first K.
         recall_at: share of the relevant items that is among the first K.
         ndcg_at: discounted gains 2^s - 1 of the first K over those of the best possible order
-            (OSDH section 4.1); the discount of rank i is 1 / log2(1 + i).
-        acg_at: mean number of shared labels of the first K (OSDH section 4.1).
+            (OSDH section 3); the discount of rank i is 1 / log2(1 + i).
+        acg_at: mean number of shared labels of the first K (OSDH section 3).
     """
 
     average_precision: Numbers

@@ -13,6 +13,9 @@ VARIANTS: dict[str, tuple[str, ...]] = {
 
 ABLATION_SEPARATOR = "~"
 
+BASELINE = "none"
+"""The variant that plugs nothing in."""
+
 
 def split_variant(variant: str) -> tuple[str, str]:
     """``ach~window-6`` to (``ach``, ``window-6``); without an ablation the second is empty."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple, Protocol
 
-from medhash.analysis.numbers.context import Column
-from medhash.analysis.numbers.summaries import Place
+from medhash.analysis.numbers.context import GridColumn, Place
 from medhash.papers.claim_rules import Bound, Claim, Number, RowPair
 from medhash.verdicts.grid import ClaimGrid
 
@@ -112,7 +111,7 @@ class Difference:
         numbers: Numbers,
         method: str,
         pair: RowPair,
-        column: Column,
+        column: GridColumn,
         cutoff: int | None,
     ) -> Difference:
         """The difference of a pair of rows in a column, at one K where there are several."""
@@ -169,7 +168,7 @@ def items_of(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[I
     return values + gains
 
 
-def places_of(claim: Claim, grid: ClaimGrid) -> list[tuple[Column, int | None]]:
+def places_of(claim: Claim, grid: ClaimGrid) -> list[tuple[GridColumn, int | None]]:
     """Columns, and the K of each where there are several."""
     return [(column, cutoff) for column in grid.columns for cutoff in claim.cutoffs or (None,)]
 
@@ -180,13 +179,13 @@ def shown(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def _column_name(grid: ClaimGrid, column: Column, cutoff: int | None) -> str:
+def _column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str:
     name = grid.column_title(column)
     return name if cutoff is None else f"{name}, K = {cutoff}"
 
 
 def _value_item(
-    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: Column, cutoff: int | None
+    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: GridColumn, cutoff: int | None
 ) -> Item:
     need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
     value = numbers.value(need)

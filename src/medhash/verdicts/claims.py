@@ -13,9 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medhash.papers.claim_rules import KINDS, Claim
+from medhash.papers.claim_rules import Claim
 from medhash.records.lesions import SOURCES
 from medhash.schema.cell import Cell
+from medhash.schema.measures import MEASURES
 from medhash.verdicts.cases import Finding
 from medhash.verdicts.rules import decide
 from medhash.verdicts.run import ClaimRun
@@ -171,11 +172,12 @@ def _missing(
 def _why(run: ClaimRun, claim: Claim, cell: Cell) -> str:
     if cell in run.claimed.outside[claim.artefact]:
         return "not part of this run"
-    if KINDS.get(claim.measure) == "lesion_retrieval" and cell in run.unmarked:
+    source = MEASURES[claim.measure].source
+    if source == "lesions" and cell in run.unmarked:
         return run.unmarked[cell]
-    if cell in run.records and claim.measure not in KINDS:
+    if cell in run.facts.get(source, {}):
         return "the record lacks the number"
-    return "not measured yet" if claim.measure in KINDS else "no record yet"
+    return "no record yet" if source == "record" else "not measured yet"
 
 
 def _place(cell: Cell) -> str:
@@ -202,16 +204,14 @@ def _data(run: ClaimRun, claim: Claim, cells: Sequence[Cell]) -> str:
     texts = [f"{title} ({_bits(bits)})" for title, bits in titles.items()]
     seeds = sorted({cell.seed for cell in cells})
     texts += [f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"] if seeds else []
-    if claim.measure == "fps":
-        texts += [f"timed on {name}" for name in sorted({run.speeds[c].machine for c in cells})]
-    if KINDS.get(claim.measure) == "lesion_retrieval":
-        texts += [f"lesions: {text}" for text in sorted(_lesion_sources(run, cells))]
+    source = MEASURES[claim.measure].source
+    own = [run.facts[source][cell] for cell in cells] if cells else []
+    if source == "speed":
+        texts += [f"timed on {name}" for name in sorted({each.machine for each in own})]
+    if source == "lesions":
+        sources = {f"{each.patches} patches, {SOURCES[each.source]}" for each in own}
+        texts += [f"lesions: {text}" for text in sorted(sources)]
     return "; ".join(texts)
-
-
-def _lesion_sources(run: ClaimRun, cells: Iterable[Cell]) -> set[str]:
-    searches = [run.lesions[cell] for cell in cells]
-    return {f"{each.patches} patches, {SOURCES[each.source]}" for each in searches}
 
 
 def _bits(lengths: Iterable[int]) -> str:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
 
-from medhash.analysis.numbers.context import Column, Context
-from medhash.analysis.numbers.summaries import Place, row_title
+from medhash.analysis.numbers.context import Context, GridColumn, Place
+from medhash.analysis.numbers.summaries import row_title
 from medhash.papers.claim_rules import Claim, Row
 from medhash.papers.claims import artefact_of
-from medhash.papers.paper import ArtefactSpec, FigureSpec, TableSpec
+from medhash.papers.specs import ArtefactSpec
 
 
 @dataclass(frozen=True)
@@ -35,15 +35,14 @@ class ClaimGrid:
         return artefact_of(self.claim, self.context.paper)
 
     @cached_property
-    def columns(self) -> tuple[Column, ...]:
+    def columns(self) -> tuple[GridColumn, ...]:
         """The columns, from left to right."""
-        origins = self.spec.origins if isinstance(self.spec, TableSpec) else ()
         axes = product(
-            self.claim.origins or origins or ("",),
+            self.claim.origins or self.spec.starts,
             self.claim.datasets or self.spec.datasets,
-            self.claim.bits or self.spec.bits,
+            self.claim.bits or self.spec.bits or (0,),
         )
-        return tuple(Column(dataset, bits, origin) for origin, dataset, bits in axes)
+        return tuple(GridColumn(dataset, bits, origin) for origin, dataset, bits in axes)
 
     @property
     def methods(self) -> tuple[str, ...]:
@@ -53,10 +52,9 @@ class ClaimGrid:
     @property
     def panels(self) -> dict[str, tuple[str, ...]]:
         """Of a sensitivity figure: title of the panel -> its variants."""
-        panels = self.spec.panels if isinstance(self.spec, FigureSpec) else ()
-        return {panel.title: tuple(panel.points.values()) for panel in panels}
+        return self.spec.points_of_panels
 
-    def place(self, name: str, method: str, column: Column) -> Place:
+    def place(self, name: str, method: str, column: GridColumn) -> Place:
         """The place whose cells a row has in a column.
 
         Args:
@@ -67,13 +65,13 @@ class ClaimGrid:
         place = self._printed_place(name, method, column)
         return place._replace(variant=self.merges.get(place.variant, place.variant))
 
-    def title(self, name: str, method: str, column: Column) -> str:
+    def title(self, name: str, method: str, column: GridColumn) -> str:
         """A row's name as printed: ``HashNet+ACH w/ TL``."""
         return row_title(self.spec, self._printed_place(name, method, column), self.context)
 
-    def column_title(self, column: Column) -> str:
+    def column_title(self, column: GridColumn) -> str:
         """A column's name as printed: ``COVID-CT-Dataset/8 bits``."""
-        return self.context.column_label(*column)
+        return self.context.column_label(column)
 
     def same_here(self, variants: Sequence[str]) -> str:
         """Which of several settings are the same in this run, in words; empty if none are."""
@@ -83,9 +81,12 @@ class ClaimGrid:
         merged = (" = ".join(names) for names in by_run.values() if len(names) > 1)
         return ", ".join(merged)
 
-    def _printed_place(self, name: str, method: str, column: Column) -> Place:
+    def _printed_place(self, name: str, method: str, column: GridColumn) -> Place:
         row = Row.parse(name)
-        place = Place.at(column, row.method or method, row.variant)
-        if not row.transfers and isinstance(self.spec, TableSpec):
-            return place._replace(origin=self.spec.origin_without_transfer)
+        method = row.method or method
+        place = Place.at(column, method, row.variant)
+        if not column.bits:
+            place = place._replace(bits=self.spec.lengths_of(method)[0])
+        if not row.transfers:
+            return place._replace(origin=self.spec.start_without_transfer)
         return place

@@ -32,7 +32,7 @@ from medhash.papers.derivations import (
     SignificanceCounts,
     Sum,
 )
-from medhash.papers.reported import SUMMARY_ROW, Column, ReportedPaper
+from medhash.papers.reported import SUMMARY_ROW, ReportedColumn, ReportedPaper
 from medhash.schema.validation import check_name
 
 Outcome = Literal["W", "T", "L"]
@@ -124,14 +124,14 @@ def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> li
     level = Decimal(derived.level)
     rows = paper.table(derived.table).by_method.values()
 
-    def outcome(method: str, column: Column, p_value: Decimal) -> Outcome:
+    def outcome(method: str, column: ReportedColumn, p_value: Decimal) -> Outcome:
         if derived.directions_from is None:
             return "W" if p_value <= level else "L"
         treatment, _, baseline = method.partition(" vs. ")
         difference = _difference(paper, derived.directions_from, (treatment, baseline), column)
         return difference.outcome if p_value <= level else "T"
 
-    def outcomes(column: Column) -> list[tuple[str, Outcome]]:
+    def outcomes(column: ReportedColumn) -> list[tuple[str, Outcome]]:
         return [
             (f"{row.method}, p = {row.values[column]}", outcome(row.method, column, p_value))
             for row in rows
@@ -145,7 +145,7 @@ def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> li
 def pair_counts(derived: PairCounts, paper: ReportedPaper) -> list[Check]:
     """Each W/T/L cell against the pairs of rows of its column."""
 
-    def outcomes(column: Column) -> list[tuple[str, Outcome]]:
+    def outcomes(column: ReportedColumn) -> list[tuple[str, Outcome]]:
         pairs = _filled_all(derived.pairs, derived.methods)
         differences = [_difference(paper, derived.table, pair, column) for pair in pairs]
         return [(difference.text, difference.outcome) for difference in differences]
@@ -294,7 +294,7 @@ class _Difference:
     """A value compared with another one of the same column."""
 
     row: str
-    column: Column
+    column: ReportedColumn
     value: Decimal
     other: Decimal
 
@@ -315,7 +315,9 @@ class _Difference:
         return f"{self.row} at {self.column}: {self.value} against {self.other}"
 
 
-def _difference(paper: ReportedPaper, table: str, pair: Pair, column: Column) -> _Difference:
+def _difference(
+    paper: ReportedPaper, table: str, pair: Pair, column: ReportedColumn
+) -> _Difference:
     row, other = paper.row(table, pair[0]).numbers, paper.row(table, pair[1]).numbers
     check_name(str(column), map(str, row), "column", f"paper '{paper.paper}', Table {table}")
     return _Difference(pair[0], column, row[column], other[column])
@@ -325,14 +327,14 @@ def _differences(
     derived: FromTable,
     paper: ReportedPaper,
     pairs: Iterable[Pair],
-    columns: Iterable[Column] | None = None,
+    columns: Iterable[ReportedColumn] | None = None,
 ) -> list[_Difference]:
     """All pairs in the given columns, or in those that the derivation is about."""
     chosen = list(_columns(derived, paper) if columns is None else columns)
     return [_difference(paper, derived.table, pair, column) for pair in pairs for column in chosen]
 
 
-def _columns(derived: FromTable, paper: ReportedPaper) -> list[Column]:
+def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
     table = paper.table(derived.table)
     where = f"paper '{paper.paper}': derived: Table {derived.table}"
     for dataset in derived.datasets or ():
@@ -351,7 +353,7 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[Column]:
 def _summary_checks(
     derived: SignificanceCounts | PairCounts,
     paper: ReportedPaper,
-    outcomes: Callable[[Column], list[tuple[str, Outcome]]],
+    outcomes: Callable[[ReportedColumn], list[tuple[str, Outcome]]],
 ) -> list[Check]:
     row = paper.row(derived.table, SUMMARY_ROW)
     checks = []

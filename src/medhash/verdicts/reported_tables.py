@@ -37,7 +37,7 @@ def with_table(papers: Mapping[str, ReportedPaper], number: str) -> list[Reporte
 
 
 def csv_text(papers: Iterable[ReportedPaper]) -> str:
-    """``paper,table,dataset,method,bits,metric,value``, one line a printed value."""
+    """``paper,table,dataset,method,axis,at,metric,value``, one line a printed value."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(ReportedValue._fields)
@@ -56,9 +56,9 @@ def tables_text(papers: Iterable[ReportedPaper]) -> str:
 
 def _table_text(title: str, table: ReportedTable) -> str:
     headings = [
-        f"{column.dataset if column.bits == table.columns[column.dataset][0] else ''}\n"
-        f"{column.bits} bits"
-        for column in table.column_list
+        f"{heading if not number else ''}\n{column.label}"
+        for heading in table.columns
+        for number, column in enumerate(c for c in table.column_list if c.dataset == heading)
     ]
     rows = [[label, *cells.split()] for label, cells in table.rows.items()]
     grid = tabulate(rows, headers=["", *headings], tablefmt="simple", disable_numparse=True)

@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from medhash.analysis.numbers.context import Column
+from medhash.analysis.numbers.context import GridColumn
 from medhash.errors import MedhashError
 from medhash.papers.claim_rules import (
-    UNITS,
     Better,
     Bound,
     Claim,
@@ -104,7 +103,7 @@ def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> Finding:
     holds = abs(result - Decimal(claim.printed)) <= Decimal(claim.tolerance)
     ran = str(len(cases)) if len(found) == len(cases) else f"{len(found)} that ran, of {len(cases)}"
     of = "" if len(cases) == 1 else f"{claim.of} of {ran}: "
-    summary = f"{of}{shown(result)} {UNITS[claim.measure]}, printed {claim.printed}"
+    summary = f"{of}{shown(result)} {claim.unit}, printed {claim.printed}"
     return Finding(cases, holds, summary, same_here=same_here)
 
 
@@ -129,7 +128,7 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> Finding:
         for title in grid.panels
     ]
     over = _over_a_part(cases, "settings")
-    summary = f"at most {claim.at_most} {UNITS[claim.measure]} apart: {_holding(cases)}{over}"
+    summary = f"at most {claim.at_most} {claim.unit} apart: {_holding(cases)}{over}"
     variants = [variant for panel in grid.panels.values() for variant in panel]
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
@@ -176,7 +175,7 @@ def _tested(
     numbers: Numbers,
     method: str,
     pair: RowPair,
-    column: Column,
+    column: GridColumn,
 ) -> Case:
     places = [grid.place(row, method, column) for row in pair]
     needs = tuple(Need(claim.measure, place) for place in places)
@@ -193,7 +192,7 @@ def _tested(
 
 
 def _spread_of_panel(
-    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: Column, title: str
+    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: GridColumn, title: str
 ) -> Case:
     rows = grid.panels[title]
     needs = tuple(Need(claim.measure, grid.place(row, method, column)) for row in rows)
@@ -277,7 +276,7 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     if not amounts:
         return ""
     ends = dict.fromkeys((shown(min(amounts)), shown(max(amounts))))
-    return f"; {what}{' to '.join(ends)} {UNITS[claim.measure]}"
+    return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
 def _relation(claim: Bound) -> Callable[[Decimal], bool]:
@@ -309,7 +308,7 @@ def _outcome(difference: Decimal, tolerance: Decimal) -> Outcome:
     return "W" if difference > 0 else "L"
 
 
-def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[Column, int | None]]]:
+def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[GridColumn, int | None]]]:
     """The places of each case: one by one, or all together."""
     places = places_of(claim, grid)
     return [places] if claim.per == "method" else [[place] for place in places]

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING, Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.numbers.confounding import BASELINE, Panel, panel_title, panels_of
+from medhash.analysis.numbers.confounding import (
+    ConfounderSpec,
+    Panel,
+    confounding_points,
+    details,
+    panel_title,
+    panels_of,
+)
 from medhash.analysis.numbers.context import NOT_RUN, Context
-from medhash.papers.paper import FigureSpec
+from medhash.papers.specs import FigureSpec, Files
+from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
@@ -28,8 +35,22 @@ _LINES = ("-", ":", "-.")
 _MARKERS = "osD^vP"
 
 
+class Spec(ConfounderSpec, FigureSpec):
+    """mAP against the strength of a phantom's confounder."""
+
+    kind: Literal["confounding"]
+
+    def drawn(
+        self, facts: Sequence[Any], context: Context, files: Files
+    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        """The points of the table of the same kind, and what draws them."""
+        points = confounding_points(self, facts, context)
+        titles = (context.heading(self), details(self, facts, context))
+        return points, lambda: draw_confounding(self, points, context, titles)
+
+
 def draw_confounding(
-    spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
+    spec: Spec, points: pd.DataFrame, context: Context, titles: Sequence[str]
 ) -> Figure:
     """Draw the panels with one legend below them.
 

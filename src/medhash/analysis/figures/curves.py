@@ -1,16 +1,41 @@
-"""The points of P@K and precision-recall curves, averaged over seeds."""
+"""What curves of precision share: their points, averaged over seeds, and their panels."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-import pandas as pd
 
-from medhash.analysis.numbers.context import NOT_RUN, Context, is_synthetic, seeds_of
-from medhash.analysis.numbers.summaries import Place
-from medhash.papers.paper import FigureSpec
+from medhash.analysis.figures.drawing import say_not_run, titled_figure
+from medhash.analysis.numbers.context import (
+    NOT_RUN,
+    Context,
+    GridColumn,
+    Place,
+    bits_label,
+    is_synthetic,
+    seeds_of,
+)
+from medhash.papers.specs import FigureSpec, Files
 from medhash.records.record import Record
+from medhash.schema.variants import parts_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
+
+PANEL_SIZE = (3.9, 3.0)
+"""Width and height of one panel in inches."""
+
+_MARKERS = "os^DvPX*<>"
+_BASELINE_STYLE = "--"
+_OTHER_STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (7, 1, 1, 1, 1, 1)), (0, (1, 3)))
+_LEGEND_WIDTH = 1.3
 
 POINT_COLUMNS = ("k", "radius", "recall", "precision", "precision_deviation")
 """Numeric columns of :func:`curve_points`; those that a kind of figure lacks are empty."""
@@ -33,17 +58,44 @@ CSV_COLUMNS = (
 )
 
 
-def curve_points(spec: FigureSpec, records: Sequence[Record], context: Context) -> pd.DataFrame:
+class CurveSpec(FigureSpec):
+    """A figure of curves, one panel a dataset and code length.
+
+    Colour and marker are the method, the line's style is the variant; with several seeds the
+    curve is their mean and the band one standard deviation to either side.
+    """
+
+    axes: ClassVar[tuple[str, str]]
+
+    def curve(self, records: Sequence[Record]) -> list[dict[str, object]]:
+        """The points of one curve, from the records of its seeds."""
+        raise NotImplementedError
+
+    def label_axes(self, axes: Axes, points: pd.DataFrame) -> None:
+        """Label and scale the axes of a panel with these points."""
+        raise NotImplementedError
+
+    def drawn(
+        self, facts: Sequence[Any], context: Context, files: Files
+    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        """The points of all curves, and what draws them."""
+        points = curve_points(self, facts, context)
+        titles = (context.heading(self), context.details(self, facts))
+        return points, lambda: draw_curves(self, points, context, titles)
+
+
+def curve_points(spec: CurveSpec, records: Sequence[Record], context: Context) -> pd.DataFrame:
     """All points of a figure, in the order in which they are drawn.
 
     Returns:
         Frame with :data:`CSV_COLUMNS`. A curve has one row a point; a curve that did not run has
         one row with that status. Precision and recall are fractions, means over seeds.
     """
+    import pandas as pd
+
     by_place: dict[Place, list[Record]] = {}
     for record in records:
         by_place.setdefault(Place.of(record.cell), []).append(record)
-    curve = _CURVES[spec.kind]
     rows = []
     for place in places_of(spec):
         common = _common(place, context)
@@ -51,7 +103,7 @@ def curve_points(spec: FigureSpec, records: Sequence[Record], context: Context) 
             seeds = seeds_of(by_place[place])
             common |= {"status": "ran", "note": "", "n_seeds": len(seeds)}
             common |= {"seeds": " ".join(map(str, seeds))}
-            rows += [common | point for point in curve(by_place[place])]
+            rows += [common | point for point in spec.curve(by_place[place])]
         else:
             note = context.why_not_run(spec, place.dataset)
             rows.append(common | {"status": NOT_RUN, "note": note})
@@ -59,7 +111,7 @@ def curve_points(spec: FigureSpec, records: Sequence[Record], context: Context) 
     return frame.astype({"k": "Int64", "radius": "Int64", "n_seeds": "Int64"})
 
 
-def places_of(spec: FigureSpec) -> list[Place]:
+def places_of(spec: CurveSpec) -> list[Place]:
     """The curves of a figure, panel by panel."""
     return [
         Place(dataset, method, variant, bits)
@@ -73,7 +125,7 @@ def places_of(spec: FigureSpec) -> list[Place]:
 def _common(place: Place, context: Context) -> dict[str, object]:
     return {
         "row": context.paper.method_title(place.method, place.variant),
-        "column": context.column_label(place.dataset, place.bits),
+        "column": context.column_label(GridColumn(place.dataset, place.bits)),
         **place._asdict(),
         "scale": context.scale,
         "protocol": context.protocol,
@@ -81,33 +133,107 @@ def _common(place: Place, context: Context) -> dict[str, object]:
     }
 
 
-def _precision_at_k(records: Sequence[Record]) -> list[dict[str, object]]:
-    cutoffs = sorted(set.intersection(*(set(r.metrics.precision_at) for r in records)))
-    points = []
-    for cutoff in cutoffs:
-        precisions = [record.metrics.precision_at[cutoff] for record in records]
-        points.append({"k": cutoff, **_mean_precision(precisions)})
-    return points
-
-
-def _precision_recall(records: Sequence[Record]) -> list[dict[str, object]]:
-    """One point a radius; a radius at which no seed retrieves anything has no precision."""
-    curves = [record.metrics.pr_curve for record in records]
-    points = []
-    for index, radius in enumerate(curves[0].radius):
-        precisions = [p for p in (curve.precision[index] for curve in curves) if p is not None]
-        if precisions:
-            recall = float(np.mean([curve.recall[index] for curve in curves]))
-            points.append({"radius": radius, "recall": recall, **_mean_precision(precisions)})
-    return points
-
-
-def _mean_precision(values: Sequence[float]) -> dict[str, object]:
+def mean_precision(values: Sequence[float]) -> dict[str, object]:
+    """Mean over seeds and standard deviation, as a point has them."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"precision": float(np.mean(values)), "precision_deviation": deviation}
 
 
-_CURVES: dict[str, Callable[[Sequence[Record]], list[dict[str, object]]]] = {
-    "precision_at_k": _precision_at_k,
-    "precision_recall": _precision_recall,
-}
+def draw_curves(
+    spec: CurveSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
+) -> Figure:
+    """Draw the panels, datasets by code lengths, and one legend beside them.
+
+    Args:
+        spec: the grid.
+        points: from :func:`curve_points`.
+        context: names.
+        titles: lines above the panels; long ones are wrapped.
+    """
+    rows, columns = len(spec.bits), len(spec.datasets)
+    width, height = PANEL_SIZE
+    figure = titled_figure(columns * width + _LEGEND_WIDTH, rows * height, titles)
+    styles = _Styles(spec.methods, spec.trained_variants)
+    panels = figure.subplots(rows, columns, squeeze=False)
+    for bits, row in zip(spec.bits, panels, strict=True):
+        for dataset, axes in zip(spec.datasets, row, strict=True):
+            axes.set_title(f"{context.paper.dataset_title(dataset)}, {bits_label(bits)}")
+            own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
+            _draw_panel(axes, own, spec, styles)
+    legend = figure.legend(handles=styles.legend(context), loc="outside right center")
+    for text in legend.get_texts():
+        if text.get_text() in _Styles.HEADINGS:
+            text.set_fontweight("bold")
+    return figure
+
+
+class _Styles:
+    """Colour and marker of every method, line style of every variant."""
+
+    HEADINGS = ("Method", "Variant")
+
+    def __init__(self, methods: Sequence[str], variants: Sequence[str]) -> None:
+        import seaborn as sns
+
+        colours = sns.color_palette("colorblind", len(methods))
+        self._methods = {
+            method: {"color": colour, "marker": marker}
+            for method, colour, marker in zip(methods, colours, cycle(_MARKERS), strict=False)
+        }
+        # The solid line is for the variant with the most parts, the paper's own proposal.
+        others = sorted(
+            (variant for variant in variants if variant != "none"),
+            key=lambda variant: -len(parts_of(variant)),
+        )
+        lines = {"none": _BASELINE_STYLE, **dict(zip(others, cycle(_OTHER_STYLES), strict=False))}
+        self._variants = {variant: lines[variant] for variant in variants}
+
+    def of(self, method: str, variant: str) -> dict[str, Any]:
+        """Keyword arguments for a curve; a baseline's markers are hollow."""
+        style = {**self._methods[method], "linestyle": self._variants[variant]}
+        return style | {"markerfacecolor": "white"} if variant == "none" else style
+
+    def legend(self, context: Context) -> list[Line2D]:
+        """One entry a method and one a variant, each part under its heading."""
+        from matplotlib.lines import Line2D
+
+        def entry(label: str, **style: Any) -> Line2D:
+            return Line2D([], [], label=label, **style)
+
+        titles = context.paper.variants
+        methods = [entry(context.paper.method_title(m), **s) for m, s in self._methods.items()]
+        variants = [
+            entry(titles.get(variant, variant) or "baseline", color="0.3", linestyle=style)
+            for variant, style in self._variants.items()
+        ]
+        headings = [entry(heading, linestyle="none") for heading in self.HEADINGS]
+        return [headings[0], *methods, entry(" ", linestyle="none"), headings[1], *variants]
+
+
+def _draw_panel(axes: Axes, points: pd.DataFrame, spec: CurveSpec, styles: _Styles) -> None:
+    ran = points[points["status"] == "ran"]
+    missing = points[points["status"] == NOT_RUN]
+    if ran.empty:
+        say_not_run(axes, missing["note"].iloc[0])
+        return
+    spec.label_axes(axes, ran)
+    for (method, variant), curve in ran.groupby(["method", "variant"], sort=False):
+        _draw_curve(axes, curve, spec.axes[0], styles.of(str(method), str(variant)))
+    if not missing.empty:
+        _list_missing(axes, missing["row"])
+
+
+def _draw_curve(axes: Axes, curve: pd.DataFrame, x_name: str, style: dict[str, Any]) -> None:
+    x = curve[x_name].to_numpy(dtype=float)
+    precision = curve["precision"].to_numpy(dtype=float)
+    deviation = curve["precision_deviation"].to_numpy(dtype=float)
+    axes.plot(x, precision, **style)
+    # One seed has no deviation (NaN), and NaN is not drawn.
+    axes.fill_between(
+        x, precision - deviation, precision + deviation, color=style["color"], alpha=0.12, lw=0
+    )
+
+
+def _list_missing(axes: Axes, rows: Iterable[str]) -> None:
+    text = textwrap.fill(f"{NOT_RUN}: {', '.join(rows)}", 60)
+    axes.set_title(f"{axes.get_title()}\n{text}")

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from medhash.analysis.figures.contact_sheet import RESULTS, draw_query, draw_result, row_panels
-from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.figures.explained import Explained, in_turn
+from medhash.analysis.figures.drawing import titled_figure
+from medhash.analysis.figures.explained import Explained, PictureSpec, in_turn, refuse
 from medhash.analysis.numbers.context import Context
+from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.papers.paper import FigureSpec
-from medhash.records.lesions import SOURCES, LesionPatches
+from medhash.papers.specs import Files
+from medhash.records.lesions import SOURCES, LesionPatches, load_lesion_patches
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.search import nearest
 from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -56,8 +58,46 @@ class Query:
     patch: tuple[int, int, int, int] | None
 
 
+class Spec(PictureSpec):
+    """Queries and their first results, right and wrong ones framed.
+
+    Attributes:
+        queries: whole images, or lesion patches where a dataset has them.
+    """
+
+    kind: Literal["retrieved"]
+    queries: Literal["images", "lesions"] = "images"
+
+    def inputs(self, files: Files) -> list[Path]:
+        """Those of any picture, and the patches."""
+        cells, layout = self.cells() if self.queries == "lesions" else [], files.layout
+        patches = [*map(layout.lesions, cells), *map(layout.lesion_patches, cells)]
+        return super().inputs(files) + patches
+
+    def pictured(
+        self,
+        explained: Mapping[Cell, Explained | None],
+        context: Context,
+        titles: Sequence[str],
+        layout: Layout,
+    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        """The first results, and what draws them."""
+        codes = {cell: Codes.load(layout.codes(cell)) for cell, found in explained.items() if found}
+        searched = codes if self.queries == "lesions" else ()
+        patches = {cell: load_lesion_patches(layout, cell) for cell in searched}
+        queries = choose_queries(self, explained, codes, patches)
+        points = retrieved_points(queries, codes)
+        reasons = {
+            cell.dataset: own.reason if own else "not searched with patches yet"
+            for cell, own in patches.items()
+        }
+        return points, lambda: draw_retrieved(
+            self, queries, points, explained, reasons, context, titles
+        )
+
+
 def choose_queries(
-    spec: FigureSpec,
+    spec: Spec,
     explained: Mapping[Cell, Explained | None],
     codes: Mapping[Cell, Codes],
     patches: Mapping[Cell, LesionPatches | None],
@@ -99,6 +139,8 @@ def retrieved_points(
         One row a result: cell, query (its number, from 1), query_row, source, top, left, height
         and width (of a patch, in patches), rank from 1, result_row, distance, relevant (0/1).
     """
+    import pandas as pd
+
     rows: list[dict[str, Any]] = []
     for cell, own in queries.items():
         for number, query in enumerate(own, start=1):
@@ -110,7 +152,7 @@ def retrieved_points(
 
 
 def draw_retrieved(
-    spec: FigureSpec,
+    spec: Spec,
     queries: Mapping[Cell, Sequence[Query]],
     points: pd.DataFrame,
     explained: Mapping[Cell, Explained | None],
@@ -146,7 +188,7 @@ def draw_retrieved(
             own = [next(line) for _ in range(spec.examples)]
             _draw_cell(cell, own, queries, points, explained, context)
         if not shown:
-            say_not_run(panels[0][RESULTS // 2], context.why_not_run(spec, dataset))
+            refuse(panels[0][RESULTS // 2], spec, dataset, context)
     return figure
 
 

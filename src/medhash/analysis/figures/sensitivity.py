@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-import pandas as pd
+from pydantic import Field, field_validator
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.numbers.context import NOT_RUN, Context, is_synthetic
-from medhash.analysis.numbers.summaries import Place, summarise
-from medhash.papers.paper import FigureSpec, SensitivityPanel
+from medhash.analysis.numbers.context import NOT_RUN, Context, Place, is_synthetic
+from medhash.analysis.numbers.summaries import summarise
+from medhash.papers.specs import Choice, FigureSpec, Files, Name
 from medhash.records.record import Record
-from medhash.schema.variants import split_variant
+from medhash.schema.base import StrictModel
+from medhash.schema.variants import BASELINE, split_variant
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -27,15 +29,92 @@ PANEL_SIZE = (2.9, 2.3)
 _MANY = 8
 
 
-def sensitivity_points(
-    spec: FigureSpec, records: Sequence[Record], context: Context
-) -> pd.DataFrame:
+class SensitivityPanel(StrictModel):
+    """One parameter of a sensitivity figure.
+
+    Attributes:
+        title: name of the parameter.
+        points: label on the axis -> variant, mostly an ablation (``ach~window-6``).
+        legend: what stands behind labels that do not explain themselves.
+    """
+
+    title: str
+    points: dict[str, Name] = Field(min_length=1)
+    legend: str = ""
+
+    @field_validator("points", mode="before")
+    @classmethod
+    def _labels_are_text(cls, points: Any) -> Any:
+        return (
+            {str(label): v for label, v in points.items()} if isinstance(points, dict) else points
+        )
+
+    def only(self, is_kept: Callable[[str], bool]) -> SensitivityPanel:
+        """The panel with some of its points."""
+        points = {label: variant for label, variant in self.points.items() if is_kept(variant)}
+        return self.model_copy(update={"points": points})
+
+    def renamed(self, name: Callable[[str], str]) -> SensitivityPanel:
+        """The panel with other variants."""
+        points = {label: name(variant) for label, variant in self.points.items()}
+        return self.model_copy(update={"points": points})
+
+
+class Spec(FigureSpec):
+    """mAP against settings.
+
+    Attributes:
+        panels: the parameters.
+    """
+
+    kind: Literal["sensitivity"]
+    panels: tuple[SensitivityPanel, ...] = Field(min_length=1)
+
+    @property
+    def trained_variants(self) -> tuple[str, ...]:
+        """The listed variants and those of the panels' points."""
+        points = (variant for own in self.points_of_panels.values() for variant in own)
+        return tuple(dict.fromkeys((*self.variants, *points)))
+
+    @property
+    def points_of_panels(self) -> dict[str, tuple[str, ...]]:
+        """Title of a panel -> its variants."""
+        return {panel.title: tuple(panel.points.values()) for panel in self.panels}
+
+    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+        """The points of the variants that run, without the ablations that are thinned."""
+
+        def is_kept(variant: str) -> bool:
+            base, ablation = split_variant(variant)
+            kept = run.ablations
+            return base in variants and (not ablation or kept is None or ablation in kept)
+
+        variants = changes.get("variants", ())
+        return {"panels": tuple(panel.only(is_kept) for panel in self.panels)}
+
+    def merged(self, merge: Callable[[str], str]) -> Self:
+        """The same with one variant for all that come to the same settings."""
+        panels = tuple(panel.renamed(merge) for panel in self.panels)
+        return self.model_copy(update={"panels": panels})
+
+    def drawn(
+        self, facts: Sequence[Any], context: Context, files: Files
+    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        """All points, panel by panel, and what draws them."""
+        points = sensitivity_points(self, facts, context)
+        titles = (context.heading(self), context.details(self, facts))
+        return points, lambda: draw_sensitivity(self, points, context, titles)
+
+
+def sensitivity_points(spec: Spec, records: Sequence[Record], context: Context) -> pd.DataFrame:
     """All points, panel by panel; variants without a panel's label are reference lines.
 
     Returns:
         Frame with :data:`COLUMNS`; mAP as a fraction, mean over seeds.
     """
-    summaries = summarise(records) if records else {}
+    import pandas as pd
+
+    summaries = summarise(records)
     rows = []
     for panel in spec.panels:
         reference = {variant: variant for variant in spec.variants}
@@ -50,7 +129,7 @@ def sensitivity_points(
 
 
 def draw_sensitivity(
-    spec: FigureSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
+    spec: Spec, points: pd.DataFrame, context: Context, titles: Sequence[str]
 ) -> Figure:
     """Panels of parameters in columns, datasets in rows; the baseline is a dashed line.
 
@@ -79,18 +158,18 @@ def draw_sensitivity(
     return figure
 
 
-def _numbers(spec: FigureSpec, summary: Any, place: Place, context: Context) -> dict[str, object]:
+def _numbers(spec: Spec, summary: Any, place: Place, context: Context) -> dict[str, object]:
     common = {"scale": context.scale, "protocol": context.protocol}
     common |= {"synthetic": str(is_synthetic(place.dataset)).lower()}
     if summary is None:
         note = context.why_not_run(spec, place.dataset)
         return {**common, "status": NOT_RUN, "note": note}
-    numbers = {"map": summary.mean_map, "deviation": summary.deviation}
+    numbers = {"map": summary.mean, "deviation": summary.deviation}
     return {**common, **numbers, "status": "ran", "note": "", "n_seeds": len(summary.seeds)}
 
 
 def _draw_panel(
-    axes: Axes, panel: SensitivityPanel, points: pd.DataFrame, spec: FigureSpec, context: Context
+    axes: Axes, panel: SensitivityPanel, points: pd.DataFrame, spec: Spec, context: Context
 ) -> None:
     ran = points[points["status"] == "ran"]
     if ran.empty:
@@ -103,7 +182,7 @@ def _draw_panel(
             base = split_variant(next(iter(panel.points.values())))[0]
             title = context.paper.method_title(method, base)
             _draw_curve(axes, curve, labels, panel, title)
-            baseline = curve[curve["variant"] == "none"]
+            baseline = curve[curve["variant"] == BASELINE]
             if len(baseline):
                 style: dict[str, Any] = {"color": "0.35", "linestyle": "--", "linewidth": 1.0}
                 title = context.paper.method_title(method)

@@ -6,19 +6,22 @@ The experiment is medhash's own, not the paper's: on phantoms the confounder is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
-import pandas as pd
+from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.context import NOT_RUN, PROTOCOLS, SELECTIONS, Context, seeds_of
+from medhash.analysis.numbers.context import NOT_RUN, PROTOCOLS, Context, evaluated_epochs, seeds_of
 from medhash.analysis.numbers.statistics import mean_and_half_width
-from medhash.data.confounded import ConfoundedName, parse_name
-from medhash.papers.paper import ArtefactSpec
+from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
+from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec, Choice, Name
 from medhash.records.record import Record
+from medhash.schema.base import Count, Fraction
 from medhash.schema.cell import Cell
+from medhash.schema.variants import BASELINE
 
-BASELINE = "none"
+if TYPE_CHECKING:
+    import pandas as pd
 
 CSV_COLUMNS = (
     "row",
@@ -52,6 +55,49 @@ class Panel(NamedTuple):
     confounder: str
 
 
+class ConfounderSpec(ArtefactSpec):
+    """A table or figure of the experiment.
+
+    Attributes:
+        bits: one code length.
+        confounders: dataset -> the confounder of its phantom.
+        strengths: how strongly the confounder goes with the class.
+    """
+
+    bits: tuple[Count, ...] = Field(min_length=1, max_length=1)
+    confounders: dict[Name, Name]
+    strengths: tuple[Fraction, ...] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _has_confounders(self) -> Self:
+        unknown = [name for name in self.datasets if name not in self.confounders]
+        if unknown:
+            raise ValueError(f"'confounders': none is named for {unknown[0]}")
+        return self
+
+    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+        """Its datasets are confounded phantoms, one a strength; never a real one."""
+        kept = run.kept(self, "strengths")
+        strengths = tuple(s for s in self.strengths if kept is None or s in kept)
+        names = {
+            run.stand_in(dataset): tuple(
+                str(ConfoundedName(PHANTOM_PREFIX + dataset, self.confounders[dataset], strength))
+                for strength in strengths
+            )
+            for dataset in self.datasets
+        }
+        runs = changes["available"] if run.phantoms else ()
+        changed = {
+            "datasets": tuple(name for own in names.values() for name in own),
+            "available": tuple(name for each in runs for name in names.get(each, ())),
+        }
+        return changed | ({"strengths": strengths} if strengths else {"available": ()})
+
+    def check(self, where: str) -> None:
+        """The phantoms must have these confounders; a MedhashError lists those that there are."""
+        check_confounders(self.confounders, f"{where}.confounders")
+
+
 def panels_of(spec: ArtefactSpec) -> dict[Panel, list[ConfoundedName]]:
     """Panel -> its datasets, by increasing strength; nothing where no phantom runs."""
     names = [name for name in map(parse_name, spec.datasets) if name is not None]
@@ -70,6 +116,8 @@ def confounding_points(
     Means over seeds with 95 % intervals of Student's t; one seed has no interval. A difference
     is that of a variant to the baseline, seed by seed.
     """
+    import pandas as pd
+
     found = {record.cell: record.metrics.map for record in records}
     rows = []
     for names in panels_of(spec).values():
@@ -93,7 +141,7 @@ def details(spec: ArtefactSpec, records: Sequence[Record], context: Context) -> 
         f"{spec.bits[0]} bits",
         f"scale {context.scale}",
         f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
-        *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
+        *evaluated_epochs(records),
         PROTOCOLS.get(context.protocol, context.protocol),
     ]
     return f"{'; '.join(parts)}."

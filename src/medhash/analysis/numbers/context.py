@@ -6,20 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import product
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medhash.errors import MedhashError
-from medhash.papers.paper import (
-    PHANTOM_PREFIX,
-    ArtefactSpec,
-    FigureSpec,
-    Paper,
-    TableSpec,
-)
-from medhash.papers.reported import Column as ReportedColumn
-from medhash.papers.reported import ReportedPaper, reported_text
-from medhash.records.record import Record
+from medhash.papers.reported import ReportedColumn, reported_text
+from medhash.papers.specs import PHANTOM_PREFIX, ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.measures import Measured
+
+if TYPE_CHECKING:
+    from medhash.papers.paper import Paper
+    from medhash.papers.reported import ReportedPaper
+    from medhash.records.record import Record
 
 PROTOCOLS = {
     "tie-aware": "tie-aware protocol (expectation over the order of equal distances)",
@@ -37,12 +35,44 @@ CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
 """The columns of a CSV that name a cell."""
 
 
-class Column(NamedTuple):
-    """A column of a grid: where cells are scored, and in a transfer also where they come from."""
+class Place(NamedTuple):
+    """A place in a grid: the cells that differ in their seed only."""
+
+    dataset: str
+    method: str
+    variant: str
+    bits: int
+    origin: str = ""
+
+    @classmethod
+    def of(cls, cell: Cell) -> Place:
+        """The place of a cell."""
+        return cls(cell.dataset, cell.method, cell.variant, cell.bits, cell.origin)
+
+    @classmethod
+    def at(cls, column: GridColumn, method: str, variant: str) -> Place:
+        """The place of a method and variant in a column."""
+        return cls(column.dataset, method, variant, column.bits, column.origin)
+
+
+class GridColumn(NamedTuple):
+    """A column of a grid: where cells are scored, what is measured, where cells come from.
+
+    What differs from row to row is empty or 0 here.
+
+    Attributes:
+        dataset: where cells are scored.
+        bits: their code length.
+        origin: where they come from, in a transfer.
+        measured: what of them is shown.
+        heading: what stands above the column, if not the dataset.
+    """
 
     dataset: str
     bits: int
     origin: str = ""
+    measured: Measured = Measured("map")
+    heading: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,26 +101,28 @@ class Context:
             return title
         return f"{self.paper.dataset_title(origin)} → {title}"
 
-    def column_label(self, dataset: str, bits: int, origin: str = "") -> str:
+    def column_label(self, column: GridColumn) -> str:
         """A column's name in one line: ``COVID-CT-Dataset/8 bits``."""
-        return f"{self.heading_of(dataset, origin)}/{bits_label(bits)}"
+        return f"{self.heading_of(column.dataset, column.origin)}/{bits_label(column.bits)}"
 
     def cell_columns(self, cell: Cell) -> dict[str, str]:
         """A cell's names as columns of a CSV, :data:`CELL_COLUMNS`, and what it is a cell of."""
         return {
             "row": self.paper.method_title(cell.method, cell.variant),
-            "column": self.column_label(cell.dataset, cell.bits),
+            "column": self.column_label(GridColumn(cell.dataset, cell.bits)),
             **{name: str(getattr(cell, name)) for name in CELL_COLUMNS[2:]},
             "scale": self.scale,
             "synthetic": str(is_synthetic(cell.dataset)).lower(),
         }
 
-    def column_groups(self, columns: Iterable[Column]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    def column_groups(
+        self, columns: Iterable[GridColumn]
+    ) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """The columns of a printed table: a heading over the code lengths below it."""
-        groups: dict[tuple[str, str], list[str]] = {}
-        for dataset, bits, origin in columns:
-            groups.setdefault((dataset, origin), []).append(bits_label(bits))
-        return tuple((self.heading_of(*group), tuple(labels)) for group, labels in groups.items())
+        return grouped(
+            (self.heading_of(column.dataset, column.origin), bits_label(column.bits))
+            for column in columns
+        )
 
     def why_not_run(self, spec: ArtefactSpec, dataset: str, origin: str = "") -> str:
         """Why a place of the grid without a record is empty."""
@@ -98,34 +130,34 @@ class Context:
             return self.not_run[dataset]
         if dataset not in spec.available_datasets:
             return "the dataset is not part of this run"
-        if isinstance(spec, TableSpec) and origin in spec.origins:
+        if origin and origin in spec.starts:
             if origin in self.not_run:
                 return f"{self.paper.dataset_title(origin)}: {self.not_run[origin]}"
-            if origin not in spec.run_origins:
+            if origin not in spec.starts_of_run:
                 return f"{self.paper.dataset_title(origin)} is not part of this run"
         return "no record yet"
 
-    def reported_number(
-        self, spec: ArtefactSpec, row: str, dataset: str, bits: int, origin: str = ""
-    ) -> Decimal | None:
+    def reported_number(self, spec: ArtefactSpec, row: str, column: GridColumn) -> Decimal | None:
         """What the paper prints at a place, in its own unit; None beside a phantom.
 
         Args:
             spec: the table.
             row: the row's title as printed.
-            dataset: the column's dataset.
-            bits: the column's code length.
-            origin: where the column's cells come from, in a transfer.
+            column: the column.
         """
-        text = self.reported_text(spec, row, Column(dataset, bits, origin))
+        text = self.reported_text(spec, row, column)
         return None if text is None else Decimal(text)
 
-    def reported_text(self, spec: ArtefactSpec, row: str, column: Column) -> str | None:
+    def reported_text(self, spec: ArtefactSpec, row: str, column: GridColumn) -> str | None:
         """The same, digit by digit as printed; also of a row that holds no numbers."""
-        if self.reported is None or is_synthetic(column.dataset) or is_synthetic(column.origin):
+        datasets = (column.dataset, column.origin) if column.dataset else spec.datasets
+        if self.reported is None or any(map(is_synthetic, datasets)):
             return None
-        printed = ReportedColumn(self.heading_of(column.dataset, column.origin), column.bits)
-        return reported_text(self.reported, spec.name, row, printed)
+        heading = column.heading or self.heading_of(column.dataset, column.origin)
+        axes = {"bits": column.bits, "cutoff": column.measured.cutoff, "measure": column.measured}
+        places = (ReportedColumn(heading, str(value), axis) for axis, value in axes.items())
+        found = (reported_text(self.reported, spec.name, row, place) for place in places)
+        return next((text for text in found if text is not None), None)
 
     def heading(self, spec: ArtefactSpec) -> str:
         """What is shown; phantoms come first."""
@@ -150,19 +182,27 @@ class Context:
             ),
             f"scale {self.scale}",
             f"seed{'s' * (len(seeds) != 1)} {', '.join(seeds) or 'none'}",
-            *(SELECTIONS[name] for name in sorted({r.training.selection for r in records})),
+            *evaluated_epochs(records),
         ]
-        if not (isinstance(spec, FigureSpec) and spec.is_picture):
+        if spec.shows_scores:
             parts.append(PROTOCOLS.get(self.protocol, self.protocol))
         return f"{'; '.join(parts)}."
 
 
-def columns_of(spec: ArtefactSpec) -> list[Column]:
-    """The columns of a table, as printed."""
+def columns_of(spec: ArtefactSpec) -> list[GridColumn]:
+    """The columns of a table whose columns are datasets and code lengths, as printed."""
     return [
-        Column(dataset, bits, origin)
+        GridColumn(dataset, bits, origin)
         for (dataset, origin), bits in product(_groups_of(spec), spec.bits)
     ]
+
+
+def grouped(labels: Iterable[tuple[str, str]]) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Headings, each with the labels below it, from pairs of both."""
+    groups: dict[str, list[str]] = {}
+    for heading, label in labels:
+        groups.setdefault(heading, []).append(label)
+    return tuple((heading, tuple(below)) for heading, below in groups.items())
 
 
 def bits_label(bits: int) -> str:
@@ -175,18 +215,24 @@ def is_synthetic(dataset: str) -> bool:
     return dataset.startswith(PHANTOM_PREFIX)
 
 
-def select(spec: ArtefactSpec, records: Iterable[Record], context: Context) -> list[Record]:
-    """The records that a table or figure is made of, in the order of its cells.
+def select(spec: ArtefactSpec, facts: Iterable[Any], context: Context) -> list[Any]:
+    """The files of cells that a table or figure is made of, in the order of its cells.
 
     Raises:
-        MedhashError: a record comes from another scale or protocol, or says otherwise than the
+        MedhashError: one comes from another scale or protocol, or says otherwise than the
             dataset's name whether its images are synthetic.
     """
-    by_cell = {record.cell: record for record in records}
+    by_cell = {each.cell: each for each in facts}
     chosen = [by_cell[cell] for cell in spec.cells() if cell in by_cell]
-    for record in chosen:
-        _check(record, context)
+    for each in chosen:
+        _check(each, context)
     return chosen
+
+
+def evaluated_epochs(facts: Iterable[Any]) -> list[str]:
+    """Which epochs were evaluated, where the files of the cells say so."""
+    trained = (each.training for each in facts if hasattr(each, "training"))
+    return [SELECTIONS[name] for name in sorted({each.selection for each in trained})]
 
 
 def seeds_of(records: Sequence[Record]) -> list[int]:
@@ -196,8 +242,7 @@ def seeds_of(records: Sequence[Record]) -> list[int]:
 
 def _groups_of(spec: ArtefactSpec) -> list[tuple[str, str]]:
     """The (dataset, origin) above each group of columns; no origin but in a transfer."""
-    origins = (spec.origins if isinstance(spec, TableSpec) else ()) or ("",)
-    return list(product(spec.datasets, origins))
+    return list(product(spec.datasets, spec.starts))
 
 
 def _phantom_warning(datasets: Sequence[str]) -> str:
@@ -208,20 +253,21 @@ def _phantom_warning(datasets: Sequence[str]) -> str:
     return ""
 
 
-def _check(record: Record, context: Context) -> None:
-    where = f"record of cell {record.cell}"
-    if record.scale != context.scale:
+def _check(facts: Any, context: Context) -> None:
+    where = f"{facts.what} of cell {facts.cell}"
+    if facts.scale != context.scale:
         raise MedhashError(
-            f"{where}: its scale is {record.scale!r}, but {context.scale!r} is asked for; "
+            f"{where}: its scale is {facts.scale!r}, but {context.scale!r} is asked for; "
             "scales never mix."
         )
-    if record.metrics.protocol != context.protocol:
+    if getattr(facts, "protocol", context.protocol) != context.protocol:
         raise MedhashError(
-            f"{where}: scored with protocol {record.metrics.protocol!r}, but "
-            f"{context.protocol!r} is asked for; evaluate the cell again."
+            f"{where}: scored with protocol {facts.protocol!r}, but "
+            f"{context.protocol!r} is asked for; {facts.remedy}."
         )
-    if record.synthetic != is_synthetic(record.cell.dataset):
+    synthetic = is_synthetic(facts.cell.dataset)
+    if getattr(facts, "synthetic", synthetic) != synthetic:
         raise MedhashError(
-            f"{where}: the record says synthetic is {record.synthetic}, but datasets whose names "
+            f"{where}: the record says synthetic is {facts.synthetic}, but datasets whose names "
             f"start with {PHANTOM_PREFIX!r}, and no others, are phantoms."
         )

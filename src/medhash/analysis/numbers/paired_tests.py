@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from medhash.analysis.numbers.context import Place
 from medhash.analysis.numbers.statistics import Comparison, compare, holm
-from medhash.analysis.numbers.summaries import Place, Summary, summarise
+from medhash.analysis.numbers.summaries import Summary, summarise
 from medhash.errors import MedhashError
 from medhash.records.record import Record, per_query_ap
 
@@ -34,8 +35,9 @@ class PairedTest:
     @property
     def tie_differences(self) -> tuple[float, float]:
         """The least and the greatest difference of mAP that orders of ties can give."""
-        least = self.summary.tie_least - self.baseline.tie_greatest
-        return least, self.summary.tie_greatest - self.baseline.tie_least
+        nothing = (0.0, 0.0)
+        own, other = self.summary.ties or nothing, self.baseline.ties or nothing
+        return own[0] - other[1], own[1] - other[0]
 
     def numbers(self) -> dict[str, str]:
         """The test as it stands in a CSV file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from medhash.papers.paper import ArtefactSpec
+from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import Cell
 
 COORDINATES = ("dataset", "method", "variant", "bits", "seed", "origin")

@@ -12,8 +12,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata, wilcoxon
-from scipy.stats import t as student_t
 
 from medhash.errors import MedhashError
 
@@ -81,6 +79,8 @@ def wilcoxon_two_sided(a: ArrayLike, b: ArrayLike) -> float:
     Raises:
         MedhashError: the samples are not paired, are empty or hold a NaN.
     """
+    from scipy.stats import wilcoxon
+
     differences = _differences(a, b)
     if not differences.any():
         return 1.0
@@ -98,6 +98,8 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> float:
     Raises:
         MedhashError: the samples are not paired, are empty or hold a NaN.
     """
+    from scipy.stats import rankdata
+
     differences = _differences(a, b)
     differences = differences[differences != 0]
     if not differences.size:
@@ -177,6 +179,8 @@ def mean_and_half_width(
     mean, deviation = mean_and_deviation(values)
     if deviation is None:
         return mean, None
+    from scipy.stats import t as student_t
+
     quantile = float(student_t.ppf((1 + confidence) / 2, len(values) - 1))
     return mean, quantile * deviation / float(np.sqrt(len(values)))
 

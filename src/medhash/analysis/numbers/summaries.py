@@ -1,109 +1,99 @@
-"""The records of one place in a grid, summed up over its seeds."""
+"""The numbers of one place in a grid, summed up over its seeds, and what tables say of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import NamedTuple
+from functools import cached_property
+from typing import Any
 
-from medhash.analysis.numbers.context import NOT_RUN, Column, Context
+import numpy as np
+
+from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, Place
 from medhash.analysis.numbers.statistics import mean_and_deviation
-from medhash.papers.paper import ArtefactSpec, TableSpec
-from medhash.records.record import Record, records_frame
-from medhash.schema.cell import Cell
+from medhash.papers.specs import ArtefactSpec
+from medhash.schema.measures import MEASURES, Measured
 
-DECIMALS = 2
-"""Decimals of a printed percentage (ACH Table III)."""
+MAP = Measured("map")
 
 _LISTED = 6
 
 
-class Place(NamedTuple):
-    """A place in a grid: the cells that differ in their seed only."""
-
-    dataset: str
-    method: str
-    variant: str
-    bits: int
-    origin: str = ""
-
-    @classmethod
-    def of(cls, cell: Cell) -> Place:
-        """The place of a cell."""
-        return cls(cell.dataset, cell.method, cell.variant, cell.bits, cell.origin)
-
-    @classmethod
-    def at(cls, column: Column, method: str, variant: str) -> Place:
-        """The place of a method and variant in a column."""
-        return cls(column.dataset, method, variant, column.bits, column.origin)
-
-
 @dataclass(frozen=True)
 class Summary:
-    """Metrics of one place as fractions; means over its seeds.
+    """A measure of one place, mean over its seeds, and what stands beside it.
 
     Attributes:
-        mean_map: mean of mAP.
-        deviation: sample standard deviation of mAP, ``None`` for one seed.
-        seeds: the seeds that ran, ascending.
-        tie_least: the least mAP that an order of equal distances can give.
-        tie_greatest: the greatest.
-        stable_map: mAP under the papers' protocol.
-        queries: size of the query set.
-        queries_without_relevant: those of them that can find nothing.
-        database: size of the database.
+        measured: what it is.
+        facts: the files of the cells that ran, by ascending seed.
+        mean: mean over the seeds, as files have it.
+        deviation: sample standard deviation, ``None`` for one seed.
     """
 
-    mean_map: float
+    measured: Measured
+    facts: tuple[Any, ...]
+    mean: float
     deviation: float | None
-    seeds: tuple[int, ...]
-    tie_least: float
-    tie_greatest: float
-    stable_map: float
-    queries: int
-    queries_without_relevant: int
-    database: int
 
     @property
-    def printed_map(self) -> Decimal:
-        """Mean mAP in percent, as the digits that are printed."""
-        return printed_percent(self.mean_map)
+    def seeds(self) -> tuple[int, ...]:
+        """The seeds that ran, ascending."""
+        return tuple(each.cell.seed for each in self.facts)
+
+    @property
+    def printed(self) -> Decimal:
+        """The mean in the measure's unit, as the digits that are printed."""
+        return self.measured.measure.printed(self.mean)
+
+    @property
+    def metrics(self) -> Any:
+        """The metrics of the first record: the sizes of query set and database."""
+        return self.facts[0].metrics
+
+    @cached_property
+    def ties(self) -> tuple[float, float] | None:
+        """The least and the greatest mAP that an order of equal distances can give."""
+        ranges = [each.metrics.tie_range for each in self.facts]
+        if self.measured != MAP or None in ranges:
+            return None
+        least, greatest = np.asarray(ranges).mean(axis=0)
+        return float(least), float(greatest)
 
     @property
     def tie_spread(self) -> float:
         """How far the order of ties could move the mean."""
-        return self.tie_greatest - self.tie_least
+        return self.ties[1] - self.ties[0] if self.ties else 0.0
+
+    @property
+    def stable(self) -> float:
+        """Mean mAP under the papers' protocol."""
+        return float(np.mean([each.stable.map for each in self.facts]))
+
+    def chance(self, answer: str) -> float | None:
+        """What an answer scores that has learnt nothing; ``random`` or ``majority``."""
+        measure = self.measured.measure
+        return measure.chance(self.facts[0], answer, self.measured.cutoff)
 
 
-def summarise(records: Sequence[Record]) -> dict[Place, Summary]:
-    """Sum up records by place."""
-    frame = records_frame(records).sort_values("seed", kind="stable")
-    summaries = {}
-    for _, group in frame.groupby(list(Place._fields), sort=False):
-        means = group[["tie_least", "tie_greatest", "stable_map"]].mean()
-        mean, deviation = mean_and_deviation(group["map"].to_numpy())
-        first = group.iloc[0]
-        place = Place(
-            first.dataset, first.method, first.variant, int(first.bits), str(first.origin)
+def summarise(facts: Iterable[Any], measured: Measured = MAP) -> dict[Place, Summary]:
+    """Sum up the files of cells by place; cells without the number are left out."""
+    groups: dict[Place, list[tuple[Any, float]]] = {}
+    for each in sorted(facts, key=lambda facts: facts.cell.seed):
+        value = measured.of(each)
+        if value is not None:
+            groups.setdefault(Place.of(each.cell), []).append((each, value))
+    return {
+        place: Summary(
+            measured, tuple(each for each, _ in own), *mean_and_deviation([v for _, v in own])
         )
-        summaries[place] = Summary(
-            mean_map=mean,
-            deviation=deviation,
-            seeds=tuple(int(seed) for seed in group["seed"]),
-            tie_least=float(means["tie_least"]),
-            tie_greatest=float(means["tie_greatest"]),
-            stable_map=float(means["stable_map"]),
-            queries=int(first.queries),
-            queries_without_relevant=int(first.queries_without_relevant),
-            database=int(first.database),
-        )
-    return summaries
+        for place, own in groups.items()
+    }
 
 
 def printed_percent(fraction: float) -> Decimal:
     """A fraction in percent, rounded to the printed decimals."""
-    return Decimal(f"{100 * fraction:.{DECIMALS}f}")
+    return MEASURES["map"].printed(fraction)
 
 
 def percent(fraction: float | None) -> str:
@@ -112,96 +102,52 @@ def percent(fraction: float | None) -> str:
 
 
 def row_title(spec: ArtefactSpec, place: Place, context: Context) -> str:
-    """The name of a place's row, as the paper prints it in this table.
-
-    ``HashNet+ACH``; in a transfer ``HashNet+ACH w/ TL``; a table may have titles of its own.
-    """
-    title = context.paper.method_title(place.method, place.variant)
-    if not isinstance(spec, TableSpec):
-        return title
-    if place.variant in spec.titles:
-        title = context.paper.method_title(place.method) + spec.titles[place.variant]
-    if spec.kind != "transfer":
-        return title
-    return f"{title} {'w/o' if place.origin == spec.origin_without_transfer else 'w/'} TL"
-
-
-def shared_notes(
-    spec: ArtefactSpec,
-    ran: Mapping[Place, Summary],
-    places: Sequence[tuple[Column, Place]],
-    context: Context,
-) -> list[str]:
-    """The notes that every table needs: what did not run, fewer seeds, ties, query sets.
-
-    Args:
-        spec: the table.
-        ran: what ran of it.
-        places: all of its places, each with its column.
-        context: names and reasons.
-    """
-    if not ran:
-        return ["Nothing of this table has run.", *_not_run_notes(spec, ran, places, context)]
-    return [
-        *_seed_notes(spec, ran, context),
-        _tie_note(spec, ran, context),
-        _query_note(spec, ran, context),
-        *_not_run_notes(spec, ran, places, context),
-    ]
+    """The name of a place's row, as the paper prints it in this table."""
+    return spec.row_title(context.paper, place.method, place.variant, place.origin)
 
 
 def name_of(spec: ArtefactSpec, place: Place, context: Context) -> str:
     """A place in words: ``HashNet+ACH, COVID-CT-Dataset/8 bits``."""
-    column = context.column_label(place.dataset, place.bits, place.origin)
+    column = context.column_label(GridColumn(place.dataset, place.bits, place.origin))
     return f"{row_title(spec, place, context)}, {column}"
 
 
-def _seed_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
-    short = [place for place, summary in ran.items() if len(summary.seeds) < len(spec.seeds)]
-    if not short:
-        return []
-    names = _listed([name_of(spec, place, context) for place in short])
-    return [f"Fewer than {len(spec.seeds)} seeds have run for: {names}."]
-
-
-def _tie_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> str:
-    place = max(ran, key=lambda each: (ran[each].tie_spread, each))
-    summary = ran[place]
-    return (
-        "Order of ties: over all orders of equal Hamming distances an mAP moves by at most "
-        f"{printed_percent(summary.tie_spread)} points ({name_of(spec, place, context)}: "
-        f"{printed_percent(summary.tie_least)} to {printed_percent(summary.tie_greatest)}); "
-        "the CSV has the range of every value."
-    )
-
-
-def _query_note(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> str:
-    texts = []
-    for dataset in spec.datasets:
-        sizes = sorted(
-            {
-                (summary.queries, summary.queries_without_relevant, summary.database)
-                for place, summary in ran.items()
-                if place.dataset == dataset
-            }
-        )
-        texts += [
-            f"{context.paper.dataset_title(dataset)}: {queries} queries ({without} of them "
-            f"without a relevant image, counted as 0), database of {database}"
-            for queries, without, database in sizes
-        ]
-    return "; ".join(texts) + "."
-
-
-def _not_run_notes(
+def shared_notes(
     spec: ArtefactSpec,
-    ran: Mapping[Place, Summary],
-    places: Sequence[tuple[Column, Place]],
+    ran: Iterable[Summary],
+    places: Sequence[Place],
     context: Context,
 ) -> list[str]:
+    """The notes that every table needs: what did not run, fewer seeds, ties, query sets, chance.
+
+    Args:
+        spec: the table.
+        ran: what ran of it.
+        places: all of its places.
+        context: names and reasons.
+    """
+    by_place = {Place.of(each.facts[0].cell): each for each in ran}
+    missing = not_run_notes(spec, set(by_place), places, context)
+    if not by_place:
+        return ["Nothing of this table has run.", *missing]
+    notes = _seed_notes(spec, by_place, context)
+    if spec.source == "record":
+        notes += [*_tie_notes(spec, by_place, context), *_query_notes(spec, by_place, context)]
+    measured = {each.measured for each in by_place.values()}
+    if measured == {MAP}:
+        notes += _chance_notes(spec, by_place, context)
+    return [*notes, *missing]
+
+
+def not_run_notes(
+    spec: ArtefactSpec, ran: set[Place], places: Sequence[Place], context: Context
+) -> list[str]:
+    """What did not run, and why; by the headings of columns."""
     groups: dict[tuple[str, str], list[Place]] = {}
-    for (dataset, _, origin), place in places:
-        groups.setdefault((dataset, origin), []).append(place)
+    starts = spec.starts
+    for place in dict.fromkeys(places):
+        for origin in [place.origin] if place.origin in starts else starts:
+            groups.setdefault((place.dataset, origin), []).append(place)
     notes = []
     for group, own in groups.items():
         missing = [place for place in own if place not in ran]
@@ -214,6 +160,56 @@ def _not_run_notes(
             names = _listed([name_of(spec, place, context) for place in missing])
             notes.append(f"{heading}: {len(missing)} of {len(own)} {NOT_RUN} ({reason}): {names}.")
     return notes
+
+
+def _seed_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
+    short = [place for place, summary in ran.items() if len(summary.seeds) < len(spec.seeds)]
+    if not short:
+        return []
+    names = _listed([name_of(spec, place, context) for place in short])
+    return [f"Fewer than {len(spec.seeds)} seeds have run for: {names}."]
+
+
+def _tie_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
+    tied = [place for place, summary in ran.items() if summary.ties]
+    if not tied:
+        return []
+    place = max(tied, key=lambda each: (ran[each].tie_spread, each))
+    summary = ran[place]
+    least, greatest = summary.ties or (0.0, 0.0)
+    return [
+        "Order of ties: over all orders of equal Hamming distances an mAP moves by at most "
+        f"{printed_percent(summary.tie_spread)} points ({name_of(spec, place, context)}: "
+        f"{printed_percent(least)} to {printed_percent(greatest)}); "
+        "the CSV has the range of every value."
+    ]
+
+
+def _query_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
+    texts = []
+    for dataset in spec.datasets:
+        every = [summary.metrics for place, summary in ran.items() if place.dataset == dataset]
+        sizes = sorted({(m.queries, m.queries_without_relevant, m.database) for m in every})
+        texts += [
+            f"{context.paper.dataset_title(dataset)}: {queries} queries ({without} of them "
+            f"without a relevant image, counted as 0), database of {database}"
+            for queries, without, database in sizes
+        ]
+    return ["; ".join(texts) + "."]
+
+
+def _chance_notes(spec: ArtefactSpec, ran: Mapping[Place, Summary], context: Context) -> list[str]:
+    """What mAP answers have that have learnt nothing; one split has one value."""
+    texts = []
+    for dataset in spec.datasets:
+        own = [each for place, each in ran.items() if place.dataset == dataset]
+        random, majority = (own[0].chance(a) if own else None for a in ("random", "majority"))
+        if random is not None and majority is not None:
+            texts.append(
+                f"{context.paper.dataset_title(dataset)}: {printed_percent(random)} in random "
+                f"order, {printed_percent(majority)} with the most frequent class first"
+            )
+    return [f"By chance: {'; '.join(texts)}."] if texts else []
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import (
-    CSV_COLUMNS,
+    ConfounderSpec,
     confounding_points,
     details,
     panel_title,
@@ -16,36 +14,38 @@ from medhash.analysis.numbers.confounding import (
 )
 from medhash.analysis.numbers.context import NOT_RUN, Context
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.paper import TableSpec
-from medhash.records.record import Record
+from medhash.papers.specs import TableSpec
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def confounding_table(
-    spec: TableSpec, records: Sequence[Record], context: Context
-) -> tuple[pd.DataFrame, PrintedTable]:
-    """Build the table; a block is a method with its variants, a column a strength.
+class Spec(ConfounderSpec, TableSpec):
+    """mAP against the strength of a phantom's confounder.
 
-    Returns:
-        The frame of
-        :func:`~medhash.analysis.numbers.confounding.confounding_points`, numbers to six
-        decimals, and the printed table.
+    A block is a method with its variants, a column a strength.
     """
-    points = confounding_points(spec, records, context)
-    groups = [
-        (panel_title(panel, context), tuple(f"strength {name.strength:g}" for name in names))
-        for panel, names in panels_of(spec).items()
-    ]
-    printed = PrintedTable(
-        title=f"{context.heading(spec)} {details(spec, records, context)}",
-        groups=tuple(groups),
-        blocks=tuple(
-            tuple(_row(points, method, variant, context) for variant in spec.variants)
-            for method in spec.methods
-        ),
-        notes=tuple(_notes(points)),
-    )
-    rows = [{name: _text(name, value) for name, value in point.items()} for point in _rows(points)]
-    return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
+
+    kind: Literal["confounding"]
+
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """The CSV has the points of the figure, numbers to six decimals."""
+        points = confounding_points(self, facts, context)
+        printed = PrintedTable(
+            title=f"{context.heading(self)} {details(self, facts, context)}",
+            groups=tuple(
+                (panel_title(panel, context), tuple(f"strength {n.strength:g}" for n in names))
+                for panel, names in panels_of(self).items()
+            ),
+            blocks=tuple(
+                tuple(_row(points, method, variant, context) for variant in self.variants)
+                for method in self.methods
+            ),
+            notes=tuple(_notes(points)),
+        )
+        return [{k: _text(k, v) for k, v in point.items()} for point in _rows(points)], printed
 
 
 def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
@@ -53,11 +53,17 @@ def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
 
 
 def _text(name: str, value: Any) -> str:
-    if pd.isna(value):
+    if _is_missing(value):
         return ""
     if isinstance(value, float):
         return f"{value:g}" if name == "strength" else f"{value:.6f}"
     return str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
 
 
 def _row(points: pd.DataFrame, method: str, variant: str, context: Context) -> PrintedRow:
@@ -70,7 +76,7 @@ def _cell(point: dict[Any, Any]) -> PrintedCell:
     if point["status"] == NOT_RUN:
         return PrintedCell(NOT_RUN)
     text = f"{point['map_percent']:.2f}"
-    if pd.notna(point["interval_least_percent"]):
+    if not _is_missing(point["interval_least_percent"]):
         text += f" ± {point['map_percent'] - point['interval_least_percent']:.2f}"
     return PrintedCell(text)
 

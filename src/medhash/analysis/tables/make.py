@@ -1,4 +1,4 @@
-"""Tables from records: the numbers as CSV, and the same printed as Markdown and LaTeX.
+"""Tables as files: the numbers as CSV, and the same printed as Markdown and LaTeX.
 
 Percentages and percentage points throughout, as the papers print. Marks, differences and counts
 of wins are taken from the printed digits, so that a reader can follow them from the table itself.
@@ -6,45 +6,26 @@ of wins are taken from the printed digits, so that a reader can follow them from
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+import io
+from collections.abc import Sequence
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from medhash.analysis.numbers.context import Context, select
-from medhash.analysis.tables.confounding import confounding_table
-from medhash.analysis.tables.lesions import lesion_table
-from medhash.analysis.tables.map import map_table
-from medhash.analysis.tables.reasoning import reasoning_table
-from medhash.analysis.tables.rendering import PrintedTable, latex, markdown
-from medhash.analysis.tables.speed import Measurement, speed_table
-from medhash.analysis.tables.transfer import transfer_table
-from medhash.analysis.tables.wilcoxon import wilcoxon_table
+from medhash.analysis.tables.rendering import latex, markdown
 from medhash.files import write_text
-from medhash.papers.paper import TableSpec
-from medhash.records.lesions import LesionSearch, NoSearch
-from medhash.records.record import Record
-
-TableBuilder = Callable[[TableSpec, Sequence[Record], Context], tuple[pd.DataFrame, PrintedTable]]
-
-BUILDERS: dict[str, TableBuilder] = {
-    "map": map_table,
-    "wilcoxon": wilcoxon_table,
-    "transfer": transfer_table,
-    "reasoning": reasoning_table,
-    "confounding": confounding_table,
-}
-"""Kind of table -> what builds its CSV (all values text) and its printed form."""
+from medhash.papers.specs import TableSpec
 
 
 def make_table(
-    spec: TableSpec, records: Sequence[Record], context: Context, output_stem: Path
+    spec: TableSpec, facts: Sequence[Any], context: Context, output_stem: Path
 ) -> list[Path]:
     """Write ``<output_stem>.csv``, ``.md`` and ``.tex``.
 
     Args:
-        spec: the grid; places without a record are printed as not run.
-        records: at least those of the grid that exist; others are ignored.
+        spec: the grid; places without a file are printed as not run.
+        facts: at least those files of its cells that exist, read; others are ignored.
         context: names, scale and protocol.
         output_stem: path without suffix, such as ``results/small/ach/tables/table3``.
 
@@ -52,35 +33,12 @@ def make_table(
         The three paths.
 
     Raises:
-        MedhashError: a record of another scale or protocol, or compared records whose queries
+        MedhashError: a file of another scale or protocol, or compared records whose queries
             differ. Nothing is written then.
     """
-    frame, printed = BUILDERS[spec.kind](spec, select(spec, records, context), context)
-    return _write(frame, printed, spec, output_stem)
-
-
-def make_speed_table(
-    spec: TableSpec, measurements: Sequence[Measurement], context: Context, output_stem: Path
-) -> list[Path]:
-    """The same for kind ``fps``, which is made from measurements instead of records."""
-    return _write(*speed_table(spec, measurements, context), spec, output_stem)
-
-
-def make_lesion_table(
-    spec: TableSpec,
-    searches: Sequence[LesionSearch | NoSearch],
-    context: Context,
-    output_stem: Path,
-) -> list[Path]:
-    """The same for kind ``lesion_retrieval``, which is made from searches with patches."""
-    return _write(*lesion_table(spec, searches, context), spec, output_stem)
-
-
-def _write(
-    frame: pd.DataFrame, printed: PrintedTable, spec: TableSpec, output_stem: Path
-) -> list[Path]:
+    rows, printed = spec.made(select(spec, facts, context), context)
     texts = {
-        ".csv": frame.to_csv(index=False, lineterminator="\n"),
+        ".csv": _csv(rows),
         ".md": markdown(printed),
         ".tex": latex(printed, spec.label),
     }
@@ -88,3 +46,11 @@ def _write(
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths
+
+
+def _csv(rows: Sequence[dict[str, str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return stream.getvalue()

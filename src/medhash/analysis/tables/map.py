@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, Literal
 
-import pandas as pd
-
-from medhash.analysis.numbers.context import Context, columns_of
-from medhash.analysis.numbers.summaries import Place
-from medhash.analysis.tables.comparison import comparison_table
-from medhash.analysis.tables.map_grid import CSV_COLUMNS, MapGrid, Row
+from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.grid import Grid, GridRow, lengths_row
 from medhash.analysis.tables.rendering import PrintedTable
-from medhash.papers.paper import TableSpec
-from medhash.records.record import Record
-from medhash.schema.variants import parts_of
-
-BASELINE = "none"
+from medhash.papers.specs import TableSpec
+from medhash.schema.variants import BASELINE, parts_of
 
 _DIFFERENCES = (
     "In brackets behind a name: in how many of the columns that ran the row beats its baseline. "
@@ -23,40 +17,31 @@ _DIFFERENCES = (
 )
 
 
-def map_table(
-    spec: TableSpec, records: Sequence[Record], context: Context
-) -> tuple[pd.DataFrame, PrintedTable]:
-    """Build the table; a block is a method with its variants.
+class Spec(TableSpec):
+    """mAP of every cell: methods x variants by datasets x bits.
 
-    Best and second best are marked within a block and column, as the paper marks them; equal
-    printed values share the mark.
-
-    Returns:
-        The CSV's frame (columns :data:`~medhash.analysis.tables.map_grid.CSV_COLUMNS`, one row a
-        dataset x method x variant x bits, all values text) and the printed table.
+    A block is a method with its variants; best and second best are marked within a block and
+    column, as the paper marks them. Equal printed values share the mark.
     """
-    blocks = tuple(
-        tuple(_row(spec, method, variant) for variant in spec.trained_variants)
-        for method in spec.methods
-    )
-    grid = MapGrid(spec, context, blocks, tuple(records))
-    printed = PrintedTable(
-        title=grid.title,
-        groups=context.column_groups(grid.columns),
-        blocks=grid.printed_blocks(),
-        notes=grid.notes(_DIFFERENCES),
-        comparison=comparison_table(grid),
-    )
-    return pd.DataFrame(grid.csv_rows(), columns=list(CSV_COLUMNS)), printed
 
+    kind: Literal["map"]
 
-def _row(spec: TableSpec, method: str, variant: str) -> Row:
-    """Arrows stand behind the variants that combine modules, as the paper prints them."""
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """Arrows stand behind the variants that combine modules, as the paper prints them."""
+        blocks = tuple(self._block(method, context) for method in self.methods)
+        grid = Grid.of_lengths(self, context, blocks, facts)
+        return grid.csv_rows(), grid.printed(differences=_DIFFERENCES)
 
-    def places(of: str) -> tuple[Place, ...]:
-        return tuple(Place.at(column, method, of) for column in columns_of(spec))
-
-    if variant == BASELINE or BASELINE not in spec.trained_variants:
-        return Row(places(variant))
-    combined = len(parts_of(variant)) > 1
-    return Row(places(variant), against=places(BASELINE), arrows=combined, counted=True)
+    def _block(self, method: str, context: Context) -> tuple[GridRow, ...]:
+        baseline = lengths_row(self, context, method, BASELINE)
+        rows = []
+        for variant in self.variants:
+            if variant == BASELINE or BASELINE not in self.variants:
+                rows.append(lengths_row(self, context, method, variant))
+            else:
+                arrows = len(parts_of(variant)) > 1
+                options = {"against": baseline, "arrows": arrows, "counted": True}
+                rows.append(lengths_row(self, context, method, variant, **options))
+        return tuple(rows)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any, Literal
 
-import pandas as pd
+from pydantic import Field
 
-from medhash.analysis.numbers.context import NOT_RUN, Column, Context, columns_of
+from medhash.analysis.numbers.context import NOT_RUN, Context, Place
 from medhash.analysis.numbers.paired_tests import PairedTest, paired_tests
 from medhash.analysis.numbers.statistics import (
     SIGNIFICANCE_LEVEL,
@@ -15,17 +16,12 @@ from medhash.analysis.numbers.statistics import (
     WinTieLoss,
     count_outcomes,
 )
-from medhash.analysis.numbers.summaries import Place, row_title
-from medhash.analysis.tables import map_grid
-from medhash.analysis.tables.comparison import compared_columns, comparison_table
-from medhash.analysis.tables.map_grid import MapGrid, Row
+from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, lengths_row
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.paper import TableSpec
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.records.record import Record
+from medhash.papers.specs import Choice, Name, PairedSpec
 
-CSV_COLUMNS = (
-    *map_grid.CSV_COLUMNS,
+TEST_COLUMNS = (
     "p_value",
     "p_holm",
     "effect_size",
@@ -43,64 +39,87 @@ CSV_COLUMNS = (
 _Tests = Mapping[tuple[Place, str], PairedTest]
 
 
-def reasoning_table(
-    spec: TableSpec, records: Sequence[Record], context: Context
-) -> tuple[pd.DataFrame, PrintedTable]:
-    """Build the table; a block is a method, a pair's opponent stands above its variant.
+class Spec(PairedSpec):
+    """mAP of pairs of variants, with wins, ties and losses.
 
-    The summary row counts wins, ties and losses by printed mAP, as the paper does. Beside it the
-    CSV has Wilcoxon's test on per-query AP for every pair, with Holm's correction over the table.
+    A block is a method; a pair's opponent stands above its variant. The summary row counts wins,
+    ties and losses by printed mAP, as the paper does. Beside it the CSV has Wilcoxon's test on
+    per-query AP for every pair, with Holm's correction over the table.
 
-    Returns:
-        The CSV's frame (columns :data:`CSV_COLUMNS`, one row a value and one summary row a column,
-        all values text) and the printed table.
-
-    Raises:
-        MedhashError: two records that are to be paired have different queries.
+    Attributes:
+        pairs: a variant and its opponent, ``[lcr, lfr]``.
     """
-    blocks = tuple(_block(spec, method) for method in spec.methods)
-    grid = MapGrid(spec, context, blocks, tuple(records))
-    tests = paired_tests(spec.pairs, records)
-    counts = {column: _by_printed_map(grid, column) for column in grid.columns}
-    summary = (_summary_row(map(_printed, counts.values())),)
-    comparison = comparison_table(grid)
-    if comparison is not None:
-        compared = _compared_summary(grid, counts)
-        comparison = replace(comparison, blocks=(*comparison.blocks, (compared,)))
-    printed = PrintedTable(
-        title=grid.title,
-        groups=context.column_groups(grid.columns),
-        blocks=(*grid.printed_blocks(), summary),
-        notes=grid.notes(_differences(spec, context)),
-        comparison=comparison,
-    )
-    rows = [
-        *(
-            grid.csv_row(row, column, place) | _test_numbers(tests, row, place)
-            for row, column, place in grid.entries
-        ),
-        *(_csv_summary(grid, tests, column, counts[column]) for column in grid.columns),
-    ]
-    return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
 
+    kind: Literal["reasoning"]
+    pairs: tuple[tuple[Name, Name], ...] = Field(min_length=1)
 
-def _block(spec: TableSpec, method: str) -> tuple[Row, ...]:
-    def places(variant: str) -> tuple[Place, ...]:
-        return tuple(Place.at(column, method, variant) for column in columns_of(spec))
+    @property
+    def trained_variants(self) -> tuple[str, ...]:
+        """Those of the pairs, opponents first."""
+        return tuple(dict.fromkeys(variant for pair in self.pairs for variant in reversed(pair)))
 
-    return tuple(
-        row
-        for variant, opponent in spec.pairs
-        for row in (
-            Row(places(opponent)),
-            Row(places(variant), against=places(opponent), arrows=True),
+    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+        """The pairs of which both variants are chosen; without any, nothing runs."""
+        chosen = run.variants
+        pairs = tuple(p for p in self.pairs if chosen is None or set(p) <= set(chosen))
+        return {"pairs": pairs} if pairs else {"available": ()}
+
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """One row of the CSV a value, and one summary row a column.
+
+        Raises:
+            MedhashError: two records that are to be paired have different queries.
+        """
+        blocks = tuple(self._block(method, context) for method in self.methods)
+        grid = Grid.of_lengths(self, context, blocks, facts)
+        tests = paired_tests(self.pairs, facts)
+        counts = [_by_printed_map(grid, number) for number in range(len(grid.columns))]
+        printed = grid.printed(
+            differences=self._differences(context), more=((_summary_row(map(_text, counts)),),)
         )
-    )
+        if printed.comparison is not None:
+            compared = (_compared_summary(grid, counts),)
+            below = replace(printed.comparison, blocks=(*printed.comparison.blocks, compared))
+            printed = replace(printed, comparison=below)
+        rows = [
+            grid.csv_row(row, number, place) | _test_numbers(tests, row, place)
+            for row, number, place in grid.entries
+        ]
+        rows += [_csv_summary(grid, tests, number, own) for number, own in enumerate(counts)]
+        return rows, printed
+
+    def _block(self, method: str, context: Context) -> tuple[GridRow, ...]:
+        rows = []
+        for variant, opponent in self.pairs:
+            against = lengths_row(self, context, method, opponent)
+            options = {"against": against, "arrows": True}
+            rows += [against, lengths_row(self, context, method, variant, **options)]
+        return tuple(rows)
+
+    def _differences(self, context: Context) -> str:
+        """What arrows and the summary row mean, with the pairs by their names."""
+        method = self.methods[0]
+
+        def suffix(variant: str) -> str:
+            title = self.row_title(context.paper, method, variant)
+            return title.removeprefix(context.paper.method_title(method))
+
+        pairs = ", ".join(f"{suffix(a)} against {suffix(b)}" for a, b in self.pairs)
+        return (
+            f"↑ and ↓: percentage points above and below the row's opponent ({pairs}). W/T/L: how "
+            "many rows that ran print a higher, an equal and a lower mAP than their opponents. The "
+            "CSV adds, for every pair, the two-sided Wilcoxon signed-rank test on the average "
+            "precision of each query, with Holm's correction over the whole table, the "
+            "matched-pairs rank-biserial correlation, and wins, ties and losses at p ≤ "
+            f"{SIGNIFICANCE_LEVEL}."
+        )
 
 
-def _by_printed_map(grid: MapGrid, column: Column) -> WinTieLoss:
+def _by_printed_map(grid: Grid, number: int) -> WinTieLoss:
     """Wins, ties and losses of a column's variants against their opponents, as printed."""
-    standings = [grid.standings.get((row, column)) for block in grid.blocks for row in block]
+    standings = [grid.standings.get((row, number)) for block in grid.blocks for row in block]
     differences = [s.difference for s in standings if s and s.difference is not None]
     outcomes: list[Outcome] = [
         "win" if difference > 0 else "loss" if difference < 0 else "tie"
@@ -109,14 +128,13 @@ def _by_printed_map(grid: MapGrid, column: Column) -> WinTieLoss:
     return count_outcomes(outcomes)
 
 
-def _test_of(tests: _Tests, row: Row, place: Place) -> PairedTest | None:
-    return tests.get((place, row.against[0].variant)) if row.against else None
+def _test_of(tests: _Tests, row: GridRow, place: Place) -> PairedTest | None:
+    return tests.get((place, row.against.places[0].variant)) if row.against else None
 
 
-def _test_numbers(tests: _Tests, row: Row, place: Place) -> dict[str, str]:
+def _test_numbers(tests: _Tests, row: GridRow, place: Place) -> dict[str, str]:
     """What a row of the CSV says of its test, if there is one."""
-    test = _test_of(tests, row, place)
-    empty = dict.fromkeys(CSV_COLUMNS[len(map_grid.CSV_COLUMNS) :], "")
+    test, empty = _test_of(tests, row, place), dict.fromkeys(TEST_COLUMNS, "")
     if test is None:
         return empty
     seeds = " ".join(map(str, test.summary.seeds))
@@ -124,18 +142,17 @@ def _test_numbers(tests: _Tests, row: Row, place: Place) -> dict[str, str]:
     return empty | test.numbers() | {"test_outcome": outcome, "test_seeds": seeds}
 
 
-def _csv_summary(
-    grid: MapGrid, tests: _Tests, column: Column, counts: WinTieLoss
-) -> dict[str, str]:
+def _csv_summary(grid: Grid, tests: _Tests, number: int, counts: WinTieLoss) -> dict[str, str]:
     """A column's summary row of the CSV."""
-    found = [_test_of(tests, row, place) for row, own, place in grid.entries if own == column]
+    found = [_test_of(tests, row, place) for row, own, place in grid.entries if own == number]
     tested = count_outcomes(test.comparison.outcome for test in found if test)
-    values = dict.fromkeys(CSV_COLUMNS, "") | grid.csv_column(column)
-    values |= {
+    own = grid.csv_column(number)
+    values = {name: own.get(known, "") for known, name in COLUMNS.items()}
+    values |= dict.fromkeys(TEST_COLUMNS, "") | {
         "row": SUMMARY_ROW,
         "status": "ran" if sum(counts) else NOT_RUN,
-        "printed": _printed(counts),
-        "reported_summary": grid.context.reported_text(grid.spec, SUMMARY_ROW, column) or "",
+        "printed": _text(counts),
+        "reported_summary": _reported(grid, number) or "",
     }
     if sum(counts):
         for prefix, each in (("", counts), ("test_", tested)):
@@ -148,33 +165,18 @@ def _summary_row(texts: Iterable[str]) -> PrintedRow:
     return PrintedRow(SUMMARY_ROW, tuple(map(PrintedCell, texts)))
 
 
-def _printed(counts: WinTieLoss) -> str:
+def _text(counts: WinTieLoss) -> str:
     """``(11/0/1)``, with the brackets of this table."""
     return f"({'/'.join(map(str, counts))})" if sum(counts) else NOT_RUN
 
 
-def _compared_summary(grid: MapGrid, counts: Mapping[Column, WinTieLoss]) -> PrintedRow:
+def _reported(grid: Grid, number: int) -> str | None:
+    return grid.context.reported_text(grid.spec, SUMMARY_ROW, grid.columns[number])
+
+
+def _compared_summary(grid: Grid, counts: Sequence[WinTieLoss]) -> PrintedRow:
     """``(11/0/1) / (9/1/2)``: reported / regenerated."""
-    texts = []
-    for column in compared_columns(grid):
-        reported = grid.context.reported_text(grid.spec, SUMMARY_ROW, column)
-        texts.append(f"{reported or 'not reported'} / {_printed(counts[column])}")
-    return _summary_row(texts)
-
-
-def _differences(spec: TableSpec, context: Context) -> str:
-    """What arrows and the summary row mean, with the pairs by their names."""
-
-    def suffix(variant: str) -> str:
-        method = spec.methods[0]
-        place = Place(spec.datasets[0], method, variant, spec.bits[0])
-        return row_title(spec, place, context).removeprefix(context.paper.method_title(method))
-
-    pairs = ", ".join(f"{suffix(a)} against {suffix(b)}" for a, b in spec.pairs)
-    return (
-        f"↑ and ↓: percentage points above and below the row's opponent ({pairs}). W/T/L: how "
-        "many rows that ran print a higher, an equal and a lower mAP than their opponents. The "
-        "CSV adds, for every pair, the two-sided Wilcoxon signed-rank test on the average "
-        "precision of each query, with Holm's correction over the whole table, the matched-pairs "
-        f"rank-biserial correlation, and wins, ties and losses at p ≤ {SIGNIFICANCE_LEVEL}."
+    return _summary_row(
+        f"{_reported(grid, number) or 'not reported'} / {_text(counts[number])}"
+        for number in grid.compared_columns
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal
 
 from tabulate import tabulate
@@ -81,6 +82,12 @@ class PrintedTable:
     notes: tuple[str, ...]
     comparison: PrintedTable | None = None
     corner: str = "Method"
+
+
+def signed(value: Decimal) -> str:
+    """``+1.50``, ``−7.0``, ``0.00``."""
+    sign = "+" if value > 0 else "−" if value < 0 else ""
+    return f"{sign}{abs(value)}"
 
 
 def markdown(table: PrintedTable) -> str:

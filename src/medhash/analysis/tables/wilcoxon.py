@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any, Literal
 
-import pandas as pd
-
-from medhash.analysis.numbers.context import NOT_RUN, Column, Context, columns_of, is_synthetic
+from medhash.analysis.numbers.context import (
+    NOT_RUN,
+    Context,
+    GridColumn,
+    Place,
+    columns_of,
+    is_synthetic,
+)
 from medhash.analysis.numbers.paired_tests import PairedTest, paired_tests
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, count_outcomes
-from medhash.analysis.numbers.summaries import Place, percent, shared_notes, summarise
+from medhash.analysis.numbers.summaries import percent, shared_notes, summarise
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
-from medhash.papers.paper import TableSpec
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.records.record import Record
+from medhash.papers.specs import Choice, Name, PairedSpec
 
 CSV_COLUMNS = (
     "row",
@@ -48,122 +52,101 @@ CSV_COLUMNS = (
     "note",
 )
 
+_Tests = Mapping[Place, PairedTest]
 
-def wilcoxon_table(
-    spec: TableSpec, records: Sequence[Record], context: Context
-) -> tuple[pd.DataFrame, PrintedTable]:
-    """Build the table: ``spec.compare`` is the variant and its baseline.
+
+class Spec(PairedSpec):
+    """p-values of a variant against its baseline on per-query AP.
 
     A test runs over the queries; with several seeds a query's AP is its mean over the seeds that
     both have. Holm's correction takes all tests of the table as one family.
 
-    Returns:
-        The CSV's frame (columns :data:`CSV_COLUMNS`, one row a dataset x method x bits and one
-        summary row a column, all values text) and the printed table.
-
-    Raises:
-        MedhashError: two records that are to be paired have different queries.
+    Attributes:
+        compare: the variant and its baseline, ``[ach, none]``.
     """
-    variant, baseline = spec.trained_variants
-    tests = {
-        place: test for (place, _), test in paired_tests([(variant, baseline)], records).items()
-    }
-    grid = _Grid(spec, context, variant, baseline, tests)
-    used = [record for test in grid.tests.values() for record in test.records]
-    places = [
-        pair for method in spec.methods for pair in zip(grid.columns, grid.row(method), strict=True)
-    ]
-    printed = PrintedTable(
-        title=f"{context.heading(spec)} {context.details(spec, used)}",
-        groups=context.column_groups(grid.columns),
-        blocks=(tuple(map(grid.printed_row, spec.methods)), (grid.printed_summary(),)),
-        notes=(
-            *_reading_notes(grid.tests, context.protocol),
-            *shared_notes(spec, summarise(used), places, context),
-        ),
-    )
-    rows = [
-        *(grid.csv_row(place) for _, place in places),
-        *map(grid.csv_summary, grid.columns),
-    ]
-    return pd.DataFrame(rows, columns=list(CSV_COLUMNS)), printed
 
-
-@dataclass(frozen=True)
-class _Grid:
-    """Every place of the table, printed or as a row of the CSV."""
-
-    spec: TableSpec
-    context: Context
-    variant: str
-    baseline: str
-    tests: Mapping[Place, PairedTest]
+    kind: Literal["wilcoxon"]
+    compare: tuple[Name, Name]
 
     @property
-    def columns(self) -> list[Column]:
-        """The columns from left to right."""
-        return columns_of(self.spec)
+    def trained_variants(self) -> tuple[str, ...]:
+        """The compared pair."""
+        return self.compare
 
-    def row(self, method: str) -> list[Place]:
-        """The places of one row, column by column."""
-        return [Place.at(column, method, self.variant) for column in self.columns]
+    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+        """Nothing runs unless both variants are among those that the run trains."""
+        compared = run.variants is None or set(self.compare) <= set(run.variants)
+        return {} if compared else {"available": ()}
 
-    def label(self, method: str) -> str:
-        """``HashNet+ACH vs. HashNet``."""
-        title = self.context.paper.method_title
-        return f"{title(method, self.variant)} vs. {title(method, self.baseline)}"
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """One row of the CSV a test and one summary row a column.
 
-    def printed_row(self, method: str) -> PrintedRow:
-        """A method's p-values."""
-        return PrintedRow(self.label(method), tuple(map(self.printed, self.row(method))))
-
-    def printed(self, place: Place) -> PrintedCell:
-        """A p-value as the paper prints it."""
-        if place not in self.tests:
-            return PrintedCell(NOT_RUN)
-        return PrintedCell(printed_p_value(self.tests[place].comparison.p_value))
-
-    def printed_summary(self) -> PrintedRow:
-        """The last row: wins, ties and losses of each column."""
-        counts = [self.win_tie_loss(column) for column in self.columns]
-        return PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_printed_counts(c)) for c in counts))
-
-    def win_tie_loss(self, column: Column) -> WinTieLoss:
-        """Wins, ties and losses over the methods of one column that ran."""
-        places = [Place.at(column, method, self.variant) for method in self.spec.methods]
-        tests = [self.tests[place] for place in places if place in self.tests]
-        return count_outcomes(test.comparison.outcome for test in tests)
-
-    def csv_row(self, place: Place) -> dict[str, str]:
-        """A test's row of the CSV."""
-        row = self._csv_frame(Column(place.dataset, place.bits)) | {
-            "row": self.label(place.method),
-            "method": place.method,
-            "printed": self.printed(place).text,
+        Raises:
+            MedhashError: two records that are to be paired have different queries.
+        """
+        tests = {place: test for (place, _), test in paired_tests([self.compare], facts).items()}
+        used = [record for test in tests.values() for record in test.records]
+        columns = columns_of(self)
+        rows = {
+            method: [Place.at(column, method, self.compare[0]) for column in columns]
+            for method in self.methods
         }
-        if place in self.tests:
-            return row | {"status": "ran"} | _numbers(self.tests[place])
-        note = self.context.why_not_run(self.spec, place.dataset)
-        return row | {"status": NOT_RUN, "note": note}
+        places = [place for row in rows.values() for place in row]
+        counts = [_count(tests, [row[n] for row in rows.values()]) for n in range(len(columns))]
+        printed = [
+            PrintedRow(
+                self.row_label(context, method), tuple(_printed(tests, place) for place in row)
+            )
+            for method, row in rows.items()
+        ]
+        summary = PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_text(each)) for each in counts))
+        notes = shared_notes(self, summarise(used).values(), places, context)
+        table = PrintedTable(
+            title=f"{context.heading(self)} {context.details(self, used)}",
+            groups=context.column_groups(columns),
+            blocks=(tuple(printed), (summary,)),
+            notes=(*_reading_notes(tests, context.protocol), *notes),
+        )
+        csv = [
+            *(self._csv_row(tests, place, context) for place in places),
+            *(self._csv_summary(*each, context) for each in zip(columns, counts, strict=True)),
+        ]
+        return csv, table
 
-    def csv_summary(self, column: Column) -> dict[str, str]:
-        """A column's summary row of the CSV."""
-        counts = self.win_tie_loss(column)
-        row = self._csv_frame(column) | {"row": SUMMARY_ROW, "printed": _printed_counts(counts)}
+    def row_label(self, context: Context, method: str) -> str:
+        """``HashNet+ACH vs. HashNet``."""
+        return " vs. ".join(context.paper.method_title(method, each) for each in self.compare)
+
+    def _csv_row(self, tests: _Tests, place: Place, context: Context) -> dict[str, str]:
+        row = self._csv_frame(GridColumn(place.dataset, place.bits), context) | {
+            "row": self.row_label(context, place.method),
+            "method": place.method,
+            "printed": _printed(tests, place).text,
+        }
+        if place in tests:
+            return row | {"status": "ran"} | _numbers(tests[place])
+        return row | {"status": NOT_RUN, "note": context.why_not_run(self, place.dataset)}
+
+    def _csv_summary(
+        self, column: GridColumn, counts: WinTieLoss, context: Context
+    ) -> dict[str, str]:
+        row = self._csv_frame(column, context) | {"row": SUMMARY_ROW, "printed": _text(counts)}
         if not sum(counts):
             return row | {"status": NOT_RUN}
-        wins, ties, losses = map(str, counts)
-        return row | {"status": "ran", "wins": wins, "ties": ties, "losses": losses}
+        numbers = dict(zip(WinTieLoss._fields, map(str, counts), strict=True))
+        return row | {"status": "ran"} | numbers
 
-    def _csv_frame(self, column: Column) -> dict[str, str]:
+    def _csv_frame(self, column: GridColumn, context: Context) -> dict[str, str]:
         return dict.fromkeys(CSV_COLUMNS, "") | {
-            "column": self.context.column_label(*column),
+            "column": context.column_label(column),
             "dataset": column.dataset,
-            "variant": self.variant,
-            "baseline": self.baseline,
+            "variant": self.compare[0],
+            "baseline": self.compare[1],
             "bits": str(column.bits),
-            "scale": self.context.scale,
-            "protocol": self.context.protocol,
+            "scale": context.scale,
+            "protocol": context.protocol,
             "synthetic": str(is_synthetic(column.dataset)).lower(),
         }
 
@@ -173,11 +156,22 @@ def printed_p_value(p_value: float) -> str:
     return f"{p_value:.3e}" if p_value > 0 else "<1e-300"
 
 
-def _printed_counts(counts: WinTieLoss) -> str:
+def _printed(tests: _Tests, place: Place) -> PrintedCell:
+    if place not in tests:
+        return PrintedCell(NOT_RUN)
+    return PrintedCell(printed_p_value(tests[place].comparison.p_value))
+
+
+def _count(tests: _Tests, places: Sequence[Place]) -> WinTieLoss:
+    """Wins, ties and losses over the methods of one column that ran."""
+    return count_outcomes(tests[place].comparison.outcome for place in places if place in tests)
+
+
+def _text(counts: WinTieLoss) -> str:
     return "/".join(map(str, counts)) if sum(counts) else NOT_RUN
 
 
-def _reading_notes(tests: Mapping[Place, PairedTest], protocol: str) -> list[str]:
+def _reading_notes(tests: _Tests, protocol: str) -> list[str]:
     if not tests:
         return []
     notes = [
@@ -204,9 +198,9 @@ def _numbers(test: PairedTest) -> dict[str, str]:
         "queries": str(test.queries),
         "n_seeds": str(len(test.summary.seeds)),
         "seeds": " ".join(map(str, test.summary.seeds)),
-        "map_percent": percent(test.summary.mean_map),
-        "baseline_map_percent": percent(test.baseline.mean_map),
-        "difference_points": str(test.summary.printed_map - test.baseline.printed_map),
+        "map_percent": percent(test.summary.mean),
+        "baseline_map_percent": percent(test.baseline.mean),
+        "difference_points": str(test.summary.printed - test.baseline.printed),
         "tie_difference_least_points": percent(least),
         "tie_difference_greatest_points": percent(greatest),
         "tie_spread_points": percent(greatest - least),

@@ -2,60 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
-
-import pandas as pd
+from typing import Any, ClassVar, Literal
 
 from medhash.analysis.numbers.context import (
-    CELL_COLUMNS,
     NOT_RUN,
     PROTOCOLS,
-    Column,
     Context,
+    GridColumn,
     bits_label,
     columns_of,
     is_synthetic,
 )
 from medhash.analysis.numbers.summaries import percent, printed_percent
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, signed
 from medhash.errors import MedhashError
-from medhash.papers.paper import TableSpec
 from medhash.papers.reported import ReportedLesions
+from medhash.papers.specs import TableSpec
 from medhash.records.lesions import SOURCES, LesionSearch, NoSearch
-from medhash.records.measured import MACHINE_COLUMNS, check_scale, machine_notes
+from medhash.records.measured import machine_columns, machine_notes
 from medhash.schema.cell import Cell
-
-CSV_COLUMNS = (
-    *CELL_COLUMNS,
-    "status",
-    "class",
-    "lesions",
-    "patches",
-    "asked_per_class",
-    "patch_precision_percent",
-    "image_precision_percent",
-    "against",
-    "difference_points",
-    "relevant_percent",
-    "covered_percent",
-    "patch_median_ms",
-    "patch_p95_ms",
-    "image_median_ms",
-    "image_p95_ms",
-    "runtime_change_percent",
-    "queries",
-    *MACHINE_COLUMNS,
-    "reported_precision_percent",
-    "reported_difference_points",
-    "reported_runtime_change_percent",
-    "scale",
-    "protocol",
-    "synthetic",
-    "note",
-)
+from medhash.schema.measures import Source
 
 ALL_CLASSES = "(all)"
 
@@ -65,51 +35,46 @@ _NOTHING = "–"
 Searches = Mapping[Cell, LesionSearch]
 
 
-def lesion_table(
-    spec: TableSpec, searches: Sequence[LesionSearch | NoSearch], context: Context
-) -> tuple[pd.DataFrame, PrintedTable]:
-    """Build the table; a block is a method, a row a variant, the first variant the baseline.
+class Spec(TableSpec):
+    """P@10 of lesion patches as queries, and the runtime of a search.
 
-    Args:
-        spec: the grid.
-        searches: of its cells, as far as they are there.
-        context: names, scale, protocol and reported numbers.
-
-    Returns:
-        The CSV's frame (columns :data:`CSV_COLUMNS`; of each cell a row for all patches and one
-        for those of each class) and the printed table.
-
-    Raises:
-        MedhashError: a search of another scale or protocol, or one whose patches are not those of
-            its baseline.
+    A block is a method, a row a variant, the first variant the baseline.
     """
-    found = {each.cell: each for each in searches}
-    ran: dict[Cell, LesionSearch] = {}
-    reasons: dict[Cell, str] = {}
-    for cell in spec.cells():
-        search = found.get(cell)
-        if search is not None:
-            check_scale(cell, "lesion patches", search.scale, context.scale)
-        if isinstance(search, LesionSearch):
-            _check_protocol(search, context)
-            ran[cell] = search
-        elif search is not None:
-            reasons[cell] = search.reason
-    grid = _Grid(spec, context, ran, reasons)
-    printed = PrintedTable(
-        title=grid.title(),
-        groups=tuple((grid.heading(column), _HEADINGS) for column in columns_of(spec)),
-        blocks=tuple(grid.block(method) for method in spec.methods),
-        notes=tuple(grid.notes()),
-    )
-    return pd.DataFrame(grid.csv_rows(), columns=list(CSV_COLUMNS)), printed
+
+    one_seed: ClassVar[bool] = True
+
+    kind: Literal["lesion_retrieval"]
+
+    @property
+    def source(self) -> Source:
+        """The file of each cell that it is made from."""
+        return "lesions"
+
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """Of each cell a row of the CSV for all patches and one for those of each class.
+
+        Raises:
+            MedhashError: the patches of a search are not those of its baseline.
+        """
+        ran = {each.cell: each for each in facts if isinstance(each, LesionSearch)}
+        reasons = {each.cell: each.reason for each in facts if isinstance(each, NoSearch)}
+        grid = _Grid(self, context, ran, reasons)
+        printed = PrintedTable(
+            title=grid.title(),
+            groups=tuple((grid.heading(column), _HEADINGS) for column in columns_of(self)),
+            blocks=tuple(grid.block(method) for method in self.methods),
+            notes=tuple(grid.notes()),
+        )
+        return grid.csv_rows(), printed
 
 
 class _Grid:
     """The places of the table: what ran in them and what did not."""
 
     def __init__(
-        self, spec: TableSpec, context: Context, ran: Searches, reasons: Mapping[Cell, str]
+        self, spec: Spec, context: Context, ran: Searches, reasons: Mapping[Cell, str]
     ) -> None:
         self.spec = spec
         self.context = context
@@ -124,7 +89,7 @@ class _Grid:
             return title
         return f"{title} {'Patches' if len(sources) == 1 else 'Some patches'} {SOURCES['found']}."
 
-    def heading(self, column: Column) -> str:
+    def heading(self, column: GridColumn) -> str:
         """Dataset and code length above the columns of one."""
         return f"{self.context.heading_of(column.dataset)}, {bits_label(column.bits)}"
 
@@ -170,9 +135,8 @@ class _Grid:
         cells = [self._cell(column, method, variant) for method, variant, column in places]
         return [row for cell in cells for row in self._rows_of(cell)]
 
-    def _cell(self, column: Column, method: str, variant: str) -> Cell:
-        own = (self.spec.paper, column.dataset, method, variant, column.bits)
-        return Cell(*own, self.spec.seeds[0])
+    def _cell(self, column: GridColumn, method: str, variant: str) -> Cell:
+        return self.spec.cell(column.dataset, method, variant, column.bits, self.spec.seeds[0])
 
     def _baseline(self, cell: Cell) -> LesionSearch | None:
         """The first variant's search with the same patches; None for itself."""
@@ -201,13 +165,13 @@ class _Grid:
         search, difference = self.ran[cell], self._difference(cell)
         values = (
             str(printed_percent(search.precision_at_10.patches)),
-            _NOTHING if difference is None else _signed(difference),
+            _NOTHING if difference is None else signed(difference),
             str(printed_percent(search.precision_at_10.images)),
-            f"{_signed(Decimal(f'{100 * search.runtime.change:.1f}'))} %",
+            f"{signed(Decimal(f'{100 * search.runtime.change:.1f}'))} %",
         )
         return tuple(map(PrintedCell, values))
 
-    def _column_notes(self, column: Column) -> Iterator[str]:
+    def _column_notes(self, column: GridColumn) -> Iterator[str]:
         heading = self.heading(column)
         spec = self.spec
         cells = [self._cell(column, *row) for row in product(spec.methods, spec.variants)]
@@ -245,32 +209,44 @@ class _Grid:
             )
 
     def _rows_of(self, cell: Cell) -> Iterator[dict[str, str]]:
-        context = self.context
-        row = dict.fromkeys(CSV_COLUMNS, "") | context.cell_columns(cell)
-        row |= {"class": ALL_CLASSES, "protocol": context.protocol}
-        row |= self._reported_columns(cell, row["row"])
-        if cell not in self.ran:
-            yield row | {"status": NOT_RUN, "note": self._why_not(cell)}
-            return
-        search = self.ran[cell]
-        row |= {"status": "ran", "lesions": SOURCES[search.source]}
-        row |= {"asked_per_class": str(search.asked_per_class)}
-        yield row | self._scores(cell, ALL_CLASSES) | _measured_columns(search)
-        for name in search.by_class:
-            yield row | {"class": name, **self._scores(cell, name), **_NOT_REPORTED}
+        search, names = self.ran.get(cell), self.context.cell_columns(cell)
+        run = {"scale": names.pop("scale"), "protocol": self.context.protocol}
+        run |= {"synthetic": names.pop("synthetic")}
+        reported = dict.fromkeys(_REPORTED, "") | self._reported_columns(cell, names["row"])
+        row = {
+            **names,
+            "status": "ran" if search else NOT_RUN,
+            "class": ALL_CLASSES,
+            "lesions": SOURCES[search.source] if search else "",
+            **self._scores(cell, ALL_CLASSES),
+            **{name: of(search) if search else "" for name, of in _TIMES.items()},
+            **machine_columns(search),
+            **reported,
+            **run,
+            "note": "" if search else self._why_not(cell),
+        }
+        yield row
+        said_once = dict.fromkeys((*_TIMES, *machine_columns(None), *_REPORTED), "")
+        for name in search.by_class if search else ():
+            yield row | said_once | {"class": name, **self._scores(cell, name)}
 
     def _scores(self, cell: Cell, name: str) -> dict[str, str]:
-        search, difference = self.ran[cell], self._difference(cell, name)
+        search = self.ran.get(cell)
+        if search is None:
+            return dict.fromkeys(_SCORES, "")
+        difference = self._difference(cell, name)
         patches, images = _precision(search, name)
         count = search.patches if name == ALL_CLASSES else search.by_class[name].count
         baseline = self.context.paper.method_title(cell.method, self.spec.variants[0])
-        return {
-            "patches": str(count),
-            "patch_precision_percent": percent(patches),
-            "image_precision_percent": percent(images),
-            "against": "" if difference is None else baseline,
-            "difference_points": "" if difference is None else str(difference),
-        }
+        values = (
+            str(count),
+            str(search.asked_per_class),
+            percent(patches),
+            percent(images),
+            "" if difference is None else baseline,
+            "" if difference is None else str(difference),
+        )
+        return dict(zip(_SCORES, values, strict=True))
 
     def _reported_columns(self, cell: Cell, title: str) -> dict[str, str]:
         reported = _reported(self.spec, self.context)
@@ -285,20 +261,35 @@ class _Grid:
         return columns
 
 
-_NOT_REPORTED = dict.fromkeys((name for name in CSV_COLUMNS if name.startswith("reported_")), "")
+_SCORES = (
+    "patches",
+    "asked_per_class",
+    "patch_precision_percent",
+    "image_precision_percent",
+    "against",
+    "difference_points",
+)
+
+_TIMES: dict[str, Callable[[LesionSearch], str]] = {
+    "relevant_percent": lambda search: percent(search.relevant_share),
+    "covered_percent": lambda search: percent(search.covered),
+    "patch_median_ms": lambda search: f"{1000 * search.runtime.patches.median_seconds:.4f}",
+    "patch_p95_ms": lambda search: f"{1000 * search.runtime.patches.p95_seconds:.4f}",
+    "image_median_ms": lambda search: f"{1000 * search.runtime.images.median_seconds:.4f}",
+    "image_p95_ms": lambda search: f"{1000 * search.runtime.images.p95_seconds:.4f}",
+    "runtime_change_percent": lambda search: f"{100 * search.runtime.change:.4f}",
+    "queries": lambda search: str(search.runtime.patches.queries),
+}
+
+_REPORTED = tuple(
+    f"reported_{name}"
+    for name in ("precision_percent", "difference_points", "runtime_change_percent")
+)
 
 
-def _reported(spec: TableSpec, context: Context) -> ReportedLesions | None:
+def _reported(spec: Spec, context: Context) -> ReportedLesions | None:
     lesions = context.reported.lesions if context.reported else None
     return lesions if lesions and lesions.regenerated_by == spec.name else None
-
-
-def _check_protocol(search: LesionSearch, context: Context) -> None:
-    if search.protocol != context.protocol:
-        raise MedhashError(
-            f"lesion patches of cell {search.cell}: scored with protocol {search.protocol!r}, but "
-            f"{context.protocol!r} is asked for; search again."
-        )
 
 
 def _precision(search: LesionSearch, name: str) -> tuple[float | None, float | None]:
@@ -332,26 +323,3 @@ def _by_class_text(search: LesionSearch) -> str:
         f"{name} {_NOTHING if each.patches is None else printed_percent(each.patches)}"
         for name, each in search.by_class.items()
     )
-
-
-def _measured_columns(search: LesionSearch) -> dict[str, str]:
-    runtime = search.runtime
-    latencies = {
-        f"{name}_{column}": f"{1000 * value:.4f}"
-        for name, single in (("patch", runtime.patches), ("image", runtime.images))
-        for column, value in (("median_ms", single.median_seconds), ("p95_ms", single.p95_seconds))
-    }
-    return {
-        "relevant_percent": percent(search.relevant_share),
-        "covered_percent": percent(search.covered),
-        **latencies,
-        "runtime_change_percent": f"{100 * runtime.change:.4f}",
-        "queries": str(runtime.patches.queries),
-        **search.machine_columns(),
-    }
-
-
-def _signed(value: Decimal) -> str:
-    """``+1.50``, ``−7.0``, ``0.00``."""
-    sign = "+" if value > 0 else "−" if value < 0 else ""
-    return f"{sign}{abs(value)}"

@@ -1,0 +1,123 @@
+"""Where a cell looks: patch embedding, CAM and Grad-CAM (ACH Fig. 11a)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medhash.analysis.figures.drawing import titled_figure
+from medhash.analysis.figures.explained import (
+    MAPS,
+    Explained,
+    PictureSpec,
+    by_dataset,
+    columns,
+    place_of,
+    refuse,
+    show,
+)
+from medhash.analysis.numbers.context import Context
+from medhash.configuration.paths import Layout
+from medhash.schema.cell import Cell
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+class Spec(PictureSpec):
+    """Images and their maps."""
+
+    kind: Literal["salient_maps"]
+
+    def pictured(
+        self,
+        explained: Mapping[Cell, Explained | None],
+        context: Context,
+        titles: Sequence[str],
+        layout: Layout,
+    ) -> tuple[pd.DataFrame, Callable[[], Figure]]:
+        """What is drawn, as numbers, and what draws it."""
+        points = salient_maps(self, explained, context)
+        return points, lambda: draw_salient_maps(self, explained, context, titles)
+
+
+def salient_maps(
+    spec: Spec, explained: Mapping[Cell, Explained | None], context: Context
+) -> pd.DataFrame:
+    """The images and the range of each of their maps; one row a map."""
+    import pandas as pd
+
+    rows = []
+    for cell, found in explained.items():
+        for place in found.examples(spec.examples) if found else ():
+            for name in MAPS:
+                values = found.arrays[name][place] if found else np.zeros(1)
+                numbers = {"least": float(values.min()), "greatest": float(values.max())}
+                rows.append(place_of(cell, found, place, context) | {"map": name} | numbers)
+    return pd.DataFrame(rows)
+
+
+def draw_salient_maps(
+    spec: Spec,
+    explained: Mapping[Cell, Explained | None],
+    context: Context,
+    titles: Sequence[str],
+) -> Figure:
+    """Images side by side; below each its three maps for every cell (Fig. 11a).
+
+    Each map is stretched from its own least to its greatest value, so that colours show where a
+    network looks, not how strongly.
+    """
+    groups = by_dataset(explained)
+    lines = [(method, variant) for method, variant in product(spec.methods, spec.variants)]
+    height = 1 + len(MAPS) * len(lines)
+    figure = titled_figure(2.0 + 1.05 * spec.examples * len(groups), 1.05 * height + 0.3, titles)
+    for block, (dataset, cells) in zip(columns(figure, len(groups)), groups.items(), strict=True):
+        block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
+        panels = block.subplots(height, spec.examples, squeeze=False)
+        first = next((found for found in cells.values() if found), None)
+        for axes in panels.flat:
+            axes.axis("off")
+        if first is None:
+            refuse(panels[0][0], spec, dataset, context)
+            continue
+        for place, axes in zip(first.examples(spec.examples), panels[0], strict=False):
+            row = int(first.arrays["rows"][place])
+            show(axes, first.images[row])
+            axes.set_title(first.class_name(row), fontsize=7)
+        _name_row(panels[0][0], "image")
+        names = [(cell, name) for cell in cells for name in MAPS]
+        for (cell, name), line in zip(names, panels[1:], strict=False):
+            title = context.paper.method_title(cell.method, cell.variant)
+            _name_row(line[0], f"{title}\n{MAPS[name]}")
+            _draw_maps(line, cells[cell], name, spec)
+    return figure
+
+
+def _draw_maps(line: Any, found: Explained | None, name: str, spec: Spec) -> None:
+    if found is None:
+        return
+    for place, axes in zip(found.examples(spec.examples), line, strict=False):
+        image = found.images[found.arrays["rows"][place]]
+        show(axes, image)
+        size = image.shape[0]
+        values = _stretched(found.arrays[name][place])
+        # the patches' values lie at their centres; between them the map is interpolated
+        extent = (-0.5, size - 0.5, size - 0.5, -0.5)
+        axes.imshow(values, cmap="jet", alpha=0.45, extent=extent, interpolation="bilinear")
+
+
+def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Values from 0 to 1; a flat map is 0 everywhere."""
+    span = values.max() - values.min()
+    return (values - values.min()) / (span if span > 0 else 1)
+
+
+def _name_row(axes: Axes, text: str) -> None:
+    axes.text(*(-0.08, 0.5, text), transform=axes.transAxes, ha="right", va="center", fontsize=6.5)

@@ -1,0 +1,124 @@
+"""How fast queries are answered (the form of ACH Table VIII, with latency and throughput)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from typing import Any, ClassVar, Literal
+
+from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, columns_of
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.papers.specs import TableSpec
+from medhash.records.measured import machine_columns, machine_notes
+from medhash.records.speed import Measurement
+from medhash.schema.cell import Cell
+from medhash.schema.measures import MEASURES, Source
+
+REPORTED_ROW = "ACH"
+"""What the paper's row is called among the reported numbers."""
+
+ROWS = ("fps", "latency_median", "latency_p95", "batched_images_per_second")
+
+_Ran = Mapping[Cell, Measurement]
+
+
+class Spec(TableSpec):
+    """How fast a query image is answered; a block is a method, a row one of its quantities."""
+
+    one_seed: ClassVar[bool] = True
+
+    kind: Literal["fps"]
+
+    @property
+    def source(self) -> Source:
+        """The file of each cell that it is made from."""
+        return "speed"
+
+    def made(
+        self, facts: Sequence[Any], context: Context
+    ) -> tuple[list[dict[str, str]], PrintedTable]:
+        """One row of the CSV a cell."""
+        ran = {each.cell: each for each in facts}
+        columns = columns_of(self)
+        rows = [
+            [self.cell(c.dataset, method, variant, c.bits, self.seeds[0]) for c in columns]
+            for method, variant in product(self.methods, self.variants)
+        ]
+        reported = self._reported_row(columns, context)
+        printed = PrintedTable(
+            title=f"{context.heading(self)} Scale {context.scale}.",
+            groups=context.column_groups(columns),
+            blocks=(
+                *(_block(cells, ran, context) for cells in rows),
+                *([(reported,)] if reported else []),
+            ),
+            notes=tuple(_notes(facts, reported is not None)),
+            corner="Quantity",
+        )
+        return [self._csv_row(cell, ran, context) for row in rows for cell in row], printed
+
+    def _reported_row(self, columns: Sequence[GridColumn], context: Context) -> PrintedRow | None:
+        numbers = [context.reported_number(self, REPORTED_ROW, column) for column in columns]
+        if not any(numbers):
+            return None
+        cells = tuple(PrintedCell("–" if n is None else str(n)) for n in numbers)
+        return PrintedRow("FPS reported by the paper", cells)
+
+    def _csv_row(self, cell: Cell, ran: _Ran, context: Context) -> dict[str, str]:
+        measurement = ran.get(cell)
+        reported = context.reported_number(self, REPORTED_ROW, GridColumn(cell.dataset, cell.bits))
+        names = context.cell_columns(cell)
+        run = {"scale": names.pop("scale"), "synthetic": names.pop("synthetic")}
+        note = "" if measurement else context.why_not_run(self, cell.dataset)
+        return (
+            names
+            | {"status": "ran" if measurement else NOT_RUN}
+            | {name: of(measurement) if measurement else "" for name, of in _NUMBERS.items()}
+            | machine_columns(measurement)
+            | {"reported_fps": "" if reported is None else str(reported), **run, "note": note}
+        )
+
+
+_NUMBERS: dict[str, Callable[[Measurement], str]] = {
+    "fps": lambda m: f"{m.single.fps:.4f}",
+    "median_ms": lambda m: f"{1000 * m.single.median_seconds:.4f}",
+    "p95_ms": lambda m: f"{1000 * m.single.p95_seconds:.4f}",
+    "queries": lambda m: str(m.single.queries),
+    "batched_images_per_second": lambda m: f"{m.batched.images_per_second:.4f}",
+    "batch_size": lambda m: str(m.batched.batch_size),
+    "database": lambda m: str(m.database),
+    "query_width": lambda m: f"{m.query_pixels.median_width:g}",
+    "query_height": lambda m: f"{m.query_pixels.median_height:g}",
+    "network_pixels": lambda m: str(m.network_pixels),
+}
+
+
+def _block(cells: Sequence[Cell], ran: _Ran, context: Context) -> tuple[PrintedRow, ...]:
+    title = context.paper.method_title(cells[0].method, cells[0].variant)
+    rows = []
+    for measure in (MEASURES[name] for name in ROWS):
+        values = (measure.of(ran[cell]) if cell in ran else None for cell in cells)
+        texts = (NOT_RUN if value is None else str(measure.printed(value)) for value in values)
+        rows.append(PrintedRow(f"{title}: {measure.title}", tuple(map(PrintedCell, texts))))
+    return tuple(rows)
+
+
+def _notes(ran: Sequence[Measurement], reported: bool) -> list[str]:
+    if not ran:
+        return ["Nothing of this table has run."]
+    first = ran[0]
+    measured, *busy = machine_notes(ran)
+    notes = [
+        measured,
+        "From decoded pixels at the original size to the ranked list of the whole database, after "
+        f"warm-up; FPS is one over the median of {first.single.queries} queries. Reading a file "
+        f"and showing results are not included. Batches of {first.batched.batch_size} images.",
+        "The variant changes training only: a cell of any variant answers with the same network.",
+        *busy,
+    ]
+    if reported:
+        notes.append(
+            "The paper names neither its machine nor what it times; its numbers cannot be "
+            "compared with these."
+        )
+    return notes

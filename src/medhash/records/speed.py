@@ -1,0 +1,47 @@
+"""How fast a cell answers a query, ``speed.json``, read back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from medhash.records.measured import Measured, Positive, Single
+from medhash.records.part import Part, read_part
+
+
+class Batched(Part):
+    """Whole batches."""
+
+    batch_size: int
+    images_per_second: Positive
+
+
+class Pixels(Part):
+    """Median size of the query images in pixels."""
+
+    median_width: Positive
+    median_height: Positive
+
+
+class Measurement(Measured):
+    """The part of a cell's ``speed.json`` that is printed."""
+
+    what: ClassVar[str] = "speed"
+
+    schema_version: Literal[1] = Field(alias="schema")
+    database: int
+    query_pixels: Pixels
+    network_pixels: int
+    single: Single
+    batched: Batched
+
+
+def load_measurement(path: Path) -> Measurement:
+    """Read one file.
+
+    Raises:
+        MedhashError: it is no whole measurement; the message names the file and the key.
+    """
+    return read_part(path, Measurement, "measurement", "measure")
