@@ -29,7 +29,7 @@ wildcard_constraints:
     dataset="[^/]+",
     size="[0-9]+",
     seed="[0-9]+",
-    stage="mae|classification",
+    stage="[^/]+",
     cell="[^/]+/[^/]+/[^/]+/[0-9]+/[0-9]+",
     name="[a-z0-9]+",
 

@@ -1,4 +1,18 @@
-# A cell: train it, then score its codes.
+# A cell: train it, then score its codes or descriptors.
+import re
+
+from medhash import methods
+from medhash.configuration.declarations import declaration_of
+
+describing = [
+    name for name in methods.names() if declaration_of(name).distance != "hamming"
+]
+
+
+def cells_of(has):
+    """A pattern of the cells whose methods have something."""
+    names = "|".join(re.escape(name) for name in methods.names() if has(name)) or "(?!)"
+    return f"[^/]+/(?:{names})/[^/]+/[0-9]+/[0-9]+"
 
 
 rule train:
@@ -10,6 +24,8 @@ rule train:
         losses=f"{layout.cell('{paper}/{cell}')}/train.csv",
         facts=f"{layout.training('{paper}/{cell}')}",
         receipt=f"{layout.receipt('train', '{paper}/{cell}')}",
+    wildcard_constraints:
+        cell=cells_of(lambda method: method not in describing),
     log:
         f"{logs}/train/{{paper}}/{{cell}}.log",
     conda:
@@ -23,6 +39,17 @@ rule train:
         options=options,
     shell:
         "medhash train {wildcards.paper}/{wildcards.cell} {params.options} > {log} 2>&1"
+
+
+use rule train as train_descriptors with:
+    output:
+        checkpoint=f"{layout.cell('{paper}/{cell}')}/checkpoint.safetensors",
+        descriptors=f"{layout.cell('{paper}/{cell}')}/descriptors.npz",
+        losses=f"{layout.cell('{paper}/{cell}')}/train.csv",
+        facts=f"{layout.training('{paper}/{cell}')}",
+        receipt=f"{layout.receipt('train', '{paper}/{cell}')}",
+    wildcard_constraints:
+        cell=cells_of(lambda method: method in describing),
 
 
 rule record:

@@ -55,6 +55,27 @@ rule phantom:
         "medhash prepare {wildcards.dataset}/{wildcards.size} {params.options} > {log} 2>&1"
 
 
+rule gist:
+    input:
+        inputs_of("gist"),
+    output:
+        gist=f"{layout.data('{dataset}', '{size}')}/gist.npy",
+        receipt=f"{layout.receipt('gist', '{dataset}/{size}')}",
+    log:
+        f"{logs}/gist/{{dataset}}/{{size}}.log",
+    conda:
+        "../../environment.yml"
+    threads: 4
+    resources:
+        gpu=0,
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
+    params:
+        options=options,
+    shell:
+        "medhash gist {wildcards.dataset}/{wildcards.size} {params.options} > {log} 2>&1"
+
+
 rule split:
     input:
         inputs_of("split"),

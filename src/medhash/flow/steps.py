@@ -405,8 +405,8 @@ class Steps:
     def _find(self, rule: str, key: str) -> Step | None:
         """The step that a key names; a MedhashError for names that do not exist."""
         if rule in ("prepare", "phantom", "gist"):
-            view = known_size(self._configuration, key)
-            return self.gist(*view) if rule == "gist" else self.prepare(*view)
+            make = self.gist if rule == "gist" else self.prepare
+            return make(*known_size(self._configuration, key))
         first, _, last = key.rpartition("/")
         if rule == "split":
             return self.split(*known_view(self._configuration, first))

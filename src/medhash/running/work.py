@@ -15,8 +15,9 @@ def epochs_of(step: Step) -> int:
     """How many epochs a step has; 0 if it does not train."""
     if step.rule not in TRAINING:
         return 0
-    stage = "hashing" if step.rule == "train" else step.key.rpartition("/")[2]
-    epochs: int = step.settings[stage]["epochs"]
+    name = step.key.rpartition("/")[2]
+    stage = "hashing" if step.rule == "train" else "mae" if name == "mae" else "classification"
+    epochs: int = step.settings.get(stage, {}).get("epochs", 0)
     return epochs
 
 
