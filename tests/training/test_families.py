@@ -67,7 +67,7 @@ def data(tmp_path_factory):
     )
     (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
     out = folder / "pretrain" / "vgg16_bn.safetensors"
-    pretrain("classifier", settings_of(CROW), folder, folder / "split.csv", out)
+    pretrain("vgg16_bn", settings_of(CROW), folder, folder / "split.csv", out)
     return folder
 
 

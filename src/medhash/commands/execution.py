@@ -110,7 +110,7 @@ def _pretrain(configuration: Configuration, step: Step, device: str, pause: Paus
 
     paper, _, stage = step.key.split("/")
     pretrain(
-        stage if stage in ("mae", "classification") else "classifier",  # type: ignore[arg-type]
+        stage,
         configuration.stage_settings(paper, stage),
         step.inputs["images"].parent,
         step.inputs["split"],

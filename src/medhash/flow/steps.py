@@ -20,8 +20,8 @@ from medhash.configuration.loading import Configuration
 from medhash.configuration.report import FIDELITY, report_settings
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_value
-from medhash.models import backbones
 from medhash.flow.code_memory import remembered_fingerprint
+from medhash.models import backbones
 from medhash.papers.reported import find_reported
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import SCRATCH, Cell

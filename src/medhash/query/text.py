@@ -37,6 +37,11 @@ def answer_text(answer: Answer) -> str:
     return "\n".join([*lines, "", _table(answer), "", *endings])
 
 
+def distance_text(distance: int | float) -> str:
+    """Bits that differ, or a distance of descriptors to four digits."""
+    return f"{distance:.4g}" if isinstance(distance, float) else str(distance)
+
+
 def class_text(answer: Answer) -> str:
     """The query's class and who says so."""
     query = answer.query
@@ -50,7 +55,7 @@ def tie_text(answer: Answer) -> str:
     which = f"{shown} of them {'is' if shown == 1 else 'are'} shown, {_ORDERS[answer.ties]}"
     return (
         f"{items} of the {total} database images {'is' if items == 1 else 'are'} at distance "
-        f"{last}, the last one shown; {'none is left out' if items == shown else which}."
+        f"{distance_text(last)}, the last one shown; {'none is left out' if items == shown else which}."
     )
 
 
@@ -83,7 +88,7 @@ def _table(answer: Answer) -> str:
     columns: dict[str, list[object]] = {
         "rank": [result.rank for result in answer.results],
         "tied ranks": ["–".join(map(str, dict.fromkeys(r.tied_ranks))) for r in answer.results],
-        "distance": [result.distance for result in answer.results],
+        "distance": [distance_text(result.distance) for result in answer.results],
         "image_id": [result.image_id for result in answer.results],
         "class": [joined(result.classes) for result in answer.results],
     }

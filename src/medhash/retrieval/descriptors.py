@@ -85,9 +85,9 @@ class Descriptors(Representation):
         return self._compared(vectors, self._comparable(others))
 
     def written(self, vector: NDArray[np.float32]) -> str:
-        """Its first numbers, and how many there are."""
+        """Its first numbers."""
         first = " ".join(f"{number:.4g}" for number in vector[:_WRITTEN])
-        return first if self.length <= _WRITTEN else f"{first} … ({self.length} numbers)"
+        return first if self.length <= _WRITTEN else f"{first} …"
 
     @classmethod
     def scalar_readers(cls) -> dict[str, Any]:

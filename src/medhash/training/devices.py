@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
 from medhash.training.machine import processor_name
@@ -27,6 +29,10 @@ class Device:
         if self.precision == "float32":
             return nullcontext()
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
+
+    def tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        """An array, which may be read-only, as a tensor there."""
+        return torch.from_numpy(np.require(array, requirements="W")).to(self.torch_device)
 
     def machine(self) -> dict[str, Any]:
         """Device, threads and precision, for a measurement."""

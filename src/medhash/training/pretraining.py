@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -25,11 +24,9 @@ from medhash.training.loop import Objective, Run, fit
 from medhash.training.machine import seed_for
 from medhash.training.pausing import Pause, never
 
-Stage = Literal["mae", "classification", "classifier"]
-
 
 def pretrain(
-    stage: Stage,
+    stage: str,
     settings: Settings,
     data_folder: Path,
     split: Path,
@@ -43,9 +40,9 @@ def pretrain(
     """Train one stage; write ``out`` (weights), and beside it its losses and facts.
 
     Args:
-        stage: ``mae``, then ``classification``, of the backbone that hashing starts from; or
-            ``classifier``, from random weights with the settings of ``classification``: a network
-            that several methods share.
+        stage: ``mae``, then ``classification``, of the backbone that hashing starts from; or the
+            kind of a network that several methods share, which is trained from random weights with
+            the settings of ``classification``.
         settings: ``network`` and the stage's own are read.
         data_folder: a prepared dataset.
         split: its manifest; only training images are used.
@@ -56,11 +53,16 @@ def pretrain(
         pause: asked after each epoch whether to stop there.
 
     Raises:
-        MedhashError: ``classification`` without ``previous``; a loss that is not finite.
+        MedhashError: ``classification`` without ``previous``, or another kind of network than that
+            of the settings; a loss that is not finite.
         PausedError: ``pause`` said so.
     """
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
+    if stage not in ("mae", "classification", settings.network.kind):
+        raise MedhashError(
+            f"stage {stage}: the settings are of a network of the kind '{settings.network.kind}'"
+        )
     watch = Stopwatch()
     where = choose_device(
         device,
@@ -157,7 +159,7 @@ def resume_file(out: Path) -> Path:
 
 
 def _objective(
-    stage: Stage, settings: Settings, images: ImageSet, previous: Path | None, device: Device
+    stage: str, settings: Settings, images: ImageSet, previous: Path | None, device: Device
 ) -> BackboneObjective:
     """The stage's objective, with its starting weights, on the device."""
     objective: BackboneObjective

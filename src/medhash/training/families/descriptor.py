@@ -52,7 +52,7 @@ class DescriptorEncoder(Encoder):
         """Stored images, uint8 (n, T, T, 3), to float32 (n, L), or to packed codes."""
         self.method.eval()
         with self.device.autocast():
-            described = self.method.describe(torch.from_numpy(images).to(self.device.torch_device))
+            described = self.method.describe(self.device.tensor(images))
         vectors = described.float().cpu().numpy()
         return self.packed(vectors) if self.distance == Codes.distance else vectors
 

@@ -57,7 +57,7 @@ class HashingEncoder(Encoder):
         """Stored images, uint8 (n, T, T, 3), to packed codes, uint8 (n, ceil(q / 8))."""
         self.network.eval()
         with self.device.autocast():
-            outputs = self.network(torch.from_numpy(images).to(self.device.torch_device))
+            outputs = self.network(self.device.tensor(images))
         return self.packed(self.method.relax(outputs.float()).cpu().numpy())
 
     def learned_codes(self) -> NDArray[np.uint8] | None:
