@@ -35,7 +35,7 @@ from medhash.training.task import CellInputs
 ITQ = Cell("osdh", "toy", "itq", "none", 6, 0)
 CROW = Cell("ynet", "toy", "crow", "none", 26, 0)
 NETWORK = {"kind": "vgg16_bn", "image_size": 64, "width": 0.05}
-SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
+SMALL = {"epochs": 8, "batch_size": 16, "learning_rate": 1e-3}
 
 
 def settings_of(cell, **changes):

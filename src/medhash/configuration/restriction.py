@@ -100,7 +100,7 @@ class Restriction:
         printed: dict[str, int] = getattr(spec, "lengths", {})
         for method in own:
             check_name(method, printed, "method", f"artefacts.{spec.key}.lengths of the scale")
-        return printed | own
+        return {**printed, **own}
 
     def _own_grid(self, spec: ArtefactSpec) -> ArtefactGrid:
         return self.scale.artefacts.get(spec.key, ArtefactGrid())

@@ -297,7 +297,7 @@ class Steps:
         return _Parts(inputs, outputs, settings, *modules, *self._modules_of(cell))
 
     def _images_of(self, cell: Cell) -> Files:
-        """What a cell is trained on: labels, split, images or their GIST, masks if it needs them."""
+        """What a cell is trained on: labels, split, images or GIST, masks if it needs them."""
         needs, folder = declaration_of(cell.method).needs, self._configuration.data_of(cell)
         inputs = self._data_of(cell, *([] if "gist" in needs else ["images"]), "labels")
         inputs |= {"gist": folder / GIST} if "gist" in needs else {}

@@ -55,7 +55,8 @@ def tie_text(answer: Answer) -> str:
     which = f"{shown} of them {'is' if shown == 1 else 'are'} shown, {_ORDERS[answer.ties]}"
     return (
         f"{items} of the {total} database images {'is' if items == 1 else 'are'} at distance "
-        f"{distance_text(last)}, the last one shown; {'none is left out' if items == shown else which}."
+        f"{distance_text(last)}, the last one shown; "
+        f"{'none is left out' if items == shown else which}."
     )
 
 

@@ -46,7 +46,8 @@ class PrecisionRecallCurve(Part):
         if (self.radius is None) == (self.rank is None):
             raise ValueError("either radius or rank says where precision and recall are taken")
         if not len(self.places) == len(self.precision) == len(self.recall):
-            raise ValueError("radius or rank, precision and recall differ in length")
+            where = "rank" if self.radius is None else "radius"
+            raise ValueError(f"{where}, precision and recall differ in length")
         return self
 
     @model_serializer(mode="wrap")

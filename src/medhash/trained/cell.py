@@ -75,7 +75,8 @@ def check_trained_together(folder: Path) -> dict[str, dict[str, str]]:
     path = folder / "training.json"
     try:
         outputs = json.loads(path.read_text(encoding="utf-8"))["outputs"]
-        used = {name: dict(file) for name, file in outputs.items() if name != "losses"}
+        (noun,) = set(outputs) - {"checkpoint", "losses"}
+        used = {name: dict(outputs[name]) for name in ("checkpoint", noun)}
         described = [(name, folder / file["path"], file["sha256"]) for name, file in used.items()]
     except FileNotFoundError:
         raise MedhashError(f"{path}: no such file; train the cell first") from None
@@ -84,6 +85,7 @@ def check_trained_together(folder: Path) -> dict[str, dict[str, str]]:
     for name, file, sha256 in described:
         if sha256_of_file(file) != sha256:
             raise MedhashError(
-                f"{file}: is not the file that {path} describes as '{name}'; train the cell again"
+                f"{file}: is not the file that {path.name} beside it describes as '{name}'; "
+                "train the cell again"
             )
     return used
