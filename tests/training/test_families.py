@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -322,3 +323,32 @@ def test_the_backbone_has_torchvision_s_layers():
         pixels = ours.eval().normalise(images)
         expected = theirs.eval().classifier[:6](theirs.avgpool(theirs.features(pixels)).flatten(1))
         assert torch.allclose(ours(images), expected, atol=1e-5)
+
+
+PROJECT = Path(__file__).parents[2]
+
+
+def test_the_command_that_trains_a_fitted_cell_imports_no_torch(data, tmp_path):
+    """As ``medhash train`` does: the configuration, the step, the training."""
+    code = (
+        "import sys, pathlib\n"
+        "from medhash.commands.options import configuration_of\n"
+        "configuration = configuration_of('demo', ['papers=[ynet]'])\n"
+        "before = 'torch' in sys.modules\n"  # the first time, methods are asked what they are
+        "from medhash.commands.steps import known_cell\n"
+        "from medhash.flow.steps import Steps\n"
+        "cell = known_cell(configuration, 'ynet/phantom_covid_ct/itq/none/8/0')\n"
+        "step = Steps(configuration).train(cell)\n"
+        "assert set(step.inputs) == {'gist', 'labels', 'split'}, step.inputs\n"
+        "from medhash.training.cells import train_cell\n"
+        "from medhash.training.task import CellInputs\n"
+        "data, out = map(pathlib.Path, sys.argv[1:])\n"
+        "inputs = CellInputs(data, data / 'split.csv', needs=('gist',))\n"
+        "train_cell(cell, configuration.settings_of(cell), inputs, out)\n"
+        "sys.exit('torch' in sys.modules and not before)\n"
+    )
+    for _ in range(2):
+        command = [sys.executable, "-c", code, data, tmp_path]
+        subprocess.run(command, check=True, cwd=PROJECT)
+    last = [sys.executable, "-c", code.replace("and not before", ""), data, tmp_path]
+    subprocess.run(last, check=True, cwd=PROJECT)
