@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from medhash.configuration.declarations import declaration_of
 from medhash.schema.cell import Cell
 
 PretrainingStage = Literal["mae", "classification"]
@@ -46,8 +47,9 @@ class Layout:
         return self.root / paper / "cells" / coordinates
 
     def codes(self, cell: Cell | str) -> Path:
-        """The binary codes of a cell's query set and database."""
-        return self.cell(cell) / "codes.npz"
+        """The codes of a cell's query set and database, or its descriptors."""
+        hamming = isinstance(cell, str) or declaration_of(cell.method).distance == "hamming"
+        return self.cell(cell) / ("codes.npz" if hamming else "descriptors.npz")
 
     def training(self, cell: Cell | str) -> Path:
         """What a cell was trained from and with (JSON)."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -77,13 +77,13 @@ class Parts:
         inputs: name -> file that it reads.
         settings: those that it depends on.
         modules: the modules that its code starts from.
-        further: the names of files that it writes and others of its kind do not.
+        further: name -> file that it writes and others of its kind do not.
     """
 
     inputs: Files
     settings: dict[str, Any]
     modules: Values
-    further: Values = ()
+    further: Files = field(default_factory=dict)
 
 
 class StepKind:
@@ -136,7 +136,7 @@ class StepKind:
         raise NotImplementedError
 
     def further(self, layout: Layout, *values: str) -> Files:
-        """Name -> file that only some steps write, those whose parts say so."""
+        """All files that only some steps write, those whose parts say so."""
         return {}
 
     def parts(self, steps: Steps, *values: str) -> Parts:

@@ -188,13 +188,12 @@ class Steps:
     def _step(self, kind: StepKind, values: Values) -> Step:
         if (kind.rule, values) not in self._made:
             parts = kind.parts(self, *values)
-            further = kind.further(self._layout, *values)
             step = Step(
                 kind,
                 values,
                 _version(parts.settings, parts.modules),
                 parts.inputs,
-                kind.outputs(self._layout, *values) | {n: further[n] for n in parts.further},
+                kind.outputs(self._layout, *values) | parts.further,
                 self._layout.receipt(kind.rule, kind.key(*values)),
                 parts.settings,
                 parts.modules,
