@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tiny_settings import make_settings
+from tiny_settings import make_settings, write_receipt
 
 from medhash import methods
 from medhash.configuration.relevant_settings import modules_of
@@ -99,10 +99,8 @@ def test_a_cell_has_codes_or_descriptors_of_its_split(trained):
     assert vectors.database_rows.tolist() == list(range(12, 60))
     facts = json.loads((folder / "training.json").read_text())
     name = {"itq": "codes", "crow": "descriptors"}[cell.method]
-    assert set(facts["outputs"]) == {"checkpoint", name, "losses"}
-    assert set(facts["inputs"]) == {"labels", "split"} | (
-        {"gist"} if cell == ITQ else {"images", "pretrained"}
-    )
+    assert facts["epochs"] == len(facts["states"]) == 0
+    assert facts["method_settings"] == methods.method_class(cell.method).Settings().model_dump()
     assert {path.name for path in folder.iterdir()} == {
         *("checkpoint.safetensors", "training.json", "train.csv", f"{name}.npz")
     }
@@ -126,27 +124,31 @@ def test_the_checkpoint_gives_the_same_vectors(trained):
     assert np.array_equal(again.database_vectors, kept.database_vectors)
 
 
-def test_one_image_is_encoded_as_its_split_was(trained, data):
+def test_one_image_is_encoded_as_its_split_was(trained, data, tmp_path):
     cell, inputs, folder = trained
+    receipt = write_receipt(folder).rename(tmp_path / "receipt.json")
     images, kept = np.load(data / "images.npy"), vectors_of(folder)
     for place in (0, 7):
-        found = encode_image(cell, settings_of(cell), inputs, folder, images[place], device="cpu")
+        found = encode_image(
+            cell, settings_of(cell), inputs, folder, receipt, images[place], device="cpu"
+        )
         assert found == pytest.approx(kept.query_vectors[place], abs=1e-5)
 
 
-def test_speed_is_measured_through_the_same_door(trained, data, monkeypatch):
+def test_speed_is_measured_through_the_same_door(trained, data, tmp_path, monkeypatch):
     cell, inputs, folder = trained
     monkeypatch.setattr(speed, "WARM_UP", 1)
     monkeypatch.setattr(speed, "TIMED", 3)
     monkeypatch.setattr(speed, "BATCH_SIZE", 2)
     monkeypatch.setattr(speed, "BATCHES", 1)
-    path = speed.measure_speed(
-        cell, settings_of(cell), data, inputs.split, folder, scale="small", device="cpu"
+    receipt = write_receipt(folder).rename(tmp_path / "receipt.json")
+    path, own = tmp_path / "speed.json", settings_of(cell)
+    speed.measure_speed(
+        cell, own, data, inputs.split, folder, receipt, path, scale="small", device="cpu"
     )
     facts = json.loads(path.read_text())
     assert facts["database"] == 48
     assert facts["device"]["type"] == "cpu"
-    path.unlink()
 
 
 def test_a_checkpoint_of_another_cell_is_refused(trained):
@@ -335,10 +337,9 @@ def test_the_command_that_trains_a_fitted_cell_imports_no_torch(data, tmp_path):
         "from medhash.commands.options import configuration_of\n"
         "configuration = configuration_of('demo', ['papers=[ynet]'])\n"
         "before = 'torch' in sys.modules\n"  # the first time, methods are asked what they are
-        "from medhash.commands.steps import known_cell\n"
         "from medhash.flow.steps import Steps\n"
-        "cell = known_cell(configuration, 'ynet/phantom_covid_ct/itq/none/8/0')\n"
-        "step = Steps(configuration).train(cell)\n"
+        "step = Steps(configuration).of('train', 'ynet/phantom_covid_ct/itq/none/8/0')\n"
+        "cell = step.cell\n"
         "assert set(step.inputs) == {'gist', 'labels', 'split'}, step.inputs\n"
         "from medhash.training.cells import train_cell\n"
         "from medhash.training.task import CellInputs\n"
