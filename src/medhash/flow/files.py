@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
 
-_CELL = {
+CELL_FILES = {
     "checkpoint": "checkpoint.safetensors",
     "losses": "train.csv",
     "facts": "training.json",
@@ -27,10 +27,10 @@ def data_files(folder: Path, *names: str) -> Files:
     return {name: folder / FILES[name] for name in names}
 
 
-def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:
+def cell_files(layout: Layout, cell: Cell, *names: str) -> Files:
     """Files of a trained cell; ``codes`` are descriptors where its method gives some."""
     folder = layout.cell(cell)
-    return {n: layout.codes(cell) if n == "codes" else folder / _CELL[n] for n in names}
+    return {n: layout.codes(cell) if n == "codes" else folder / CELL_FILES[n] for n in names}
 
 
 def view_files(configuration: Configuration, paper: str, dataset: str, *names: str) -> Files:

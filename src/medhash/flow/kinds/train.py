@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.data.prepared_files import GIST, MASKS
-from medhash.flow.files import cell_files, pretrained_weights, view_files
-from medhash.flow.kind import CellKind, Files, Parts, Resources
+from medhash.flow.files import CELL_FILES, cell_files, pretrained_weights, view_files
+from medhash.flow.kind import CellKind, Files, Form, Parts, Resources
 
 if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
@@ -35,12 +35,32 @@ class Kind(CellKind):
 
     def outputs(self, layout: Layout, *values: str) -> Files:
         """Checkpoint, losses, and with what it was trained."""
-        return cell_files(layout, "/".join(values), "checkpoint", "losses", "facts")
+        folder = layout.cell("/".join(values))
+        return {name: folder / file for name, file in CELL_FILES.items()}
 
     def further(self, layout: Layout, *values: str) -> Files:
         """Codes, or descriptors; the method says which."""
         folder = layout.cell("/".join(values))
         return {name: folder / f"{name}.npz" for name in ("codes", "descriptors")}
+
+    def forms(self, layout: Layout, *values: str) -> list[Form]:
+        """One for cells with codes, one for those with descriptors, told apart by their methods."""
+        from medhash import methods
+        from medhash.configuration.declarations import declaration_of
+
+        distances = {name: declaration_of(name).distance for name in methods.names()}
+        codes = [name for name, distance in distances.items() if distance == "hamming"]
+        written = {"codes": codes, "descriptors": sorted(set(distances) - set(codes))}
+        own, further = self.outputs(layout, *values), self.further(layout, *values)
+        return [
+            Form(
+                self.rule if name == "codes" else f"{self.rule}_{name}",
+                own | {name: further[name]},
+                {"cell": f"[^/]+/(?:{'|'.join(chosen)})/[^/]+/[0-9]+/[0-9]+"},
+            )
+            for name, chosen in written.items()
+            if chosen
+        ]
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """Its images and where it starts; of other methods' files it knows nothing."""
@@ -48,7 +68,6 @@ class Kind(CellKind):
         from medhash.configuration.declarations import declaration_of
 
         configuration, cell = steps.configuration, self.cell(*values)
-        layout = configuration.layout
         needs, folder = declaration_of(cell.method).needs, configuration.data_of(cell)
         read = ["labels"] if "gist" in needs else ["images", "labels"]
         inputs = view_files(configuration, cell.paper, cell.dataset, *read)
@@ -59,8 +78,9 @@ class Kind(CellKind):
         modules = [self.runs_in, *relevant_settings.modules_of(chosen, cell)]
         if chosen.evaluation.selection == "best-query-map":
             modules.append("medhash.retrieval.evaluation")
+        codes = cell_files(configuration.layout, cell, "codes")
         settings = relevant_settings.training(chosen, cell)
-        return Parts(inputs, settings, tuple(modules), cell_files(layout, cell, "codes"))
+        return Parts(inputs, settings, tuple(modules), codes)
 
     def epochs(self, settings: dict[str, Any], *values: str) -> int:
         """Those of hashing; a fitted cell has none."""
