@@ -81,7 +81,8 @@ def write(layout, settings=SETTINGS):
     description = layout.data(CELL.dataset, 64) / "dataset.json"
     path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
     files = {"codes": codes, "facts": facts, "description": description}
-    write_record(path, CELL, settings, files, scale="small", method_title="CSQ")
+    receipt = layout.receipt("train", str(CELL))
+    write_record(path, CELL, settings, files, receipt, scale="small", method_title="CSQ")
     return path
 
 
@@ -166,7 +167,7 @@ def test_other_codes_are_refused(layout):
 def test_codes_of_another_length_are_refused(layout):
     write_codes(layout, bits=16)
     write_facts(layout)
-    refused(layout, r"codes\.npz: holds codes of 16 bits, not 8")
+    refused(layout, r"codes\.npz: holds codes of length 16, not 8")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "split"], ids=["an output", "an input"])

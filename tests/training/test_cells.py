@@ -198,7 +198,7 @@ class TestResume:
     def test_the_first_epochs_suffice_to_compare_states(self, epochs, settings, files, tmp_path):
         whole, first = tmp_path / "whole", tmp_path / "first"
         train_cell(CELL, settings, files, whole, device="cpu")
-        with pytest.raises(PausedError, match=f"stopped after epoch {epochs} of 4;") as paused:
+        with pytest.raises(PausedError, match=f"stopped after epoch {epochs} of 4") as paused:
             train_cell(CELL, settings, files, first, device="cpu", pause=after(epochs))
         assert paused.value.states == states_of(whole)[:epochs]
         scratch = Cell("ach", "toy", "hashnet", "ach", 8, 0, "scratch")

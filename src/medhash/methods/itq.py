@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from medhash.errors import MedhashError
-from medhash.methods.families.fitted import Fit, FittedMethod, Numbers, Parameters
+from medhash.methods.families.fitted import FitResult, FittedMethod, Numbers, Parameters
 from medhash.schema.base import Count, StrictModel
 
 
@@ -33,7 +33,7 @@ class Method(FittedMethod[ItqSettings]):
 
     def fit(
         self, features: Numbers, labels: NDArray[np.uint8], bits: int, rng: np.random.Generator
-    ) -> Fit:
+    ) -> FitResult:
         """Alternate between the codes and the rotation that fit each other (Section 3.2)."""
         if bits > min(len(features) - 1, features.shape[1]):
             raise MedhashError(
@@ -52,7 +52,7 @@ class Method(FittedMethod[ItqSettings]):
             rotation = left @ right
             objective.append(float(np.square(codes - projected @ rotation).sum()))
         parameters = {"mean": mean, "directions": directions, "rotation": rotation}
-        return Fit(parameters, tuple(objective))
+        return FitResult(parameters, tuple(objective))
 
     @staticmethod
     def project(parameters: Parameters, features: Numbers) -> Numbers:

@@ -107,7 +107,9 @@ def _account_of_training(
     path: Path, files: Mapping[str, Path], cell: Cell, settings: Settings
 ) -> dict[str, Any]:
     """The receipt of the training, if it is that of these files and settings."""
-    account = described(path, {name: files[name] for name in ("codes", "facts")})
+    names = {"codes": "codes.npz", "checkpoint": "checkpoint.safetensors", "facts": "training.json"}
+    folder = files["codes"].parent
+    account = described(path, {name: folder / file for name, file in names.items()})
     if not files["codes"].is_file():
         raise MedhashError(f"{files['codes']}: no such file; train the cell again")
     if account.get("key") != str(cell):

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from medhash.causal.lcr import LesionReasoning, Scene, gather_tokens
 from medhash.causal.positioning import segment_patches
-from medhash.data.lesions import Lesions, marked_lesions
+from medhash.data.lesions import MarkedLesions, marked_lesions
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
@@ -239,7 +239,7 @@ def find_lesions(
 
 def _choose(
     chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Finder | None, device: str
-) -> tuple[Lesions, str]:
+) -> tuple[MarkedLesions, str]:
     """The lesions to search with; none, and why, where nobody has marked any."""
     dataset = PreparedDataset(inputs.data_folder)
     labels = dataset.labels
@@ -256,13 +256,15 @@ def _choose(
     rows = choose_rows(rows_of(inputs.split, "query"), labels, chosen.per_class, chosen.seed)
     images = dataset.images[rows]
     trained = load_cell(finder.cell, finder.settings, inputs, finder.folder, device)
-    return Lesions("found", rows, find_lesions(trained, images, labels[rows], chosen.seed)), ""
+    return MarkedLesions(
+        "found", rows, find_lesions(trained, images, labels[rows], chosen.seed)
+    ), ""
 
 
-_NONE = Lesions("boxes", np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
+_NONE = MarkedLesions("boxes", np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
 
 
-def _why_none(given: Lesions | None, boxes: Path) -> str:
+def _why_none(given: MarkedLesions | None, boxes: Path) -> str:
     if given is None:
         return f"no lesion is marked: there is neither {boxes.as_posix()} nor a mask"
     return "no lesion is marked: the masks of all query images are empty"
@@ -298,7 +300,7 @@ def _runtime(
 
 
 def _write_patches(
-    folder: Path, lesions: Lesions, patches: NDArray[np.int64], packed: NDArray[np.uint8]
+    folder: Path, lesions: MarkedLesions, patches: NDArray[np.int64], packed: NDArray[np.uint8]
 ) -> None:
     arrays: dict[str, NDArray[Any]] = {"rows": lesions.rows, "areas": lesions.areas}
     arrays |= {"patches": patches, "codes": packed}

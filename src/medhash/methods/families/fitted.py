@@ -17,7 +17,7 @@ Parameters = dict[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Fit:
+class FitResult:
     """What a fit gives.
 
     Attributes:
@@ -50,7 +50,7 @@ class FittedMethod(MethodDeclaration, Generic[OwnSettings]):
         labels: NDArray[np.uint8],
         bits: int,
         rng: np.random.Generator,
-    ) -> Fit:
+    ) -> FitResult:
         """Find the parameters of the projection.
 
         Args:
