@@ -57,7 +57,7 @@ def test_no_folder_has_more_than_about_a_fifth_of_the_code():
 
 
 def test_a_public_class_name_stands_for_one_thing():
-    """What a file that is found by its name has to have is called alike in each: ``Method``, ``Spec``."""
+    """What a file that is found by its name has to have is called alike in each: ``Method``."""
     shared = {"Method", "Kind", "Backbone", "Reader", "Spec"}
     places = {}
     for path in PACKAGE.rglob("*.py"):
