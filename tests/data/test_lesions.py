@@ -1,10 +1,10 @@
-"""Lesions from boxes and masks: where they are, and what is refused."""
+"""MarkedLesions from boxes and masks: where they are, and what is refused."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.data.lesions import Lesions, lesions_of_masks, marked_lesions, read_boxes
+from medhash.data.lesions import MarkedLesions, lesions_of_masks, marked_lesions, read_boxes
 from medhash.errors import MedhashError
 from medhash.files import write_json
 
@@ -99,7 +99,7 @@ def test_a_lesions_patches_are_those_it_touches():
     for grid in (4, 7, 16):
         start = random.random((200, 2)) * 0.95
         size = (1 - start) * random.uniform(0.01, 1, (200, 2))
-        lesions = Lesions("boxes", np.arange(200), np.concatenate([start, size], axis=1))
+        lesions = MarkedLesions("boxes", np.arange(200), np.concatenate([start, size], axis=1))
         for area, box in zip(lesions.areas, lesions.patches(grid), strict=True):
             touched = [
                 [
@@ -116,9 +116,9 @@ def test_a_border_between_patches_belongs_to_no_further_patch():
     # thirds of 3 patches: 1/3 + 1/3 is not 2/3 in floating point for every order of sums
     for third in range(3):
         area = np.array([[third / 3, 0.1 * 3, 1 / 3, 0.1]])
-        box = Lesions("boxes", np.array([0]), area).patches(3)[0]
+        box = MarkedLesions("boxes", np.array([0]), area).patches(3)[0]
         assert box.tolist() == [third, 0, 1, 2]
-    whole = Lesions("boxes", np.array([0]), np.array([[0.1, 0.2, 0.3, 0.4]])).patches(10)[0]
+    whole = MarkedLesions("boxes", np.array([0]), np.array([[0.1, 0.2, 0.3, 0.4]])).patches(10)[0]
     assert whole.tolist() == [1, 2, 3, 4]
 
 

@@ -167,7 +167,7 @@ def test_other_codes_are_refused(layout):
 def test_codes_of_another_length_are_refused(layout):
     write_codes(layout, bits=16)
     write_facts(layout)
-    refused(layout, r"codes\.npz: holds codes of 16 bits, not 8")
+    refused(layout, r"codes\.npz: holds codes of length 16, not 8")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.safetensors", "split"], ids=["an output", "an input"])

@@ -9,9 +9,10 @@ import pytest
 from retrieval_reference import random_arrays, random_codes
 
 from medhash.errors import MedhashError
-from medhash.retrieval.codes import Codes, read_foreign
+from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 from medhash.retrieval.hamming import pack
+from medhash.retrieval.reading import read_foreign
 
 ARRAYS = (
     *("query_codes", "database_codes", "query_labels", "database_labels"),

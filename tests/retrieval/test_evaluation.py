@@ -11,7 +11,7 @@ from medhash.schema.settings import EvaluationSettings
 KEYS = {
     *("protocol", "map", "map_at", "precision_at", "recall_at", "ndcg_at", "acg_at"),
     *("map_weighted", "pr_curve", "tie_range"),
-    *("queries", "queries_without_relevant", "database", "bits"),
+    *("queries", "queries_without_relevant", "database", "distance", "bits"),
 }
 
 

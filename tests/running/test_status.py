@@ -20,7 +20,7 @@ from medhash.flow.steps import Steps
 from medhash.running.durations import duration_text
 from medhash.running.failures import error_in
 from medhash.running.slurm_jobs import SlurmJob, count_states, slurm_jobs
-from medhash.running.status import Counts, read_status
+from medhash.running.status import CellCounts, read_status
 from medhash.running.status_text import status_text
 from medhash.schema.cell import Cell
 from medhash.training.checkpoints import save_tensors
@@ -97,7 +97,7 @@ def mixed(tree):
 
 def test_an_empty_tree_is_outstanding(tree):
     status = tree.status()
-    assert status.cells == Counts(outstanding=4)
+    assert status.cells == CellCounts(outstanding=4)
     assert status.cells.total == 4
     assert {artefact.file for artefact in status.artefacts.values()} == {"not made"}
     assert status.seconds_used == 0
@@ -107,10 +107,10 @@ def test_an_empty_tree_is_outstanding(tree):
 
 def test_each_cell_is_counted_where_it_stands(mixed):
     status = mixed.status()
-    assert status.cells == Counts(done=1, running=1, failed=1, outstanding=1)
+    assert status.cells == CellCounts(done=1, running=1, failed=1, outstanding=1)
     assert status.papers == {"ach": status.cells}
     assert status.artefacts["ach/table3"].cells == status.cells
-    assert status.artefacts["ach/fig7"].cells == Counts(done=1, running=1)
+    assert status.artefacts["ach/fig7"].cells == CellCounts(done=1, running=1)
 
 
 def test_what_runs_is_named_with_its_epoch(mixed):
@@ -225,7 +225,7 @@ def test_a_failed_step_before_cells_is_named(tree):
     )
     status = tree.status()
     assert [each.step for each in status.failed] == [f"pretrain ach/{DATASET}/mae"]
-    assert status.cells == Counts(outstanding=4)
+    assert status.cells == CellCounts(outstanding=4)
 
 
 @pytest.mark.parametrize(

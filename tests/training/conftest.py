@@ -10,8 +10,8 @@ import pytest
 from tiny_settings import make_settings
 
 from medhash.schema.settings import Settings
-from medhash.training.cells import CellInputs
 from medhash.training.pretraining import pretrain
+from medhash.training.task import CellInputs
 
 
 @pytest.fixture

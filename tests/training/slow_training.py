@@ -13,7 +13,8 @@ from tiny_settings import make_settings
 
 from medhash.schema.cell import Cell
 from medhash.training import loop
-from medhash.training.cells import CellInputs, train_cell
+from medhash.training.cells import train_cell
+from medhash.training.task import CellInputs
 
 
 def main() -> None:

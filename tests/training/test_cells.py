@@ -20,6 +20,7 @@ from tiny_settings import make_settings
 from medhash import methods
 from medhash.configuration import relevant_settings
 from medhash.configuration.declarations import declaration_of
+from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.code import fingerprint
@@ -29,11 +30,12 @@ from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 from medhash.schema.settings import OptimisationSettings, Settings
 from medhash.schema.variants import VARIANTS
-from medhash.training.cells import CellInputs, build_objective, train_cell
+from medhash.training.cells import train_cell
 from medhash.training.devices import choose_device
 from medhash.training.encoding import encode_split
-from medhash.training.images import rows_of
+from medhash.training.families.hashing import HashingEncoder, build_objective
 from medhash.training.loop import PausedError, Run, after, fit
+from medhash.training.task import CellInputs
 
 CELL = Cell("ach", "toy", "hashnet", "ach", 8, 0)
 
@@ -291,9 +293,8 @@ def test_learned_database_codes_replace_the_networks(settings, files):
     labels = train_labels(files)
     own = make_settings(methods={"adsh": {"learned_database": True}})
     objective = build_objective(Cell("ach", "toy", "adsh", "none", 8, 0), own, labels, device)
-    codes = encode_split(
-        objective.network, objective.method, files.data_folder, files.split, device
-    )
+    encoder = HashingEncoder(objective, device)
+    codes = encode_split(encoder, files.data_folder, files.split)
     expected = np.packbits(objective.method.database_codes.numpy() > 0, axis=1)
     assert (codes.database_codes == expected).all()
 

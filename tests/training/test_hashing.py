@@ -9,8 +9,8 @@ from tiny_settings import make_settings
 from medhash.causal.dbw import DebiasedWeighting
 from medhash.methods.families.hashing import similarity
 from medhash.schema.cell import Cell
-from medhash.training.cells import build_objective
 from medhash.training.devices import choose_device
+from medhash.training.families.hashing import build_objective
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import Batch
 

@@ -22,8 +22,9 @@ from medhash.schema.cell import Cell
 from medhash.schema.shown import LesionSettings
 from medhash.trained import lesions
 from medhash.trained.explanation import load_cell
-from medhash.training.cells import CellInputs, train_cell
-from medhash.training.devices import seed_for
+from medhash.training.cells import train_cell
+from medhash.training.machine import seed_for
+from medhash.training.task import CellInputs
 
 CELL, BASELINE = (Cell("ach", "folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")
@@ -124,7 +125,7 @@ def unpacked(packed, bits=12):
 def test_a_patch_is_coded_from_its_own_tokens_alone(folders, inputs):
     trained = load_cell(CELL, make_settings(), inputs, folders[CELL], "cpu")
     codes = Codes.load(folders[CELL] / "codes.npz")
-    search = lesions.PatchSearch(trained, codes.database_codes)
+    search = lesions.PatchSearch(trained, codes)
     images = np.load(inputs.data_folder / "images.npy")
     seen = set()
     for number, patch in enumerate([[0, 0, 1, 1], [1, 2, 3, 2], [3, 0, 1, 4], [0, 0, 4, 4]] * 3):

@@ -16,9 +16,10 @@ from medhash.errors import MedhashError
 from medhash.models import backbones
 from medhash.schema.settings import Augmentation, OptimisationSettings, VitSettings
 from medhash.training.checkpoints import load_tensors
-from medhash.training.devices import choose_device, seed_for
+from medhash.training.devices import choose_device
 from medhash.training.images import ImageSet, augment, load_images, training_view
 from medhash.training.loop import Objective, Run, fit, learning_rate_factor
+from medhash.training.machine import seed_for
 from medhash.training.pretraining import pretrain
 
 
@@ -309,7 +310,7 @@ class TestPretraining:
 def test_bfloat16_runs_and_is_close(files):
     """Autocast changes the last digits of the network, not the loss's own precision."""
     from medhash.schema.cell import Cell
-    from medhash.training.cells import build_objective
+    from medhash.training.families.hashing import build_objective
 
     images = load_images(files.data_folder, files.split, "train", torch.device("cpu"))
     batch = next(images.batches(16, torch.Generator().manual_seed(0)))

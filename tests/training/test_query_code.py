@@ -11,7 +11,8 @@ from medhash.errors import MedhashError
 from medhash.query.encoding import encode_image
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
-from medhash.training.cells import CellInputs, train_cell
+from medhash.training.cells import train_cell
+from medhash.training.task import CellInputs
 
 CELLS = (
     Cell("ach", "folder", "adsh", "ach", 12, 0),

@@ -17,8 +17,9 @@ from medhash.records.speed import load_measurement
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.trained import speed
+from medhash.trained.cell import load_encoder
 from medhash.training.cells import train_cell
-from medhash.training.devices import choose_device
+from medhash.training.task import CellInputs
 
 CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
 
@@ -41,10 +42,9 @@ def cell_folder(settings, files, out):
 
 
 def test_the_list_is_the_stable_sort_of_the_stored_codes(settings, files, data, cell_folder):
-    device = choose_device("cpu", precision="float32", threads=1)
     codes = Codes.load(cell_folder / "codes.npz")
-    trained = speed._trained(CELL, settings, data, files.split, cell_folder, device)
-    search = speed.Search(*trained, codes.database_codes, 16, device)
+    encoder = load_encoder(CELL, settings, CellInputs(data, files.split), cell_folder, "cpu")
+    search = speed.Search(encoder, codes, 16)
     images = list(np.load(data / "images.npy")[codes.query_rows])
     assert (search.encode(images) == codes.query_codes).all()
     ranked = search.rank(images)

@@ -34,10 +34,11 @@ def make_settings(**changes: object) -> Settings:
 
 def write_receipt(folder: Path) -> Path:
     """What the step that trains a cell leaves behind, as far as later steps read it."""
-    names = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
+    (codes,) = [*folder.glob("codes.npz"), *folder.glob("descriptors.npz")]
+    files = {"checkpoint": folder / "checkpoint.safetensors", "codes": codes}
     outputs = {
-        name: {"path": (folder / file).as_posix(), "sha256": sha256_of_file(folder / file)}
-        for name, file in names.items()
+        name: {"path": path.as_posix(), "sha256": sha256_of_file(path)}
+        for name, path in files.items()
     }
     path = folder / "receipt.json"
     path.write_text(json.dumps({"outputs": outputs}))

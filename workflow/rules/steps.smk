@@ -21,22 +21,29 @@ def arguments_of(kind):
     return lambda wildcards: kind.arguments(*values_of(kind, wildcards))
 
 
-for kind in kinds():
-    names = [str(wildcard) for wildcard in kind.wildcards]
-    key = kind.key(*names)
+def forms():
+    """Each kind with its rules; the wildcards in braces stand for the parts of a key."""
+    for kind in kinds():
+        names = [str(wildcard) for wildcard in kind.wildcards]
+        for form in kind.forms(layout, *names):
+            yield kind, form, kind.key(*names)
+
+
+for kind, form, key in forms():
 
     rule:
         name:
-            kind.rule
+            form.rule
         input:
             inputs_of(kind),
         output:
-            **kind.outputs(layout, *names),
+            **form.outputs,
             receipt=layout.receipt(kind.rule, key),
         log:
             f"{logs}/{kind.rule}/{key}.log",
         wildcard_constraints:
-            **{wildcard.name: wildcard.pattern for wildcard in kind.wildcards},
+            **{wildcard.name: wildcard.pattern for wildcard in kind.wildcards}
+            | form.patterns,
         localrule: kind.resources.local
         conda:
             "../../environment.yml"

@@ -25,6 +25,8 @@ from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
 from medhash.retrieval.precision import precision_at_ten
+from medhash.retrieval.reading import load
+from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
@@ -72,30 +74,40 @@ def check_codes_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield missing("encoding", path, text)
         return
     try:
-        again, loaded = evidence.encode(cell), Codes.load(path)
+        again, loaded = evidence.encode(cell), load(path)
     except (MedhashError, OSError, ValueError) as error:
         yield broken("encoding", path, f"cannot be encoded again: {error}")
         return
-    bits = _different_bits(again, loaded)
+    others = _different(again, loaded)
     text = "images encoded again with the checkpoint"
-    if bits == 0:
-        yield verified("encoding", path, f"{text}: the same bits")
-    elif bits is not None and bits <= _LAST_BITS_FLIPPED and evidence.is_elsewhere(step):
-        yield verified("encoding", path, f"{text} in another environment: {bits:.2%} other bits")
+    what = _unit(loaded)
+    if others == 0:
+        yield verified("encoding", path, f"{text}: the same {what}")
+    elif others is not None and others <= _LAST_BITS_FLIPPED and evidence.is_elsewhere(step):
+        yield verified(
+            "encoding", path, f"{text} in another environment: {others:.2%} other {what}"
+        )
     else:
-        share = "other sizes" if bits is None else f"{bits:.2%} other bits"
+        share = "other sizes" if others is None else f"{others:.2%} other {what}"
         remedy = evidence.restore(path, step)
         yield broken("encoding", path, f"{text}: {share}", remedy=remedy)
 
 
-def _different_bits(one: Codes, other: Codes) -> float | None:
-    """The share of bits that differ; None for codes of other sizes."""
-    sides = ("query_codes", "database_codes")
-    pairs = [(getattr(one, side), getattr(other, side)) for side in sides]
-    if one.bits != other.bits or any(a.shape != b.shape for a, b in pairs):
+def _different(one: Representation, other: Representation) -> float | None:
+    """The share of bits, or of numbers, that differ; None for other sizes or another kind."""
+    if (type(one), one.length, one.distance) != (type(other), other.length, other.distance):
         return None
-    different = sum(int(np.unpackbits(a ^ b).sum()) for a, b in pairs)
-    return different / (one.bits * sum(len(a) for a, _ in pairs))
+    different = items = 0
+    for name in ("query_vectors", "database_vectors"):
+        own, others = getattr(one, name), getattr(other, name)
+        if own.shape != others.shape:
+            return None
+        items += len(own)
+        if isinstance(one, Codes):
+            different += int(np.unpackbits(own ^ others).sum())
+        else:
+            different += int(np.sum(~np.isclose(own, others, LAST_BITS, LAST_BITS)))
+    return different / (one.length * items)
 
 
 def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -114,9 +126,9 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield missing("metrics", codes, "is not here: metrics cannot be computed again")
         return
     try:
-        loaded = Codes.load(codes)
+        loaded = load(codes)
         settings = evidence.configuration.settings_of(cell).evaluation
-        again = evaluate(loaded, settings.protocol, settings.cutoffs)
+        again = evaluate(loaded, settings.protocol, settings.cutoffs, settings.map_at)
         stable = evaluate(loaded, "stable", ()) if settings.protocol != "stable" else again
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
@@ -236,7 +248,7 @@ def _check_queries(
     path: Path,
     record: dict[str, Any],
     again: Evaluation,
-    codes: Codes,
+    codes: Representation,
     cell: Cell,
     evidence: Evidence,
     step: Step,
@@ -270,7 +282,7 @@ def _check_codes(step: Step, cell: Cell, evidence: Evidence) -> Iterator[Finding
         yield missing("codes", path, "codes or split are not here: they cannot be compared")
         return
     try:
-        codes = Codes.load(path)
+        codes = load(path)
         problems = _problems_of_codes(codes, cell, step, manifest)
     except (MedhashError, OSError, ValueError, KeyError, IndexError) as error:
         problems = [f"cannot be compared with the split: {error}"]
@@ -279,15 +291,20 @@ def _check_codes(step: Step, cell: Cell, evidence: Evidence) -> Iterator[Finding
     if not problems:
         labels = " and their labels" if step.inputs["labels"].is_file() else ""
         text = (
-            f"{codes.bits} bits for the {len(codes.query_rows)} queries and the database of "
+            f"{codes.length_text} for the {len(codes.query_rows)} queries and the database of "
             f"{len(codes.database_rows)} of the split{labels}"
         )
         yield verified("codes", path, text)
 
 
-def _problems_of_codes(codes: Codes, cell: Cell, step: Step, manifest: Path) -> list[str]:
+def _unit(codes: Representation) -> str:
+    return "bits" if isinstance(codes, Codes) else "numbers"
+
+
+def _problems_of_codes(codes: Representation, cell: Cell, step: Step, manifest: Path) -> list[str]:
     split = read_split(manifest)
-    problems = [] if codes.bits == cell.bits else [f"holds {codes.bits} bits, not {cell.bits}"]
+    fits = codes.length == cell.bits
+    problems = [] if fits else [f"holds {codes.length} {_unit(codes)}, not {cell.bits}"]
     sides = {
         "query": (codes.query_rows, codes.query_labels),
         "database": (codes.database_rows, codes.database_labels),

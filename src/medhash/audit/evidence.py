@@ -19,12 +19,12 @@ from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.receipts import Receipt
 from medhash.flow.steps import Step, Steps
-from medhash.retrieval.codes import Codes
+from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 
 NO_SUCH_FILE = "no such file"
 
-Encode = Callable[[Cell], Codes]
+Encode = Callable[[Cell], Representation]
 """Encodes the images of a cell again, with its checkpoint."""
 
 

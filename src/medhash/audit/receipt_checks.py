@@ -145,6 +145,15 @@ def _check_code(step: Step, receipt: Receipt, evidence: Evidence) -> Iterator[Fi
     else:
         text = f"the same in all {_count(len(now), 'module')} that the step reaches"
         yield verified("code", step, text)
+        yield from _accepted(step, receipt)
+
+
+def _accepted(step: Step, receipt: Receipt) -> Iterator[Finding]:
+    """The versions that were put into the receipt after the step had run, each with its proof."""
+    for change in receipt.get("accepted", ()):
+        proof = "; ".join(f"{each['step']} ({each['extent']})" for each in change["proof"])
+        text = f"made with {change['from']}; {change['to']} accepted: {proof} gave the same bytes"
+        yield verified("code", step, text)
 
 
 def _check_upstream(step: Step, receipt: Receipt, evidence: Evidence) -> Iterator[Finding]:
@@ -158,7 +167,8 @@ def _check_upstream(step: Step, receipt: Receipt, evidence: Evidence) -> Iterato
         upstream = evidence.receipt(maker)
         if upstream is None:
             continue
-        if said.get(name) == seal_of(upstream):
+        before = [change["seal"] for change in upstream.get("accepted", ())]
+        if said.get(name) in (seal_of(upstream), *before):
             fitting += 1
         elif name in said and str(upstream.get("started")) > str(receipt.get("started")):
             text = f"{name} was run again later, and wrote the same files"

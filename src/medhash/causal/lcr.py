@@ -30,7 +30,7 @@ LossOfCodes = Callable[[Tensor, Tensor], Tensor]
 """Codes (B, q) and targets (B, M) to one value a code (B,)."""
 
 
-class Encoder(Protocol):
+class TokenEncoder(Protocol):
     """What LCR needs of a hashing network."""
 
     @property
@@ -89,7 +89,7 @@ class LesionReasoning:
     def loss(
         self,
         scene: Scene,
-        encoder: Encoder,
+        encoder: TokenEncoder,
         loss_of_codes: LossOfCodes,
         references: tuple[Tensor, Tensor],
         generator: torch.Generator,
@@ -115,7 +115,7 @@ class LesionReasoning:
         return (weights * loss_of_codes(codes, target)).sum()
 
     @torch.no_grad()
-    def locate(self, scene: Scene, encoder: Encoder, generator: torch.Generator) -> Lesions:
+    def locate(self, scene: Scene, encoder: TokenEncoder, generator: torch.Generator) -> Lesions:
         """Find each image's lesion (C2F-LP). Nothing is learned here, so no gradients."""
         settings = self.settings
         area = salient_area(active_map(scene.features, encoder.grid), settings.window)
@@ -126,7 +126,7 @@ class LesionReasoning:
         chosen = choose_key_points(points, distances.unflatten(0, (-1, settings.key_points)))
         return Lesions(area, chosen)
 
-    def _segment_codes(self, scene: Scene, points: Tensor, encoder: Encoder) -> Tensor:
+    def _segment_codes(self, scene: Scene, points: Tensor, encoder: TokenEncoder) -> Tensor:
         """Codes (B*K, q) of the candidate segments (Eq. 16)."""
         settings = self.settings
         corners = segment_corners(points, settings.segment, encoder.grid)
@@ -136,7 +136,7 @@ class LesionReasoning:
         places = segment_patches(corners, settings.segment, encoder.grid)
         return encoder.code(gather_tokens(scene.tokens, places))
 
-    def _masked_codes(self, scene: Scene, key_points: Tensor, encoder: Encoder) -> Tensor:
+    def _masked_codes(self, scene: Scene, key_points: Tensor, encoder: TokenEncoder) -> Tensor:
         """Codes (B*S, q) of the images with blanked patches (Eq. 18-20, or 26)."""
         boxes = lesion_boxes(key_points, self.settings.mask_scales, encoder.grid)
         hidden = ~boxes if self.factual else boxes

@@ -7,6 +7,7 @@ import sys
 import typer
 
 from medhash.commands import (
+    accept,
     audit,
     cells,
     claims,
@@ -40,6 +41,7 @@ for group in (
     status,
     compare,
     restore,
+    accept,
     papers,
     claims,
     versioning,

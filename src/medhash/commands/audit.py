@@ -13,7 +13,7 @@ from medhash.commands.options import RUN, Assignments, Run, Scale, configuration
 if TYPE_CHECKING:
     from medhash.audit.evidence import Encode
     from medhash.configuration.loading import Configuration
-    from medhash.retrieval.codes import Codes
+    from medhash.retrieval.representation import Representation
     from medhash.schema.cell import Cell
 
 app = typer.Typer()
@@ -93,12 +93,12 @@ def audit(
 def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
     from medhash.flow.steps import Steps
-    from medhash.trained.again import encode_again
-    from medhash.training.cells import CellInputs
+    from medhash.trained.cell import encode_again
+    from medhash.training.task import CellInputs
 
     steps = Steps(configuration)
 
-    def encode(cell: Cell) -> Codes:
+    def encode(cell: Cell) -> Representation:
         folder = configuration.layout.cell(cell)
         inputs = CellInputs.of(steps.of("train", cell).inputs)
         return encode_again(cell, configuration.settings_of(cell), inputs, folder)

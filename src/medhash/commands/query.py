@@ -139,12 +139,12 @@ def _receipt(configuration: Configuration, cell: Cell) -> Path:
 def _database(configuration: Configuration, cell: Cell) -> CellDatabase:
     from medhash.data.prepared import PreparedDataset
     from medhash.query.answer import CellDatabase
-    from medhash.retrieval.codes import Codes
+    from medhash.retrieval.reading import load
 
     title = configuration.papers[cell.paper].method_title(cell.method, cell.variant)
     dataset = PreparedDataset(configuration.data_of(cell))
     dataset.check()
-    codes = Codes.load(configuration.layout.codes(cell))
+    codes = load(configuration.layout.codes(cell))
     return CellDatabase(cell, title, configuration.scale, dataset, codes)
 
 
@@ -162,7 +162,7 @@ def _code_of(
 ) -> NDArray[np.uint8]:
     from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
-    from medhash.training.cells import CellInputs
+    from medhash.training.task import CellInputs
 
     inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
     settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)

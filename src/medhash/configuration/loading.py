@@ -186,6 +186,37 @@ class Configuration:
         """Where a cell's weights come from: by its settings, or else as its method says."""
         return self.settings_of(cell).start or declaration_of(cell.method).start
 
+    def stage_settings(self, paper: str, stage: str) -> Settings:
+        """The settings of a stage of pretraining; a shared classifier has those of its methods.
+
+        Raises:
+            MedhashError: no method of the paper starts from that classifier, or two that do have
+                networks or classification settings of their own.
+        """
+        if stage in ("mae", "classification"):
+            return self.settings[paper]
+        sharing = {
+            method: self.own_settings[paper].get(method, self.settings[paper])
+            for method in self.papers[paper].methods
+        }
+        sharing = {
+            method: each
+            for method, each in sharing.items()
+            if each.network.kind == stage
+            and (each.start or declaration_of(method).start) == "classifier"
+        }
+        if not sharing:
+            raise MedhashError(f"paper '{paper}': no method starts from a classifier '{stage}'")
+        first, *others = sharing
+        for other in others:
+            same = (sharing[first].network, sharing[first].classification)
+            if same != (sharing[other].network, sharing[other].classification):
+                raise MedhashError(
+                    f"config/papers/{paper}.yaml: methods {first} and {other} share the classifier "
+                    f"'{stage}', but differ in 'network' or 'classification'"
+                )
+        return sharing[first]
+
     def every_settings(self) -> list[tuple[str, Settings]]:
         """All settings of the run, each with its paper."""
         own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
+from medhash.configuration.declarations import declaration_of
 from medhash.schema.cell import Cell
-
-PretrainingStage = Literal["mae", "classification"]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Layout:
         """The leakage table of a split, without its suffix (``.csv``, ``.md``, ``.json``)."""
         return self.root / paper / "leakage" / dataset / str(seed)
 
-    def pretrained(self, paper: str, dataset: str, stage: PretrainingStage | str) -> Path:
+    def pretrained(self, paper: str, dataset: str, stage: str) -> Path:
         """The weights of a pretraining stage (safetensors)."""
         return self.root / paper / "pretrain" / dataset / f"{stage}.safetensors"
 
@@ -45,9 +43,10 @@ class Layout:
         paper, _, coordinates = str(cell).partition("/")
         return self.root / paper / "cells" / coordinates
 
-    def codes(self, cell: Cell | str) -> Path:
-        """The binary codes of a cell's query set and database."""
-        return self.cell(cell) / "codes.npz"
+    def codes(self, cell: Cell) -> Path:
+        """The codes of a cell's query set and database, or its descriptors."""
+        hamming = declaration_of(cell.method).distance == "hamming"
+        return self.cell(cell) / ("codes.npz" if hamming else "descriptors.npz")
 
     def training(self, cell: Cell | str) -> Path:
         """What a cell was trained from and with (JSON)."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from medhash.methods import family
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.variants import parts_of, reasons_about_lesions
@@ -18,15 +19,23 @@ _ARITHMETIC = ("threads", "precision", "compile")
 
 def pretraining(settings: Settings, stage: str) -> dict[str, Any]:
     """A pretraining stage depends on the network and on its own settings."""
-    return settings.model_dump(mode="json", include={"network", stage, *_ARITHMETIC})
+    own = "mae" if stage == "mae" else "classification"
+    return settings.model_dump(mode="json", include={"network", own, *_ARITHMETIC})
+
+
+def backbone(settings: Settings) -> str:
+    """The module of the network's backbone, which is found by name."""
+    return f"medhash.models.backbones.{settings.network.kind}"
 
 
 def training(settings: Settings, cell: Cell) -> dict[str, Any]:
-    """A cell depends on the network, its method and the parts of its variant.
+    """A cell depends on its method, the parts of its variant, and the network if it has one.
 
     How its codes are scored is left out, but for the epoch that is chosen.
     """
-    included = {"network", "hashing", *_ARITHMETIC}
+    included = {"threads"}
+    if family(cell.method) != "fitted":
+        included |= {"network", "hashing", *_ARITHMETIC}
     included |= {"dbw"} & set(parts_of(cell.variant))
     included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
@@ -35,11 +44,13 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     return chosen | {"method": own, "selection": settings.evaluation.selection}
 
 
-def modules_of(settings: Settings, cell: Cell) -> tuple[str, str]:
-    """The modules that a cell finds by name: its method and its backbone."""
-    return f"medhash.methods.{cell.method}", f"medhash.models.backbones.{settings.network.kind}"
+def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:
+    """The modules that a cell finds by name: its family's training, its method, its backbone."""
+    kind = family(cell.method)
+    named = f"medhash.training.families.{kind}", f"medhash.methods.{cell.method}"
+    return named if kind == "fitted" else (*named, backbone(settings))
 
 
 def recording(settings: Settings) -> dict[str, Any]:
     """A record depends on how codes are scored."""
-    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs"})
+    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs", "map_at"})

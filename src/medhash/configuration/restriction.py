@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings,
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard
+from medhash.schema.validation import check_name
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
 Value = TypeVar("Value")
@@ -89,8 +90,17 @@ class Restriction:
             "available": tuple(d for d in datasets if self._is_run(d, own)),
             "seeds": self.config.seeds or own.seeds or self.scale.seeds,
         }
+        if own.lengths:
+            update["lengths"] = self._lengths(spec, own.lengths)
         update |= spec.restricted(self, update)
         return spec.model_copy(update=update | ({"available": ()} if nothing_left else {}))
+
+    def _lengths(self, spec: ArtefactSpec, own: Mapping[str, int]) -> dict[str, int]:
+        """A paper's lengths of descriptors with the scale's in their place."""
+        printed: dict[str, int] = getattr(spec, "lengths", {})
+        for method in own:
+            check_name(method, printed, "method", f"artefacts.{spec.key}.lengths of the scale")
+        return {**printed, **own}
 
     def _own_grid(self, spec: ArtefactSpec) -> ArtefactGrid:
         return self.scale.artefacts.get(spec.key, ArtefactGrid())

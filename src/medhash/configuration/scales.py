@@ -33,14 +33,17 @@ class GridSettings(StrictModel):
 
     @field_validator("*")
     @classmethod
-    def _no_repeats(cls, values: tuple[Any, ...] | None) -> tuple[Any, ...] | None:
-        return without_repeats(values)
+    def _no_repeats(cls, values: Any) -> Any:
+        return values if isinstance(values, dict) else without_repeats(values)
 
 
 class ArtefactGrid(GridSettings):
     """Which part of one table or figure a scale runs, beside what it runs of all."""
 
     strengths: tuple[Fraction, ...] | None = None
+    lengths: dict[Name, Count] | None = Field(
+        None, description="method -> length of its descriptors in the scale's narrower networks"
+    )
     seeds: tuple[NaturalNumber, ...] | None = Field(
         None, min_length=1, description="instead of the scale's"
     )

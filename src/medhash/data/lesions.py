@@ -1,4 +1,4 @@
-"""Lesions of query images, marked in a CSV of boxes or by masks (ACH Section V-D-2).
+"""MarkedLesions of query images, marked in a CSV of boxes or by masks (ACH Section V-D-2).
 
 A marked lesion is an upright box. Its sides are fractions of the image's, so that it means the
 same at every size.
@@ -30,8 +30,8 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Lesions:
-    """Lesions of query images.
+class MarkedLesions:
+    """MarkedLesions of query images.
 
     Attributes:
         source: a CSV of boxes, masks, or found by C2F-LP.
@@ -56,12 +56,12 @@ class Lesions:
         last = np.clip(last, first + 1, grid)
         return np.concatenate([first, last - first], axis=1).astype(np.int64)
 
-    def take(self, places: NDArray[np.int64]) -> Lesions:
+    def take(self, places: NDArray[np.int64]) -> MarkedLesions:
         """Some of the lesions, by place."""
-        return Lesions(self.source, self.rows[places], self.areas[places])
+        return MarkedLesions(self.source, self.rows[places], self.areas[places])
 
 
-def marked_lesions(boxes: Path, data_folder: Path, split: Path) -> Lesions | None:
+def marked_lesions(boxes: Path, data_folder: Path, split: Path) -> MarkedLesions | None:
     """The lesions of a dataset's query images: its boxes, or else those of its masks.
 
     Args:
@@ -84,7 +84,7 @@ def marked_lesions(boxes: Path, data_folder: Path, split: Path) -> Lesions | Non
     return lesions_of_masks(dataset.masks, rows_of(split, "query"), place)
 
 
-def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
+def read_boxes(path: Path, data_folder: Path, split: Path) -> MarkedLesions:
     """Read the boxes that a person has drawn; a line a lesion, columns :data:`COLUMNS`.
 
     Further columns (reader, finding) are left alone. Pixels may be fractions.
@@ -125,10 +125,12 @@ def read_boxes(path: Path, data_folder: Path, split: Path) -> Lesions:
         seen[entry] = line
         rows.append(row)
         areas.append(_area(where, texts, sizes[row]))
-    return Lesions("boxes", np.array(rows, dtype=np.int64), np.array(areas, dtype=np.float64))
+    return MarkedLesions("boxes", np.array(rows, dtype=np.int64), np.array(areas, dtype=np.float64))
 
 
-def lesions_of_masks(masks: NDArray[np.uint8], rows: NDArray[np.int64], lesion: int = 1) -> Lesions:
+def lesions_of_masks(
+    masks: NDArray[np.uint8], rows: NDArray[np.int64], lesion: int = 1
+) -> MarkedLesions:
     """One lesion an image: the box around the largest region of its mask.
 
     Pixels that touch at a corner are of one region; of equal regions the first in reading order
@@ -143,7 +145,7 @@ def lesions_of_masks(masks: NDArray[np.uint8], rows: NDArray[np.int64], lesion: 
     boxes = {int(row): _largest_region(masks[row] == lesion) for row in rows}
     marked = {row: box for row, box in boxes.items() if box is not None}
     areas = np.array(list(marked.values()), dtype=np.float64).reshape(-1, 4) / size
-    return Lesions("masks", np.array(list(marked), dtype=np.int64), areas)
+    return MarkedLesions("masks", np.array(list(marked), dtype=np.int64), areas)
 
 
 def _largest_region(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None:

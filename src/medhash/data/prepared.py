@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medhash.data.prepared_files import FILES, GROUP_ENDING, INDEX_COLUMNS, MASKS
+from medhash.data.prepared_files import FILES, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
 
@@ -51,6 +51,11 @@ class PreparedDataset:
         """uint8 (N, S, S), memory-mapped: places in :attr:`mask_classes`; None without masks."""
         path = self.folder / MASKS
         return _array(path, mapped=True) if path.is_file() else None
+
+    @cached_property
+    def gist(self) -> NDArray[np.float32]:
+        """float32 (N, 1024), memory-mapped, of :mod:`medhash.data.gist`."""
+        return _array(self.folder / GIST, mapped=True, made_by="gist")
 
     @cached_property
     def index(self) -> pd.DataFrame:
@@ -171,15 +176,15 @@ def group_columns(index: pd.DataFrame) -> list[str]:
     return [name for name in names if name.endswith(GROUP_ENDING) and name != "image_id"]
 
 
-def _array(path: Path, *, mapped: bool = False) -> NDArray[np.uint8]:
+def _array(path: Path, *, mapped: bool = False, made_by: str = "prepare") -> NDArray[Any]:
     try:
-        array: NDArray[np.uint8] = np.load(path, mmap_mode="r" if mapped else None)
+        array: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
     except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(path, error, made_by) from None
     return array
 
 
-def _unreadable(path: Path, error: Exception) -> MedhashError:
+def _unreadable(path: Path, error: Exception, made_by: str = "prepare") -> MedhashError:
     if isinstance(error, FileNotFoundError):
-        return MedhashError(f"{path}: no such file; `medhash prepare` makes it")
+        return MedhashError(f"{path}: no such file; `medhash {made_by}` makes it")
     return MedhashError(f"{path}: cannot be read ({error}); prepare the dataset again")

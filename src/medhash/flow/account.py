@@ -36,14 +36,19 @@ def described(receipt: Path, outputs: Mapping[str, Path]) -> dict[str, Any]:
     return account
 
 
-def require_trained_together(receipt: Path, folder: Path) -> None:
+def require_trained_together(receipt: Path, folder: Path) -> Path:
     """Refuse a checkpoint and codes of different trainings: their distances mean nothing.
+
+    Returns:
+        The file of the codes or descriptors.
 
     Raises:
         MedhashError: one of them is not the file that the receipt of the training describes.
     """
-    files = {"checkpoint": "checkpoint.safetensors", "codes": "codes.npz"}
-    described(receipt, {name: folder / file for name, file in files.items()})
+    account = described(receipt, {"checkpoint": folder / "checkpoint.safetensors"})
+    codes = folder / Path(account["outputs"]["codes"]["path"]).name
+    described(receipt, {"codes": codes})
+    return codes
 
 
 def require_same(path: Path, sha256: str, name: str, receipt: Path) -> None:

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
 
-_CELL = {
+CELL_FILES = {
     "checkpoint": "checkpoint.safetensors",
-    "codes": "codes.npz",
     "losses": "train.csv",
     "facts": "training.json",
 }
-DATA, TRAINED = tuple(FILES), tuple(_CELL)
+DATA = tuple(FILES)
 
 
 def data_files(folder: Path, *names: str) -> Files:
@@ -28,9 +27,10 @@ def data_files(folder: Path, *names: str) -> Files:
     return {name: folder / FILES[name] for name in names}
 
 
-def cell_files(layout: Layout, cell: Cell | str, *names: str) -> Files:
-    """Files of a trained cell."""
-    return {name: layout.cell(cell) / _CELL[name] for name in names}
+def cell_files(layout: Layout, cell: Cell, *names: str) -> Files:
+    """Files of a trained cell; ``codes`` are descriptors where its method gives some."""
+    folder = layout.cell(cell)
+    return {n: layout.codes(cell) if n == "codes" else folder / CELL_FILES[n] for n in names}
 
 
 def view_files(configuration: Configuration, paper: str, dataset: str, *names: str) -> Files:
@@ -48,12 +48,16 @@ def pretrained_weights(configuration: Configuration, cell: Cell) -> Path | None:
     """What the training of a cell starts from.
 
     Returns:
-        The weights of its dataset's backbone; the checkpoint of its source for a cell with an
-        origin; None for one that starts from random weights.
+        The weights of its dataset's backbone, or of the classifier that its method shares with
+        others; the checkpoint of its source for a cell with an origin; None for one that starts
+        from random weights.
     """
     layout = configuration.layout
     if cell.source is not None:
         return cell_files(layout, cell.source, "checkpoint")["checkpoint"]
-    if cell.origin == SCRATCH or configuration.start_of(cell) == "scratch":
+    start = configuration.start_of(cell)
+    if cell.origin == SCRATCH or start == "scratch":
         return None
-    return layout.pretrained(cell.paper, cell.dataset, "classification")
+    shared = start == "classifier"
+    stage = configuration.settings_of(cell).network.kind if shared else "classification"
+    return layout.pretrained(cell.paper, cell.dataset, stage)

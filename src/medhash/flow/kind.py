@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -77,13 +77,28 @@ class Parts:
         inputs: name -> file that it reads.
         settings: those that it depends on.
         modules: the modules that its code starts from.
-        further: the names of files that it writes and others of its kind do not.
+        further: name -> file that it writes and others of its kind do not.
     """
 
     inputs: Files
     settings: dict[str, Any]
     modules: Values
-    further: Values = ()
+    further: Files = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Form:
+    """A rule of Snakemake, which names all its outputs; steps that differ in theirs need two.
+
+    Attributes:
+        rule: its name.
+        outputs: name -> file.
+        patterns: of the wildcards, where they are narrower than those of the kind.
+    """
+
+    rule: str
+    outputs: Files
+    patterns: dict[str, str] = field(default_factory=dict)
 
 
 class StepKind:
@@ -136,8 +151,12 @@ class StepKind:
         raise NotImplementedError
 
     def further(self, layout: Layout, *values: str) -> Files:
-        """Name -> file that only some steps write, those whose parts say so."""
+        """All files that only some steps write, those whose parts say so."""
         return {}
+
+    def forms(self, layout: Layout, *values: str) -> list[Form]:
+        """Its rules of Snakemake; what none of them names Snakemake knows by the receipt."""
+        return [Form(self.rule, self.outputs(layout, *values))]
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What a step reads and depends on."""

@@ -216,6 +216,50 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
     write_json(step.receipt, receipt | {"seal": seal_of(receipt)})
 
 
+def accept(steps: Steps, step: Step, proof: list[dict[str, str]]) -> None:
+    """Write the version that a step has now into its receipt, and what proves that it fits.
+
+    Args:
+        steps: of the configuration.
+        step: one whose files are what it would make now.
+        proof: what was run again with the same bytes.
+    """
+    before = read(step)
+    inputs = {
+        name: {"path": path.as_posix(), "sha256": sha256}
+        for name, path in step.inputs.items()
+        if (sha256 := _sha256(before, "inputs", name) or known_sha256(steps, path))
+    }
+    change = {
+        "from": before["version"],
+        "to": step.version,
+        "proof": proof,
+        "seal": before["seal"],
+        "environment": environment.describe(),
+        "git": environment.git_state(),
+        "at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    receipt = before | {
+        "version": step.version,
+        "settings": json.loads(json.dumps(step.settings)),
+        "code": remembered_fingerprint(*step.modules),
+        "inputs": inputs,
+        "accepted": [*before.get("accepted", []), change],
+    }
+    write_json(step.receipt, receipt | {"seal": seal_of(receipt)})
+
+
+def known_sha256(steps: Steps, path: Path) -> str | None:
+    """What the receipt of its step says of a file, or the file itself where no step makes it."""
+    maker = steps.making(path)
+    if maker is None:
+        return FileHashes().of(path)
+    try:
+        return sha256_of_output(read(maker), maker, path)
+    except (OSError, ValueError):
+        return None
+
+
 def _upstream(steps: Steps, step: Step) -> dict[str, str]:
     """The seals of the receipts of the steps that it reads from."""
     seals = {}

@@ -150,11 +150,12 @@ class Steps:
         return self._makers.get(path)
 
     def declared(self, path: Path) -> Path:
-        """What Snakemake waits for instead of a file that only some steps of a rule write."""
+        """What Snakemake waits for instead of a file that none of its rules names."""
         maker = self.making(path)
-        if maker is None or path in maker.kind.outputs(self._layout, *maker.values).values():
+        if maker is None or path == maker.receipt:
             return path
-        return maker.receipt
+        forms = maker.kind.forms(self._layout, *maker.values)
+        return path if any(path in form.outputs.values() for form in forms) else maker.receipt
 
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""
@@ -188,13 +189,12 @@ class Steps:
     def _step(self, kind: StepKind, values: Values) -> Step:
         if (kind.rule, values) not in self._made:
             parts = kind.parts(self, *values)
-            further = kind.further(self._layout, *values)
             step = Step(
                 kind,
                 values,
                 _version(parts.settings, parts.modules),
                 parts.inputs,
-                kind.outputs(self._layout, *values) | {n: further[n] for n in parts.further},
+                kind.outputs(self._layout, *values) | parts.further,
                 self._layout.receipt(kind.rule, kind.key(*values)),
                 parts.settings,
                 parts.modules,

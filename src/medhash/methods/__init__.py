@@ -6,9 +6,14 @@ in :mod:`medhash.methods.families`. Nothing has to be registered.
 
 from __future__ import annotations
 
+import ast
 import importlib
 import pkgutil
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+from medhash.methods.families.method import Family
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -29,6 +34,25 @@ def method_class(name: str) -> Any:
     if name not in names():
         raise KeyError(name)
     return importlib.import_module(f"{__name__}.{name}").Method
+
+
+@cache
+def family(name: str) -> Family:
+    """The family of a method: the base that its file imports, so that torch need not be.
+
+    Raises:
+        KeyError: there is no such file.
+        ValueError: it imports no base of a family, or several.
+    """
+    if name not in names():
+        raise KeyError(name)
+    tree = ast.parse((Path(__path__[0]) / f"{name}.py").read_text(encoding="utf-8"))
+    imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    found = [each for each in get_args(Family) if f"{__name__}.families.{each}" in imported]
+    if len(found) != 1:
+        raise ValueError(f"methods/{name}.py: imports the base of {found or 'no family'}")
+    chosen: Family = found[0]
+    return chosen
 
 
 def settings_model(name: str) -> type[BaseModel]:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
 from medhash.query.image import QueryImage
-from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import distances
+from medhash.retrieval.representation import Array, Representation
 from medhash.retrieval.search import Ranking, drawn_order, nearest
 from medhash.schema.cell import Cell
 
@@ -34,7 +33,7 @@ class CellDatabase:
         method_title: its method and variant as the paper prints them.
         scale: name of the scale.
         dataset: the cell's.
-        codes: the cell's, of query set and database.
+        codes: the cell's codes or descriptors, of query set and database.
 
     Raises:
         MedhashError: the codes have another length than the cell's, or are of other images than
@@ -45,13 +44,20 @@ class CellDatabase:
     method_title: str
     scale: str
     dataset: PreparedDataset
-    codes: Codes
+    codes: Representation
+
+    @property
+    def length_text(self) -> str:
+        """``32 bits``, or ``512 numbers, euclidean distance``."""
+        return self.codes.length_text
 
     def __post_init__(self) -> None:
         codes, dataset = self.codes, self.dataset
-        where = f"codes.npz of the cell {self.cell}"
-        if codes.bits != self.cell.bits:
-            raise MedhashError(f"{where}: has codes of {codes.bits} bits; train the cell again")
+        where = f"{codes.NOUN}.npz of the cell {self.cell}"
+        if codes.length != self.cell.bits:
+            raise MedhashError(
+                f"{where}: has {codes.NOUN} of {self.length_text}; train the cell again"
+            )
         rows = np.concatenate([codes.query_rows, codes.database_rows])
         labels = np.concatenate([codes.query_labels, codes.database_labels])
         inside = rows.min() >= 0 and rows.max() < len(dataset.labels)
@@ -69,7 +75,7 @@ class Result:
     Attributes:
         rank: from 1, in one of the orders of equal distances.
         tied_ranks: first and last rank that an image at this distance can have.
-        distance: Hamming distance to the query.
+        distance: to the query: bits that differ, or the distance of descriptors.
         row: its row in the dataset's index.
         image_id: its name there.
         classes: its classes.
@@ -80,7 +86,7 @@ class Result:
 
     rank: int
     tied_ranks: tuple[int, int]
-    distance: int
+    distance: int | float
     row: int
     image_id: str
     classes: tuple[str, ...]
@@ -103,7 +109,7 @@ class Answer:
     Attributes:
         database: what was searched.
         query: the image.
-        code: the query's code, packed, uint8 (ceil(q / 8),).
+        code: the query's code, packed, uint8 (ceil(q / 8),), or its descriptor, float32 (L,).
         ranking: of the database.
         ties: in which order images at equal distances stand: drawn by ``lot``, or as in the
             ``database``.
@@ -111,7 +117,7 @@ class Answer:
 
     database: CellDatabase
     query: QueryImage
-    code: NDArray[np.uint8]
+    code: Array
     ranking: Ranking
     ties: Ties
 
@@ -119,11 +125,11 @@ class Answer:
     def results(self) -> tuple[Result, ...]:
         """The retrieved images, nearest first."""
         rows = self.database.codes.database_rows[self.ranking.places].tolist()
-        hamming = self.ranking.shown_distances.tolist()
-        tied = {distance: self.ranking.ranks(distance) for distance in set(hamming)}
+        shown = self.ranking.shown_distances.tolist()
+        tied = {distance: self.ranking.ranks(distance) for distance in set(shown)}
         return tuple(
             self._result(rank, tied[distance], distance, row)
-            for rank, (distance, row) in enumerate(zip(hamming, rows, strict=True), start=1)
+            for rank, (distance, row) in enumerate(zip(shown, rows, strict=True), start=1)
         )
 
     @property
@@ -146,25 +152,28 @@ class Answer:
 
     @property
     def code_text(self) -> str:
-        """The query's code, first bit first: ``01101001``."""
-        return "".join(map(str, np.unpackbits(self.code, count=self.database.codes.bits)))
+        """The query's code, first bit first: ``01101001``; or its descriptor's first numbers."""
+        return self.database.codes.written(self.code)
 
-    def stored_code_distances(self) -> dict[int, int]:
-        """Row of the query in the dataset -> bits in which the code kept for it differs.
+    def stored_code_distances(self) -> dict[int, int | float]:
+        """Row of the query in the dataset -> distance of the code or descriptor kept for it.
 
         The network gives every query its code; a method may have learned those of its training
         images by itself, and a device may round otherwise.
         """
         codes = self.database.codes
-        sides = ((codes.query_rows, codes.query_codes), (codes.database_rows, codes.database_codes))
+        sides = (
+            (codes.query_rows, codes.query_vectors),
+            (codes.database_rows, codes.database_vectors),
+        )
         return {
-            row: int(distances(self.code[None], packed[rows == row])[0, 0])
+            row: codes.between(self.code[None], kept[rows == row])[0, 0].item()
             for row in self.query.rows
-            for rows, packed in sides
+            for rows, kept in sides
             if row in rows
         }
 
-    def _result(self, rank: int, tied: tuple[int, int], distance: int, row: int) -> Result:
+    def _result(self, rank: int, tied: tuple[int, int], distance: int | float, row: int) -> Result:
         dataset, query = self.database.dataset, self.query
         classes = dataset.classes_of(row)
         relevant = bool(set(classes) & set(query.classes)) if query.classes else None
@@ -190,7 +199,7 @@ class Answer:
 def answer_query(
     database: CellDatabase,
     query: QueryImage,
-    code: NDArray[np.uint8],
+    code: Array,
     count: int,
     ties: Ties = "lot",
 ) -> Answer:
@@ -199,7 +208,7 @@ def answer_query(
     Args:
         database: what is searched.
         query: the image.
-        code: what the cell's network makes of it, packed, uint8 (ceil(q / 8),).
+        code: what the cell makes of it: a packed code, uint8 (ceil(q / 8),), or a descriptor.
         count: how many images are wanted.
         ties: see :class:`Answer`; the lot is that of the query's pixels.
 

@@ -1,20 +1,19 @@
-"""A trained cell's code for one image."""
+"""A trained cell's code or descriptor for one image."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
 from medhash.flow.account import require_trained_together
-from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-from medhash.trained.explanation import load_cell
-from medhash.trained.speed import Search
-from medhash.training.cells import CellInputs
+from medhash.trained.cell import load_encoder
+from medhash.training.task import CellInputs
 
 
 def encode_image(
@@ -26,8 +25,8 @@ def encode_image(
     pixels: NDArray[np.uint8],
     *,
     device: str = "auto",
-) -> NDArray[np.uint8]:
-    """Put an image through a cell's network.
+) -> NDArray[Any]:
+    """Put an image through a trained cell.
 
     Args:
         cell: which cell.
@@ -39,7 +38,7 @@ def encode_image(
         device: ``auto``, ``cpu`` or ``cuda``.
 
     Returns:
-        The packed code, uint8 (ceil(q / 8),).
+        The packed code, uint8 (ceil(q / 8),), or the descriptor, float32 (L,).
 
     Raises:
         MedhashError: the image or the checkpoint does not fit the settings, or checkpoint and
@@ -52,7 +51,7 @@ def encode_image(
             f"settings {size}; prepare the dataset and train {cell} again"
         )
     require_trained_together(receipt, folder)
-    trained = load_cell(cell, settings, inputs, folder, device)
-    database = Codes.load(folder / "codes.npz").database_codes
-    search = Search(trained.network, trained.coder.method, database, size, trained.device)
-    return search.encode([pixels])[0]
+    vector: NDArray[Any] = load_encoder(cell, settings, inputs, folder, device).encode(
+        pixels[None]
+    )[0]
+    return vector

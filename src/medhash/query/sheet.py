@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.figures.contact_sheet import RESULTS, draw_query, draw_result, row_panels
 from medhash.analysis.figures.drawing import titled_figure, write_png
-from medhash.analysis.numbers.context import bits_label
 from medhash.query.answer import Answer, Result
-from medhash.query.text import SYNTHETIC, joined, notes, tie_text, votes_text
+from medhash.query.text import SYNTHETIC, distance_text, joined, notes, tie_text, votes_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,7 +49,7 @@ def _titles(answer: Answer) -> list[str]:
     where = f"{database.dataset.title}; scale {database.scale}; cell {database.cell}"
     what = (
         f"The {len(answer.results)} of {len(answer.ranking.distances)} database images nearest to "
-        f"{query.name}, by {database.method_title}, {bits_label(database.cell.bits)}; {where}."
+        f"{query.name}, by {database.method_title}, {database.length_text}; {where}."
     )
     warning = f"{SYNTHETIC} " if database.dataset.synthetic else ""
     frames = _FRAMES if query.classes else _NO_FRAMES
@@ -77,7 +76,7 @@ def _draw_ties(line: Sequence[Any], results: Sequence[Result], answer: Answer) -
         count = len(list(group))
         items = answer.ranking.items_at(distance)
         shown = sum(result.distance == distance for result in answer.results)
-        text = f"distance {distance}\n{shown} of {items} shown"
+        text = f"distance {distance_text(distance)}\n{shown} of {items} shown"
         line[place].set_title(text, fontsize=6.5, loc="left")
         _draw_bar(line[place], line[place + count - 1])
         place += count

@@ -7,30 +7,39 @@ from tabulate import tabulate
 from medhash.analysis.numbers.context import bits_label
 from medhash.query.answer import Answer
 from medhash.retrieval.codes import Codes
+from medhash.retrieval.representation import Representation
+
+# Of float32 numbers that a batch of another size sums in another order.
+_ROUNDING = 1e-4
 
 SYNTHETIC = "Synthetic phantoms, not real images."
 UNKNOWN = "not known"
 _SOURCES = {"dataset": "says the dataset", "command line": "says the command line"}
+_NOUNS = {"codes": "Code", "descriptors": "Descriptor"}
 _ORDERS = {"lot": "drawn by lot", "database": "the first in database order"}
 
 
 def answer_text(answer: Answer) -> str:
     """Query, ranking, ties and votes, line by line."""
     database, query = answer.database, answer.query
-    bits = bits_label(database.cell.bits)
     facts = {
         "Query": query.name,
         "In the dataset": _place(answer),
         "Class": class_text(answer),
         "Cell": f"{database.cell} ({database.method_title}), scale {database.scale}",
         "Database": f"{len(answer.ranking.distances)} images of {database.dataset.title}",
-        "Code": f"{answer.code_text} ({bits})",
+        _NOUNS[database.codes.NOUN]: f"{answer.code_text} ({database.length_text})",
     }
     lines = [f"{name + ':':<16}{value}" for name, value in facts.items()]
     if database.dataset.synthetic:
         lines.insert(0, SYNTHETIC)
     endings = [tie_text(answer), votes_text(answer), *notes(answer)]
     return "\n".join([*lines, "", _table(answer), "", *endings])
+
+
+def distance_text(distance: int | float) -> str:
+    """Bits that differ, or a distance of descriptors to four digits."""
+    return f"{distance:.4g}" if isinstance(distance, float) else str(distance)
 
 
 def class_text(answer: Answer) -> str:
@@ -46,7 +55,8 @@ def tie_text(answer: Answer) -> str:
     which = f"{shown} of them {'is' if shown == 1 else 'are'} shown, {_ORDERS[answer.ties]}"
     return (
         f"{items} of the {total} database images {'is' if items == 1 else 'are'} at distance "
-        f"{last}, the last one shown; {'none is left out' if items == shown else which}."
+        f"{distance_text(last)}, the last one shown; "
+        f"{'none is left out' if items == shown else which}."
     )
 
 
@@ -79,7 +89,7 @@ def _table(answer: Answer) -> str:
     columns: dict[str, list[object]] = {
         "rank": [result.rank for result in answer.results],
         "tied ranks": ["–".join(map(str, dict.fromkeys(r.tied_ranks))) for r in answer.results],
-        "distance": [result.distance for result in answer.results],
+        "distance": [distance_text(result.distance) for result in answer.results],
         "image_id": [result.image_id for result in answer.results],
         "class": [joined(result.classes) for result in answer.results],
     }
@@ -101,7 +111,7 @@ def _place(answer: Answer) -> str:
     return "; ".join(places) or "no image has the same pixels"
 
 
-def _role(row: int, codes: Codes) -> str:
+def _role(row: int, codes: Representation) -> str:
     if row in codes.query_rows:
         return "query set"
     return "database" if row in codes.database_rows else "not in the split"
@@ -125,16 +135,22 @@ def _notes_on_classes(answer: Answer) -> list[str]:
 
 
 def _notes_on_stored_codes(answer: Answer) -> list[str]:
-    names = answer.database.dataset.ids
+    names, codes = answer.database.dataset.ids, answer.database.codes
     return [
-        f"The code that the cell keeps for {names[row]} differs from its network's in "
-        f"{bits_label(bits)}: {_reason(row, answer.database.codes)}."
-        for row, bits in answer.stored_code_distances().items()
-        if bits
+        f"The {_NOUNS[codes.NOUN].lower()} that the cell keeps for {names[row]} differs from its "
+        f"network's {_by_how_much(distance, codes)}: {_reason(row, codes)}."
+        for row, distance in answer.stored_code_distances().items()
+        if distance > _ROUNDING
     ]
 
 
-def _reason(row: int, codes: Codes) -> str:
-    if row in codes.database_rows:
+def _by_how_much(distance: int | float, codes: Representation) -> str:
+    if isinstance(codes, Codes):
+        return f"in {bits_label(int(distance))}"
+    return f"by a distance of {distance:.4g}"
+
+
+def _reason(row: int, codes: Representation) -> str:
+    if row in codes.database_rows and isinstance(codes, Codes):
         return "a method such as ADSH learns codes of training images by itself"
     return "this device rounds otherwise than the one that trained it"

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from medhash.records.part import Part, Score, read_part
 from medhash.schema.base import NaturalNumber
@@ -23,20 +28,34 @@ Real = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
 class PrecisionRecallCurve(Part):
-    """Precision and recall of everything within Hamming radius 0, 1, …, q.
+    """Precision and recall of codes within a Hamming radius, or of descriptors down to a rank.
 
-    ``precision`` is ``None`` at a radius at which no query retrieves anything.
+    ``radius`` is 0, 1, …, q; ``precision`` is ``None`` at a radius at which no query retrieves
+    anything. ``rank`` are some ranks of the list, from 1 to the last.
     """
 
-    radius: tuple[NaturalNumber, ...]
+    radius: tuple[NaturalNumber, ...] | None = None
+    rank: tuple[NaturalNumber, ...] | None = None
     precision: tuple[Score | None, ...]
     recall: tuple[Score, ...]
 
     @model_validator(mode="after")
     def _same_length(self) -> Self:
-        if not len(self.radius) == len(self.precision) == len(self.recall):
-            raise ValueError("radius, precision and recall differ in length")
+        if (self.radius is None) == (self.rank is None):
+            raise ValueError("either radius or rank says where precision and recall are taken")
+        if not len(self.places) == len(self.precision) == len(self.recall):
+            where = "rank" if self.radius is None else "radius"
+            raise ValueError(f"{where}, precision and recall differ in length")
         return self
+
+    @model_serializer(mode="wrap")
+    def _without_the_other(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The radii, or the ranks."""
+        return self.radius or self.rank or ()
 
     @property
     def area(self) -> float:
@@ -74,8 +93,8 @@ class Scores(Part):
 class Metrics(Scores):
     """The metrics of one cell under one protocol for ties.
 
-    ``pr_curve`` and ``tie_range`` (least and greatest mAP over all orders of equal distances) are
-    ``None`` where distances are no whole numbers.
+    ``tie_range`` is the least and greatest mAP over all orders of equal distances. ``bits`` is the
+    length of a vector, also where ``distance`` is none of codes.
     """
 
     protocol: Literal["tie-aware", "stable"]
@@ -84,6 +103,7 @@ class Metrics(Scores):
     queries: NaturalNumber
     queries_without_relevant: NaturalNumber
     database: NaturalNumber
+    distance: Literal["hamming", "euclidean", "cosine"] = "hamming"
     bits: Annotated[int, Field(strict=True, ge=1)]
 
 

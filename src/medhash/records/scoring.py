@@ -13,10 +13,10 @@ from medhash.files import write_json
 from medhash.flow.account import described, require_same
 from medhash.records.record import GradedScores, Record
 from medhash.retrieval.chance import chance
-from medhash.retrieval.codes import Codes
 from medhash.retrieval.counting import most_shared
 from medhash.retrieval.evaluation import evaluate
 from medhash.retrieval.metrics import QueryScores
+from medhash.retrieval.reading import load
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 
@@ -67,12 +67,14 @@ def write_record(
     """
     training = _read_json(files["facts"])
     account = _account_of_training(receipt, files, cell, settings)
-    codes = Codes.load(files["codes"])
-    if codes.bits != cell.bits:
-        raise MedhashError(f"{files['codes']}: holds codes of {codes.bits} bits, not {cell.bits}")
+    codes = load(files["codes"])
+    if codes.length != cell.bits:
+        raise MedhashError(
+            f"{files['codes']}: holds {codes.NOUN} of length {codes.length}, not {cell.bits}"
+        )
     dataset = _read_json(files["description"])
     scoring = settings.evaluation
-    evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs)
+    evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
     record = Record(
         schema=1,
@@ -83,7 +85,7 @@ def write_record(
         method_title=method_title,
         metrics=evaluation.metrics,
         stable={"map": stable.metrics["map"]},
-        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs),
+        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
         query_rows=codes.query_rows.tolist(),

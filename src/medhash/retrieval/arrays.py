@@ -33,18 +33,28 @@ def read_arrays(path: Path, names: Iterable[str], optional: Iterable[str] = ()) 
         MedhashError: the file is missing, is not an ``.npz``, is cut short or damaged, lacks an
             array, or an array holds Python objects.
     """
+    present = array_names(path)
+    missing = [name for name in names if name not in present]
+    if missing:
+        raise MedhashError(
+            f"{path}: array {', '.join(missing)} is missing; "
+            f"the file has {', '.join(sorted(present)) or 'no arrays'}"
+        )
+    wanted = [*names, *(name for name in optional if name in present)]
+    with _opened(path) as archive:
+        return {name: _read_array(path, archive, name) for name in wanted}
+
+
+def array_names(path: Path) -> set[str]:
+    """Names of the arrays of an ``.npz`` file.
+
+    Raises:
+        MedhashError: the file is missing, is not an ``.npz``, or is cut short.
+    """
     if not path.is_file():
         raise MedhashError(f"{path}: there is no such file")
     with _opened(path) as archive:
-        present = {name.removesuffix(".npy") for name in archive.namelist()}
-        missing = [name for name in names if name not in present]
-        if missing:
-            raise MedhashError(
-                f"{path}: array {', '.join(missing)} is missing; "
-                f"the file has {', '.join(sorted(present)) or 'no arrays'}"
-            )
-        wanted = [*names, *(name for name in optional if name in present)]
-        return {name: _read_array(path, archive, name) for name in wanted}
+        return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
 def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -10,13 +10,16 @@ from numpy.typing import NDArray
 
 from medhash.retrieval.counting import Counts
 from medhash.retrieval.evaluation import means
-from medhash.retrieval.metrics import tie_aware_scores
+from medhash.retrieval.metrics import MapAt, tie_aware_scores
 
 Labels = NDArray[np.uint8]
 
 
 def chance(
-    query_labels: Labels, database_labels: Labels, cutoffs: Sequence[int]
+    query_labels: Labels,
+    database_labels: Labels,
+    cutoffs: Sequence[int],
+    map_at: MapAt = "reachable",
 ) -> dict[str, dict[str, Any]]:
     """Score two answers that look at no image, exactly.
 
@@ -24,6 +27,8 @@ def chance(
         query_labels: uint8 (queries, C).
         database_labels: uint8 (items, C).
         cutoffs: the K of the metrics at K; those beyond the database's size are left out.
+        map_at: what mAP@K is divided by. The expectation of a ratio has no closed form: with
+            ``found`` there is no ``map_at``.
 
     Returns:
         ``random``: the expectation of a random order, in which all items are one tie;
@@ -38,10 +43,12 @@ def chance(
         "majority": [most_frequent, ~most_frequent],
     }
     counted = _counter(query_labels, database_labels)
-    return {
-        name: means(tie_aware_scores(Counts(np.stack([*map(counted, ties)], axis=1)), reached))
-        for name, ties in answers.items()
-    }
+    of_answers = {}
+    for name, ties in answers.items():
+        counts = Counts(np.stack([*map(counted, ties)], axis=1))
+        scored = means(tie_aware_scores(counts, reached, map_at))
+        of_answers[name] = scored | ({"map_at": {}} if map_at == "found" else {})
+    return of_answers
 
 
 def _counter(

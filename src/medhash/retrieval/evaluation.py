@@ -1,4 +1,4 @@
-"""Score codes under a named protocol, and say the result as JSON or to people."""
+"""Score codes or descriptors under a named protocol, and say the result as JSON or to people."""
 
 from __future__ import annotations
 
@@ -12,10 +12,20 @@ from numpy.typing import NDArray
 from tabulate import tabulate
 
 from medhash.errors import MedhashError
-from medhash.retrieval.codes import Codes, read_foreign
-from medhash.retrieval.counting import Counts, count, most_shared
-from medhash.retrieval.metrics import QueryScores, precision_recall, tie_aware_scores, tie_range
+from medhash.retrieval.codes import Codes
+from medhash.retrieval.counting import Counts, Numbers, count_blocks, most_shared
+from medhash.retrieval.metrics import (
+    MapAt,
+    QueryScores,
+    joined,
+    precision_recall,
+    precision_recall_at,
+    tie_aware_scores,
+    tie_range,
+)
 from medhash.retrieval.ranking import stable_scores
+from medhash.retrieval.reading import read_foreign
+from medhash.retrieval.representation import Representation, length_text
 
 Protocol = Literal["tie-aware", "stable"]
 
@@ -23,6 +33,9 @@ DEFAULT_CUTOFFS = (1, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 # 2^s - 1 must stay a float; no image has this many labels.
 _MOST_SHARED_LABELS = 1000
+
+_CURVE_POINTS = 50
+"""Ranks at which a curve of descriptors is drawn, at most."""
 
 _METRICS_AT = {
     "map_at": "average_precision_at",
@@ -35,7 +48,7 @@ _METRICS_AT = {
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """The scores of one set of codes.
+    """The scores of one set of codes or descriptors.
 
     Attributes:
         metrics: ready for JSON, see :func:`evaluate`.
@@ -52,44 +65,66 @@ class Evaluation:
 
 
 def evaluate(
-    codes: Codes, protocol: Protocol = "tie-aware", cutoffs: Sequence[int] = DEFAULT_CUTOFFS
+    vectors: Representation,
+    protocol: Protocol = "tie-aware",
+    cutoffs: Sequence[int] = DEFAULT_CUTOFFS,
+    map_at: MapAt = "reachable",
 ) -> Evaluation:
-    """Score codes.
+    """Score codes or descriptors.
 
     The metrics are means over all queries, as plain Python numbers:
 
-    * ``protocol``, ``queries``, ``database`` (items), ``bits``;
+    * ``protocol``, ``queries``, ``database`` (items), ``distance``, ``bits`` (the length of a
+      vector: numbers, where it is no code);
     * ``map``, ``map_weighted`` (mAP and mAP_w over the whole database);
     * ``map_at``, ``precision_at``, ``recall_at``, ``ndcg_at``, ``acg_at``: objects keyed by K as
       text. A cutoff beyond the database's size is left out: there is no such rank;
-    * ``pr_curve``: ``radius`` 0 .. q, ``precision`` (``None`` where no query retrieves anything)
-      and ``recall`` within the radius; the same in both protocols;
+    * ``pr_curve``, the same in both protocols. Of codes: ``radius`` 0 .. q, ``precision``
+      (``None`` where no query retrieves anything) and ``recall`` within the radius. Of
+      descriptors: ``rank``, some ranks from 1 to the last, evenly spread over their logarithm,
+      and the precision and recall of the items down to there;
     * ``tie_range``: least and greatest mAP over all orders of ties; the same in both protocols;
     * ``queries_without_relevant``: how many queries have no relevant item. Each counts as 0 in
       every mean.
 
     ``medhash.retrieval.metrics.QueryScores`` defines the metrics. ACG and mAP_w count shared
-    labels and can exceed 1.
+    labels and can exceed 1. Items are tied where their distances are equal to the last bit.
 
     Args:
-        codes: of queries and database.
+        vectors: of queries and database.
         protocol: ``tie-aware`` (the expectation over random order within ties) or ``stable``
             (ties in database order, the papers' own).
         cutoffs: the K of the metrics at K; repeats count once.
+        map_at: what ``map_at`` is divided by, see :data:`~medhash.retrieval.metrics.MapAt`.
 
     Raises:
-        MedhashError: an unknown protocol, a cutoff that is not a whole number from 1, or more
-            than 1000 shared labels.
+        MedhashError: an unknown protocol, a denominator that the protocol has not, a cutoff that
+            is not a whole number from 1, or more than 1000 shared labels.
     """
-    _check(codes, protocol, cutoffs)
-    reached = [k for k in sorted(set(cutoffs)) if k <= len(codes.database_codes)]
-    counts = count(codes)
-    if protocol == "stable":
-        scores = stable_scores(codes, reached)
-    else:
-        scores = tie_aware_scores(counts, reached)
-    metrics = _sizes(codes, counts) | means(scores) | _curve_and_range(counts)
-    return Evaluation({"protocol": protocol} | metrics, scores)
+    _check(vectors, protocol, cutoffs, map_at)
+    size = len(vectors.database_rows)
+    reached = [k for k in sorted(set(cutoffs)) if k <= size]
+    blocks, ties, unanswerable = [], [], 0
+    curve = _RadiusCurve() if isinstance(vectors, Codes) else _RankCurve(size)
+    for counts in count_blocks(vectors):
+        if protocol == "tie-aware":
+            blocks.append(tie_aware_scores(counts, reached, map_at))
+        curve.add(counts)
+        ties.append(np.stack(tie_range(counts)))
+        unanswerable += int(np.sum(counts.total_relevant == 0))
+    scores = joined(blocks) if blocks else stable_scores(vectors, reached, map_at)
+    metrics = {
+        "protocol": protocol,
+        "queries": len(vectors.query_rows),
+        "queries_without_relevant": unanswerable,
+        "database": size,
+        "distance": vectors.distance,
+        "bits": vectors.length,
+        **means(scores),
+        "pr_curve": curve.values(),
+        "tie_range": [float(values.mean()) for values in np.concatenate(ties, axis=1)],
+    }
+    return Evaluation(metrics, scores)
 
 
 def evaluate_file(
@@ -97,19 +132,21 @@ def evaluate_file(
     protocol: Protocol = "tie-aware",
     cutoffs: Sequence[int] = DEFAULT_CUTOFFS,
     per_query: bool = False,
+    map_at: MapAt = "reachable",
 ) -> dict[str, Any]:
-    """Score anybody's codes, as ``medhash evaluate CODES.npz --json`` prints it.
+    """Score anybody's codes or descriptors, as ``medhash evaluate FILE.npz --json`` prints it.
 
     Args:
-        path: an ``.npz`` file, see :func:`medhash.retrieval.codes.read_foreign`.
+        path: an ``.npz`` file, see :func:`medhash.retrieval.reading.read_foreign`.
         protocol: see :func:`evaluate`.
         cutoffs: see :func:`evaluate`.
         per_query: add the list ``per_query_ap``, in the order of the file.
+        map_at: see :func:`evaluate`.
 
     Raises:
         MedhashError: the file cannot be understood, or as :func:`evaluate`.
     """
-    evaluation = evaluate(read_foreign(path), protocol, cutoffs)
+    evaluation = evaluate(read_foreign(path), protocol, cutoffs, map_at)
     if not per_query:
         return evaluation.metrics
     return evaluation.metrics | {"per_query_ap": evaluation.per_query_ap.tolist()}
@@ -120,7 +157,7 @@ def summary_text(metrics: dict[str, Any]) -> str:
     least, greatest = metrics["tie_range"]
     lines = [
         f"{metrics['queries']} queries, {metrics['database']} database items, "
-        f"{metrics['bits']} bits, protocol {metrics['protocol']}",
+        f"{length_text(metrics['bits'], metrics['distance'])}, protocol {metrics['protocol']}",
         f"mAP {metrics['map']:.4f}   (the order of ties could make it {least:.4f} to "
         f"{greatest:.4f})   weighted mAP {metrics['map_weighted']:.4f}",
     ]
@@ -138,26 +175,23 @@ def summary_text(metrics: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _check(codes: Codes, protocol: str, cutoffs: Sequence[int]) -> None:
+def _check(vectors: Representation, protocol: str, cutoffs: Sequence[int], map_at: str) -> None:
     if protocol not in get_args(Protocol):
         raise MedhashError(f"protocol is one of {', '.join(get_args(Protocol))}, not {protocol!r}")
+    if map_at not in get_args(MapAt):
+        raise MedhashError(f"map_at is one of {', '.join(get_args(MapAt))}, not {map_at!r}")
+    if map_at == "found" and protocol != "stable":
+        raise MedhashError(
+            "map_at: found divides by what one order finds; it needs the protocol stable"
+        )
     for cutoff in cutoffs:
         if isinstance(cutoff, bool) or not isinstance(cutoff, int) or cutoff < 1:
             raise MedhashError(f"a cutoff K is a whole number from 1, not {cutoff!r}")
-    if most_shared(codes) > _MOST_SHARED_LABELS:
+    if most_shared(vectors) > _MOST_SHARED_LABELS:
         raise MedhashError(
-            f"query_labels and database_labels share up to {most_shared(codes)} labels; "
+            f"query_labels and database_labels share up to {most_shared(vectors)} labels; "
             f"at most {_MOST_SHARED_LABELS} can be scored"
         )
-
-
-def _sizes(codes: Codes, counts: Counts) -> dict[str, Any]:
-    return {
-        "queries": len(codes.query_codes),
-        "queries_without_relevant": int(np.sum(counts.total_relevant == 0)),
-        "database": len(codes.database_codes),
-        "bits": codes.bits,
-    }
 
 
 def means(scores: QueryScores) -> dict[str, Any]:
@@ -172,13 +206,33 @@ def means(scores: QueryScores) -> dict[str, Any]:
     return metrics
 
 
-def _curve_and_range(counts: Counts) -> dict[str, Any]:
-    precision, recall = precision_recall(counts)
-    return {
-        "pr_curve": {
-            "radius": list(range(len(recall))),
-            "precision": precision,
-            "recall": recall,
-        },
-        "tie_range": [float(values.mean()) for values in tie_range(counts)],
-    }
+class _RadiusCurve:
+    """Precision and recall within each Hamming radius; codes are counted at once."""
+
+    def add(self, counts: Counts) -> None:
+        self._precision, self._recall = precision_recall(counts)
+
+    def values(self) -> dict[str, Any]:
+        radius = list(range(len(self._recall)))
+        return {"radius": radius, "precision": self._precision, "recall": self._recall}
+
+
+class _RankCurve:
+    """Precision and recall down to some ranks, over blocks of queries."""
+
+    def __init__(self, size: int) -> None:
+        self._ranks = np.unique(np.geomspace(1, size, _CURVE_POINTS).round().astype(int)).tolist()
+        self._precision: list[Numbers] = []
+        self._recall: list[Numbers] = []
+
+    def add(self, counts: Counts) -> None:
+        precision, recall = precision_recall_at(counts, self._ranks)
+        self._precision.append(precision)
+        self._recall.append(recall)
+
+    def values(self) -> dict[str, Any]:
+        precision, recall = (
+            np.concatenate(blocks).mean(axis=0).tolist()
+            for blocks in (self._precision, self._recall)
+        )
+        return {"rank": self._ranks, "precision": precision, "recall": recall}

@@ -1,8 +1,10 @@
-"""Make sense of codes and labels that anybody saved.
+"""Make sense of codes, descriptors and labels that anybody saved.
 
 Accepted codes, an array (n, q): -1/+1, 0/1, booleans, or floats whose sign is the code; in all of
 them a bit is 1 where the value is greater than 0, so an exact 0 is read as -1. Or packed bytes,
 uint8 (n, ceil(q / 8)) in ``numpy.packbits`` order, with a scalar ``bits``.
+
+Accepted descriptors, an array (n, L): any real numbers, which are taken as float32.
 
 Accepted labels: class ids (n,), whole numbers or text; or a 0/1 matrix (n, classes).
 """
@@ -68,6 +70,20 @@ def packed_codes(name: str, codes: Array, bits: int | None) -> tuple[NDArray[np.
         raise MedhashError(f"{name} has {codes.shape[1]} bits; at most {MAX_BITS} can be read")
     _check_unpacked(name, codes)
     return pack(codes), codes.shape[1]
+
+
+def float_vectors(name: str, vectors: Array) -> NDArray[np.float32]:
+    """Descriptors of any real type as float32 (n, L).
+
+    Raises:
+        MedhashError: they are no filled matrix of numbers.
+    """
+    if vectors.ndim != 2 or not vectors.size or vectors.dtype.kind not in "biuf":
+        raise MedhashError(
+            f"{name} must be a filled array of numbers (items, L), "
+            f"not {vectors.dtype} {vectors.shape}"
+        )
+    return vectors.astype(np.float32)
 
 
 def check_signs(query_codes: Array, database_codes: Array) -> None:

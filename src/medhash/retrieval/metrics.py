@@ -1,4 +1,4 @@
-"""Retrieval metrics from counts at each Hamming distance, exact for ties.
+"""Retrieval metrics from counts at each distance, exact for ties.
 
 Items at the same distance from a query are tied. A metric's value here is its expectation over
 all orders within the ties, each as likely as any other (McSherry and Najork 2008, "Computing
@@ -15,11 +15,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medhash.retrieval.counting import Counts, Numbers, Whole, gain
+
+MapAt = Literal["reachable", "found", "k"]
+"""What average precision down to rank K is divided by.
+
+``reachable``: min(K, relevant items in the database), so that a perfect list has 1. ``k``: K
+itself (Y-Net's notebooks, see docs/fidelity.md). ``found``: the relevant items among the first K,
+as in public deep hashing codes; it rewards finding few, and needs one order of the items: the
+expectation of a ratio has no closed form. Over the whole database the first and the last agree.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,9 +40,7 @@ class QueryScores:
         average_precision: mean of the precision at the rank of each relevant item.
         weighted_average_precision: the same with ACG in the place of precision (OSDH, mAP_w);
             above 1 where more than one label is shared, equal to the former with one label each.
-        average_precision_at: the former down to rank K, over min(K, relevant items in the
-            database). (Public deep hashing codes divide by the relevant items among the first K
-            instead, which rewards finding few; over the whole database the two agree.)
+        average_precision_at: the former down to rank K, over what :data:`MapAt` says.
         precision_at: relevant share of the first K.
         recall_at: share of the relevant items that is among the first K.
         ndcg_at: discounted gains 2^s - 1 of the first K over those of the best possible order
@@ -49,12 +57,15 @@ class QueryScores:
     acg_at: dict[int, Numbers]
 
 
-def tie_aware_scores(counts: Counts, cutoffs: Sequence[int]) -> QueryScores:
+def tie_aware_scores(
+    counts: Counts, cutoffs: Sequence[int], map_at: MapAt = "reachable"
+) -> QueryScores:
     """Expected scores of each query over all orders within its ties.
 
     Args:
-        counts: of all queries.
+        counts: of some queries.
         cutoffs: the K of the metrics at K, at least 1 and at most the database's size.
+        map_at: see :data:`MapAt`; not ``found``.
     """
     size = int(counts.items[0].sum())
     ranks = np.arange(1, size + 1)
@@ -64,8 +75,8 @@ def tie_aware_scores(counts: Counts, cutoffs: Sequence[int]) -> QueryScores:
     def gains_at_relevant(gains: Whole, depth: int) -> Numbers:
         return _expected_cumulative_gains(counts, gains, depth, harmonic)
 
-    def average_precision(depth: int) -> Numbers:
-        mean = gains_at_relevant(counts.relevant, depth) / np.minimum(relevant, depth)
+    def average_precision(depth: int, denominator: Whole | int) -> Numbers:
+        mean = gains_at_relevant(counts.relevant, depth) / denominator
         return np.minimum(mean, 1.0)  # the last bit of a perfect list may round up
 
     def first(gains: Whole, depth: int) -> Numbers:
@@ -73,9 +84,12 @@ def tie_aware_scores(counts: Counts, cutoffs: Sequence[int]) -> QueryScores:
 
     found = {k: first(counts.relevant, k) for k in cutoffs}
     return QueryScores(
-        average_precision=average_precision(size),
+        average_precision=average_precision(size, relevant),
         weighted_average_precision=gains_at_relevant(counts.shared, size) / relevant,
-        average_precision_at={k: average_precision(k) for k in cutoffs},
+        average_precision_at={
+            k: average_precision(k, k if map_at == "k" else np.minimum(relevant, k))
+            for k in cutoffs
+        },
         precision_at={k: found[k] / k for k in cutoffs},
         recall_at={k: found[k] / relevant for k in cutoffs},
         ndcg_at={k: _ndcg(counts, k, discount) for k in cutoffs},
@@ -123,6 +137,31 @@ def precision_recall(counts: Counts) -> tuple[list[float | None], list[float]]:
     recall = (found / np.maximum(counts.total_relevant, 1)[:, None]).mean(axis=0)
     means = [float(p / n) if n else None for p, n in zip(precision, answered, strict=True)]
     return means, [float(value) for value in recall]
+
+
+def precision_recall_at(counts: Counts, ranks: Sequence[int]) -> tuple[Numbers, Numbers]:
+    """Expected precision and recall of the first K of each query, (queries, ranks) each.
+
+    The recall of a query without relevant items is 0.
+    """
+    found = [_share_inside(counts.relevant, counts.items, k).sum(axis=1) for k in ranks]
+    expected = np.stack(found, axis=1)
+    return expected / np.array(ranks), expected / np.maximum(counts.total_relevant, 1)[:, None]
+
+
+def joined(blocks: Sequence[QueryScores]) -> QueryScores:
+    """The scores of the queries of all blocks, one after the other."""
+    first = blocks[0]
+    if len(blocks) == 1:
+        return first
+    values: dict[str, Any] = {}
+    for name, value in vars(first).items():
+        own = [getattr(block, name) for block in blocks]
+        if isinstance(value, dict):
+            values[name] = {k: np.concatenate([each[k] for each in own]) for k in value}
+        else:
+            values[name] = np.concatenate(own)
+    return QueryScores(**values)
 
 
 def _expected_cumulative_gains(

@@ -9,34 +9,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from medhash.retrieval.codes import Codes
 from medhash.retrieval.counting import Numbers, Whole, gain, pair_blocks
-from medhash.retrieval.metrics import QueryScores
+from medhash.retrieval.metrics import MapAt, QueryScores, joined
+from medhash.retrieval.representation import Representation
 
 
-def stable_scores(codes: Codes, cutoffs: Sequence[int]) -> QueryScores:
+def stable_scores(
+    vectors: Representation, cutoffs: Sequence[int], map_at: MapAt = "reachable"
+) -> QueryScores:
     """Scores of each query on the database sorted stably by distance.
 
     Args:
-        codes: of the queries and the database.
+        vectors: of the queries and the database.
         cutoffs: the K of the metrics at K, at least 1 and at most the database's size.
+        map_at: see :data:`~medhash.retrieval.metrics.MapAt`.
     """
     blocks = []
-    for _, distances, shared in pair_blocks(codes):
+    for _, distances, shared in pair_blocks(vectors):
         order = np.argsort(distances, axis=1, kind="stable")
         ranked = np.take_along_axis(shared, order, axis=1).astype(np.int64)
-        blocks.append(score_ranked(ranked, cutoffs))
-    return _concatenated(blocks, cutoffs)
+        blocks.append(score_ranked(ranked, cutoffs, map_at))
+    return joined(blocks)
 
 
-def score_ranked(shared: Whole, cutoffs: Sequence[int]) -> QueryScores:
+def score_ranked(shared: Whole, cutoffs: Sequence[int], map_at: MapAt = "reachable") -> QueryScores:
     """Scores of lists that are in order.
 
     Args:
         shared: int64 (queries, items), labels shared with the query, nearest item first.
         cutoffs: the K of the metrics at K.
+        map_at: see :data:`~medhash.retrieval.metrics.MapAt`.
     """
     ranks = np.arange(1, shared.shape[1] + 1)
     relevant = shared > 0
@@ -49,7 +52,7 @@ def score_ranked(shared: Whole, cutoffs: Sequence[int]) -> QueryScores:
         average_precision=precision.sum(axis=1) / total,
         weighted_average_precision=weighted.sum(axis=1) / total,
         average_precision_at={
-            k: precision[:, :k].sum(axis=1) / np.minimum(total, k) for k in cutoffs
+            k: precision[:, :k].sum(axis=1) / _denominator(map_at, k, found, total) for k in cutoffs
         },
         precision_at={k: found[:, k - 1] / k for k in cutoffs},
         recall_at={k: found[:, k - 1] / total for k in cutoffs},
@@ -68,19 +71,10 @@ def _ratio(value: Numbers, best: Numbers) -> Numbers:
     return np.divide(value, best, out=np.zeros_like(best), where=best > 0)
 
 
-def _concatenated(blocks: Sequence[QueryScores], cutoffs: Sequence[int]) -> QueryScores:
-    def joined(name: str) -> NDArray[np.float64]:
-        return np.concatenate([getattr(block, name) for block in blocks])
-
-    def joined_at(name: str) -> dict[int, NDArray[np.float64]]:
-        return {k: np.concatenate([getattr(block, name)[k] for block in blocks]) for k in cutoffs}
-
-    return QueryScores(
-        average_precision=joined("average_precision"),
-        weighted_average_precision=joined("weighted_average_precision"),
-        average_precision_at=joined_at("average_precision_at"),
-        precision_at=joined_at("precision_at"),
-        recall_at=joined_at("recall_at"),
-        ndcg_at=joined_at("ndcg_at"),
-        acg_at=joined_at("acg_at"),
-    )
+def _denominator(map_at: MapAt, k: int, found: Whole, total: Whole) -> Whole:
+    choices = {
+        "reachable": np.minimum(total, k),
+        "found": np.maximum(found[:, k - 1], 1),
+        "k": np.full_like(total, k),
+    }
+    return choices[map_at]

@@ -9,40 +9,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
-from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import distances
+from medhash.retrieval.representation import Array, Representation
 
 
 @dataclass(frozen=True, eq=False)
 class Ranking:
     """The items of a database nearest to one query.
 
-    With q bits there are q + 1 distances, and many items share one. Some order of those decides
+    With q bits there are q + 1 distances, and many items share one; equal descriptors share one,
+    too. Some order of those decides
     which are among the k; :meth:`ranks` and :meth:`expected_votes` say what is true in any order.
 
     Attributes:
         places: int64 (k,), places in the database, nearest first.
-        distances: uint16 (items,), the Hamming distance of every item of the database.
+        distances: (items,), the distance of every item of the database.
     """
 
     places: NDArray[np.int64]
-    distances: NDArray[np.uint16]
+    distances: Array
 
     @property
-    def shown_distances(self) -> NDArray[np.uint16]:
+    def shown_distances(self) -> Array:
         """Distance of each of the k nearest items."""
         return self.distances[self.places]
 
     @property
-    def last_distance(self) -> int:
+    def last_distance(self) -> int | float:
         """Distance of the last of the k nearest items."""
-        return int(self.shown_distances[-1])
+        last: int | float = self.shown_distances[-1].item()
+        return last
 
-    def items_at(self, distance: int) -> int:
+    def items_at(self, distance: int | float) -> int:
         """How many items of the whole database are at this distance."""
         return int(np.count_nonzero(self.distances == distance))
 
-    def ranks(self, distance: int) -> tuple[int, int]:
+    def ranks(self, distance: int | float) -> tuple[int, int]:
         """First and last rank, from 1, that an item at this distance can have."""
         nearer = int(np.count_nonzero(self.distances < distance))
         return nearer + 1, nearer + self.items_at(distance)
@@ -71,13 +72,13 @@ class Ranking:
 
 
 def nearest(
-    code: NDArray[np.uint8], codes: Codes, count: int, order: NDArray[np.int64] | None = None
+    vector: Array, vectors: Representation, count: int, order: NDArray[np.int64] | None = None
 ) -> Ranking:
     """Rank a database for one query.
 
     Args:
-        code: packed, uint8 (ceil(bits / 8),).
-        codes: whose database is ranked.
+        vector: a packed code, uint8 (ceil(bits / 8),), or a descriptor, float32 (L,).
+        vectors: whose database is ranked.
         count: k, how many items are wanted.
         order: int64 (items,), numbers by which items at equal distances are sorted; None for the
             order of the database (the ``stable`` protocol of the papers' codes).
@@ -85,19 +86,19 @@ def nearest(
     Raises:
         MedhashError: the database has fewer items, or ``count`` is below 1.
     """
-    check_count(codes, count)
-    hamming = distances(code[None], codes.database_codes)[0]
-    keys = np.arange(len(hamming)) if order is None else order
-    return Ranking(np.lexsort((keys, hamming))[:count], hamming)
+    check_count(vectors, count)
+    distances = vectors.distances(vector[None])[0]
+    keys = np.arange(len(distances)) if order is None else order
+    return Ranking(np.lexsort((keys, distances))[:count], distances)
 
 
-def check_count(codes: Codes, count: int) -> None:
+def check_count(vectors: Representation, count: int) -> None:
     """Refuse to look for more items than a database has.
 
     Raises:
         MedhashError: says how many it has.
     """
-    items = len(codes.database_codes)
+    items = len(vectors.database_rows)
     if not 1 <= count <= items:
         raise MedhashError(f"{count} results are asked for; the database has {items} images")
 

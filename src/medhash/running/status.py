@@ -29,7 +29,7 @@ Made = Literal["made", "outdated", "not made"]
 
 
 @dataclass(frozen=True)
-class Counts:
+class CellCounts:
     """How many cells are in which state."""
 
     done: int = 0
@@ -58,7 +58,7 @@ class ArtefactStatus:
     paper: str
     kind: str
     title: str
-    cells: Counts
+    cells: CellCounts
     file: Made
 
 
@@ -124,8 +124,8 @@ class Status:
     """
 
     scale: str
-    cells: Counts
-    papers: dict[str, Counts]
+    cells: CellCounts
+    papers: dict[str, CellCounts]
     artefacts: dict[str, ArtefactStatus]
     running: list[RunningStep]
     failed: list[FailedStep]
@@ -224,9 +224,9 @@ class _Reader:
         cells = {cell for stem in stems for cell in self._parts_of(self._artefacts[stem])}
         return {cell: self._parts[cell] for cell in cells}
 
-    def _count(self, cells: dict[str, set[Step]]) -> Counts:
+    def _count(self, cells: dict[str, set[Step]]) -> CellCounts:
         found = Counter(self._state(parts) for parts in cells.values())
-        return Counts(*(found[state] for state in STATES))
+        return CellCounts(*(found[state] for state in STATES))
 
     def _state(self, parts: Iterable[Step]) -> State:
         waiting = [step for step in parts if not self._is_done(step)]

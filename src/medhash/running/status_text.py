@@ -10,7 +10,7 @@ from rich.text import Text
 from tabulate import tabulate
 
 from medhash.running.durations import duration_text
-from medhash.running.status import STATES, Counts, RunningStep, Status
+from medhash.running.status import STATES, CellCounts, RunningStep, Status
 
 _MOST_LINES = 20
 _COLOURS = {"done": "green", "running": "yellow", "failed": "red", "outstanding": ""}
@@ -58,7 +58,7 @@ def _rows(status: Status) -> Iterator[tuple[str, list[str], str, str]]:
                 yield key, _numbers(artefact.cells), artefact.file, artefact.title
 
 
-def _numbers(cells: Counts) -> list[str]:
+def _numbers(cells: CellCounts) -> list[str]:
     return [str(getattr(cells, state)) for state in STATES]
 
 

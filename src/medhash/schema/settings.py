@@ -146,10 +146,21 @@ class EvaluationSettings(StrictModel):
 
     protocol: Literal["tie-aware", "stable"] = "tie-aware"
     cutoffs: tuple[Count, ...] = Field((1, 5, 10, 20, 50, 100, 200, 500, 1000), min_length=1)
+    map_at: Literal["reachable", "found", "k"] = Field(
+        "reachable",
+        description="what mAP@K is divided by: min(K, relevant items), the relevant ones among "
+        "the first K (protocol stable only), or K",
+    )
     selection: Literal["last-epoch", "best-query-map"] = Field(
         "last-epoch",
         description="which epoch is evaluated; best-query-map looks at the query set",
     )
+
+    @model_validator(mode="after")
+    def _has_that_denominator(self) -> Self:
+        if self.map_at == "found" and self.protocol != "stable":
+            raise ValueError("map_at: found divides by what one order finds: set protocol: stable")
+        return self
 
 
 class Settings(StrictModel):

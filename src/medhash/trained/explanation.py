@@ -19,6 +19,7 @@ from medhash.causal.masking import blank_out, lesion_boxes
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
+from medhash.methods import family
 from medhash.models.backbones import vit
 from medhash.models.heads import HashHead, HashingNetwork
 from medhash.retrieval.arrays import write_arrays
@@ -26,10 +27,12 @@ from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings
-from medhash.training.cells import CellInputs, build_objective
-from medhash.training.checkpoints import load_tensors
-from medhash.training.devices import Device, choose_device, seed_for
-from medhash.training.hashing import Coder
+from medhash.trained.cell import task_of
+from medhash.training.devices import Device
+from medhash.training.families.hashing import load_objective
+from medhash.training.hashing import Coder, HashingObjective
+from medhash.training.machine import seed_for
+from medhash.training.task import CellInputs
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -44,16 +47,21 @@ class TrainedCell:
     """A cell's network, as trained, and the codes that it gave the database.
 
     Attributes:
-        coder: network and method, tokens in, relaxed codes out.
+        objective: network, method and :attr:`coder`.
         class_codes: the database's binary codes with their labels (Eq. 10).
         settings: those of the cell.
         device: where the network is.
     """
 
-    coder: Coder
+    objective: HashingObjective
     class_codes: ClassCodes
     settings: Settings
     device: Device
+
+    @property
+    def coder(self) -> Coder:
+        """Network and method, tokens in, relaxed codes out."""
+        return self.objective.coder
 
     @property
     def network(self) -> HashingNetwork:
@@ -128,27 +136,22 @@ def load_cell(
     """Put a cell's checkpoint back into its network.
 
     Raises:
-        MedhashError: the checkpoint is missing, is of another cell or of other settings.
+        MedhashError: the checkpoint is missing, is of another cell or of other settings; the
+            method is no hashing method, or its network has no patch tokens.
     """
-    path = folder / "checkpoint.safetensors"
-    if not path.is_file():
-        raise MedhashError(f"{path}: no such file; train the cell {cell} first")
-    where = choose_device(device, precision=settings.precision, threads=settings.threads)
-    labels = PreparedDataset(inputs.data_folder).labels
-    train = torch.from_numpy(labels[rows_of(inputs.split, "train")]).float()
-    objective = build_objective(cell, settings, train, where)
-    tensors, facts = load_tensors(path)
-    if facts.get("cell") != cell.coordinates:
-        raise MedhashError(f"{path}: is of the cell {facts.get('cell')}, not {cell}")
-    try:
-        objective.network.load_state_dict(_below(tensors, "network."))
-        objective.method.load_state_dict(_below(tensors, "method."))
-    except RuntimeError as error:
-        raise MedhashError(f"{path}: does not fit the settings; train {cell} again") from error
-    objective.to(where.torch_device).eval()
-    codes = Codes.load(folder / "codes.npz")
-    memory = _class_codes(codes).to(where.torch_device)
-    return TrainedCell(objective.coder, memory, settings, where)
+    if family(cell.method) != "hashing":
+        raise MedhashError(
+            f"cell {cell}: {cell.method} is a {family(cell.method)} method, without the patch "
+            "tokens that are looked at; choose a hashing method"
+        )
+    objective, where = load_objective(task_of(cell, settings, inputs, folder, device))
+    if objective.coder.grid is None:
+        raise MedhashError(
+            f"cell {cell}: its network '{settings.network.kind}' has no patch tokens that could be "
+            "looked at; choose a cell on the network 'vit'"
+        )
+    memory = _class_codes(Codes.load(folder / "codes.npz")).to(where.torch_device)
+    return TrainedCell(objective, memory, settings, where)
 
 
 def choose_rows(queries: np.ndarray, labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:
@@ -323,11 +326,3 @@ def _some(rows: np.ndarray, most: int, seed: int) -> np.ndarray:
     if len(rows) <= most:
         return rows
     return np.sort(np.random.default_rng(seed).permutation(rows)[:most])
-
-
-def _below(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {
-        name.removeprefix(prefix): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(prefix)
-    }

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from medhash.causal.lcr import LesionReasoning, Scene, gather_tokens
 from medhash.causal.positioning import segment_patches
-from medhash.data.lesions import Lesions, marked_lesions
+from medhash.data.lesions import MarkedLesions, marked_lesions
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
@@ -41,8 +41,9 @@ from medhash.trained.speed import (
     query_images,
     time_in_turn,
 )
-from medhash.training.cells import CellInputs, Score
-from medhash.training.devices import seed_for
+from medhash.training.families.hashing import HashingEncoder
+from medhash.training.machine import seed_for
+from medhash.training.task import CellInputs, Score
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -74,13 +75,13 @@ class PatchSearch(Search):
 
     Args:
         trained: the cell.
-        database_codes: packed, uint8 (items, ceil(q / 8)).
+        codes: its codes.
     """
 
-    def __init__(self, trained: TrainedCell, database_codes: NDArray[np.uint8]) -> None:
-        coder, size = trained.coder, trained.settings.stored
-        super().__init__(trained.network, coder.method, database_codes, size, trained.device)
-        self.coder = coder
+    def __init__(self, trained: TrainedCell, codes: Codes) -> None:
+        encoder = HashingEncoder(trained.objective, trained.device)
+        super().__init__(encoder, codes, trained.settings.stored)
+        self.coder = trained.coder
 
     def rank_patch(self, image: NDArray[np.uint8], patch: NDArray[np.int64]) -> NDArray[np.int64]:
         """The whole database for a patch, nearest first: int64 (1, items), see :meth:`rank`."""
@@ -94,7 +95,9 @@ class PatchSearch(Search):
             image: RGB pixels of the whole image, uint8 (height, width, 3) of any size.
             patch: int64 (4,): top, left, height and width in patches of the network.
         """
-        tokens = self.coder.embed(self.network.backbone.normalise(self.prepare([image])))
+        backbone, where = self.coder.network.backbone, self.coder.device.torch_device
+        pixels = torch.from_numpy(self.prepare([image])).to(where)
+        tokens = self.coder.embed(backbone.fit(backbone.normalise(pixels)))
         codes = self.coder.code(gather_tokens(tokens, self._places(patch)))
         return np.packbits((codes >= 0).cpu().numpy(), axis=1)
 
@@ -102,7 +105,7 @@ class PatchSearch(Search):
         """Places of the patch's tokens in the sequence, int64 (1, 1, height * width)."""
         corner = torch.from_numpy(patch[:2])
         places = segment_patches(corner, (int(patch[2]), int(patch[3])), self.coder.grid)
-        return places[None, None].to(self.device.torch_device)
+        return places[None, None].to(self.coder.device.torch_device)
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
@@ -181,7 +184,7 @@ def search_lesions(
         return path
     trained = load_cell(cell, settings, inputs, folder, device)
     codes = Codes.load(folder / "codes.npz")
-    search = PatchSearch(trained, codes.database_codes)
+    search = PatchSearch(trained, codes)
     patches = lesions.patches(trained.coder.grid)
     images = PreparedDataset(inputs.data_folder).images[lesions.rows]
     pairs = zip(images, patches, strict=True)
@@ -195,7 +198,7 @@ def search_lesions(
     }
     facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
     _write_patches(out, lesions, patches, packed)
-    write_json(path, facts | machine_facts(trained.device))
+    write_json(path, facts | machine_facts(search.encoder))
     return path
 
 
@@ -236,7 +239,7 @@ def find_lesions(
 
 def _choose(
     chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Finder | None, device: str
-) -> tuple[Lesions, str]:
+) -> tuple[MarkedLesions, str]:
     """The lesions to search with; none, and why, where nobody has marked any."""
     dataset = PreparedDataset(inputs.data_folder)
     labels = dataset.labels
@@ -253,13 +256,15 @@ def _choose(
     rows = choose_rows(rows_of(inputs.split, "query"), labels, chosen.per_class, chosen.seed)
     images = dataset.images[rows]
     trained = load_cell(finder.cell, finder.settings, inputs, finder.folder, device)
-    return Lesions("found", rows, find_lesions(trained, images, labels[rows], chosen.seed)), ""
+    return MarkedLesions(
+        "found", rows, find_lesions(trained, images, labels[rows], chosen.seed)
+    ), ""
 
 
-_NONE = Lesions("boxes", np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
+_NONE = MarkedLesions("boxes", np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
 
 
-def _why_none(given: Lesions | None, boxes: Path) -> str:
+def _why_none(given: MarkedLesions | None, boxes: Path) -> str:
     if given is None:
         return f"no lesion is marked: there is neither {boxes.as_posix()} nor a mask"
     return "no lesion is marked: the masks of all query images are empty"
@@ -295,7 +300,7 @@ def _runtime(
 
 
 def _write_patches(
-    folder: Path, lesions: Lesions, patches: NDArray[np.int64], packed: NDArray[np.uint8]
+    folder: Path, lesions: MarkedLesions, patches: NDArray[np.int64], packed: NDArray[np.uint8]
 ) -> None:
     arrays: dict[str, NDArray[Any]] = {"rows": lesions.rows, "areas": lesions.areas}
     arrays |= {"patches": patches, "codes": packed}

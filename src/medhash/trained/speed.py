@@ -17,26 +17,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from medhash.data.prepared import PreparedDataset
-from medhash.data.splits.manifest import rows_of
-from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow import environment
 from medhash.flow.account import require_trained_together
-from medhash.methods.families.hashing import HashingMethod
-from medhash.models.heads import HashingNetwork
-from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import as_words, word_distances
+from medhash.retrieval.reading import load
+from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-from medhash.training.cells import build_objective
-from medhash.training.checkpoints import load_tensors
-from medhash.training.devices import Device, choose_device
+from medhash.trained.cell import load_encoder
+from medhash.training.encoding import Encoder
+from medhash.training.task import CellInputs
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -57,26 +51,15 @@ class Search:
     """A cell ready to answer queries.
 
     Args:
-        network: trained, on the device.
-        method: turns the network's outputs into codes.
-        database_codes: packed, uint8 (items, ceil(q / 8)).
-        image_size: S, of the network's images.
-        device: where the network runs.
+        encoder: the trained cell.
+        vectors: its codes or descriptors, whose database is searched.
+        image_size: T, of the stored images.
     """
 
-    def __init__(
-        self,
-        network: HashingNetwork,
-        method: HashingMethod[Any],
-        database_codes: NDArray[np.uint8],
-        image_size: int,
-        device: Device,
-    ) -> None:
-        self.network = network.eval()
-        self.method = method.eval()
+    def __init__(self, encoder: Encoder, vectors: Representation, image_size: int) -> None:
+        self.encoder = encoder
         self.image_size = image_size
-        self.device = device
-        self._database = as_words(database_codes)
+        self._vectors = vectors
 
     def rank(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.int64]:
         """The whole database for each query image, nearest first, ties in database order.
@@ -89,24 +72,17 @@ class Search:
         """
         return self.nearest(self.encode(images))
 
-    def nearest(self, codes: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The same for packed codes, uint8 (images, ceil(q / 8))."""
-        distances = word_distances(as_words(codes), self._database)
-        return np.argsort(distances, axis=1, kind="stable")
+    def nearest(self, vectors: NDArray[Any]) -> NDArray[np.int64]:
+        """The same for codes or descriptors, as the encoder gives them."""
+        return np.argsort(self._vectors.distances(vectors), axis=1, kind="stable")
 
-    @torch.no_grad()
-    def encode(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Packed codes of query images, uint8 (images, ceil(q / 8))."""
-        pixels = self.prepare(images)
-        with self.device.autocast():
-            outputs = self.network(pixels)
-        positive = self.method.relax(outputs.float()) >= 0
-        return np.packbits(positive.cpu().numpy(), axis=1)
+    def encode(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[Any]:
+        """Codes or descriptors of query images, (images, width)."""
+        return self.encoder.encode(self.prepare(images))
 
-    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Images of any size to the network's, uint8 (images, S, S, 3), on the device."""
-        pixels = torch.from_numpy(np.stack([self._shrink(image) for image in images]))
-        return pixels.to(self.device.torch_device)
+    def prepare(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+        """Images of any size as they are stored, uint8 (images, T, T, 3)."""
+        return np.stack([self._shrink(image) for image in images])
 
     def _shrink(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Resized as :func:`medhash.data.preparation.prepare_image` does."""
@@ -158,34 +134,29 @@ def measure_speed(
     Raises:
         MedhashError: the cell is not trained, or its files are not those of the receipt.
     """
-    require_trained_together(receipt, folder)
-    codes = Codes.load(folder / "codes.npz")
-    where = choose_device(device, precision=settings.precision, threads=settings.threads)
-    network, method = _trained(cell, settings, data_folder, split, folder, where)
-    images = query_images(data_folder, codes.query_rows[:TIMED])
-    search = Search(network, method, codes.database_codes, settings.stored, where)
+    vectors = load(require_trained_together(receipt, folder))
+    encoder = load_encoder(cell, settings, CellInputs(data_folder, split), folder, device)
+    images = query_images(data_folder, vectors.query_rows[:TIMED])
+    search = Search(encoder, vectors, settings.stored)
     facts = {
         "schema": SCHEMA,
         "scale": scale,
         "cell": asdict(cell),
         "synthetic": PreparedDataset(data_folder).synthetic,
-        "database": len(codes.database_codes),
+        "database": len(vectors.database_rows),
         "query_pixels": _sizes(images),
         "network_pixels": settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
     }
-    write_json(path, facts | machine_facts(where))
+    write_json(path, facts | machine_facts(encoder))
 
 
-def machine_facts(device: Device) -> dict[str, Any]:
+def machine_facts(encoder: Encoder) -> dict[str, Any]:
     """On what, in what and when something is measured, for its file."""
-    return {
-        "device": device.describe(),
-        "threads": torch.get_num_threads(),
+    return encoder.machine() | {
         "cores": os.cpu_count(),
         "load_average": os.getloadavg()[0],
-        "precision": device.precision,
         "environment": environment.describe(),
         "git": environment.git_state(),
         "measured": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -290,26 +261,6 @@ def _latency(seconds: Sequence[float], warm_up: int) -> dict[str, float | int]:
         "p95_seconds": p95,
         "fps": 1 / median,
     }
-
-
-def _trained(
-    cell: Cell, settings: Settings, data_folder: Path, split: Path, folder: Path, device: Device
-) -> tuple[HashingNetwork, HashingMethod[Any]]:
-    path = folder / "checkpoint.safetensors"
-    labels = PreparedDataset(data_folder).labels[rows_of(split, "train")]
-    objective = build_objective(cell, settings, torch.from_numpy(labels).float(), device)
-    tensors, _ = load_tensors(path)
-    for name, module in (("network", objective.network), ("method", objective.method)):
-        prefix = f"{name}."
-        own = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-        try:
-            module.load_state_dict(own)
-        except RuntimeError as error:
-            raise MedhashError(
-                f"{path}: does not fit the settings; train the cell again ({error})"
-            ) from error
-        module.to(device.torch_device)
-    return objective.network, objective.method
 
 
 def _sizes(images: Sequence[NDArray[np.uint8]]) -> dict[str, float]:

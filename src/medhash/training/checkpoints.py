@@ -3,54 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from medhash.errors import MedhashError
-from medhash.files import written_whole
+from medhash.training import tensor_files
 
 NETWORK_PREFIX = "network."
-"""What the names of a network's tensors begin with in a cell's checkpoint."""
+METHOD_PREFIX = "method."
+"""What the names of a network's and of a method's tensors begin with in a cell's checkpoint."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-    """Write tensors and JSON-able facts, whole or not at all, the same bytes for the same input.
-
-    Raises:
-        MedhashError: the file could not be written, for want of room mostly.
-    """
+    """See :func:`medhash.training.tensor_files.save`."""
     on_cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    try:
-        with written_whole(path) as temporary:
-            save_file(on_cpu, temporary, {"medhash": json.dumps(facts)})
-    except SafetensorError as error:
-        raise MedhashError(
-            f"{path}: could not be written ({error}); make room and start again, finished epochs "
-            "are kept"
-        ) from error
+    tensor_files.save(path, on_cpu, facts, save_file)
 
 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what :func:`save_tensors` wrote.
+    """See :func:`medhash.training.tensor_files.load`."""
+    return tensor_files.load(path, "pt")
+
+
+def load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
+    """Put the tensors whose names begin with a prefix into a module.
 
     Raises:
-        MedhashError: the file is damaged or is not one of ours.
+        RuntimeError: they do not fit.
     """
-    try:
-        with safe_open(path, framework="pt") as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            facts = json.loads((stream.metadata() or {})["medhash"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise MedhashError(
-            f"{path}: not a checkpoint of medhash ({error}); delete it and run its step again"
-        ) from error
-    return tensors, facts
+    own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+    module.load_state_dict(own)
 
 
 def sha256_of_tensors(tensors: dict[str, Tensor]) -> str:
@@ -70,13 +56,8 @@ def load_network(network: nn.Module, path: Path) -> None:
         MedhashError: their shapes differ, so the two cells have other settings or code lengths.
     """
     tensors, _ = load_tensors(path)
-    own = {
-        name.removeprefix(NETWORK_PREFIX): tensor
-        for name, tensor in tensors.items()
-        if name.startswith(NETWORK_PREFIX)
-    }
     try:
-        network.load_state_dict(own)
+        load_part(network, tensors, NETWORK_PREFIX)
     except RuntimeError as error:
         raise MedhashError(
             f"{path}: this network does not fit the cell that is to be fine-tuned from it; "

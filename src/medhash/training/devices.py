@@ -1,18 +1,19 @@
-"""Devices, seeds and numerical modes."""
+"""Devices and numerical modes."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
 import re
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
+from medhash.training.machine import processor_name
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,18 @@ class Device:
             return nullcontext()
         return torch.autocast(self.torch_device.type, dtype=torch.bfloat16)
 
+    def tensor(self, array: NDArray[Any]) -> torch.Tensor:
+        """An array, which may be read-only, as a tensor there."""
+        return torch.from_numpy(np.require(array, requirements="W")).to(self.torch_device)
+
+    def machine(self) -> dict[str, Any]:
+        """Device, threads and precision, for a measurement."""
+        return {
+            "device": self.describe(),
+            "threads": torch.get_num_threads(),
+            "precision": self.precision,
+        }
+
     def describe(self) -> dict[str, object]:
         """Name and driver, for the record."""
         if self.torch_device.type == "cuda":
@@ -42,7 +55,7 @@ class Device:
             }
         return {
             "type": "cpu",
-            "name": _processor_name(),
+            "name": processor_name(),
             "threads": torch.get_num_threads(),
         }
 
@@ -73,19 +86,3 @@ def _driver_version() -> str | None:
         return None
     found = re.search(r"\d+\.\d+(\.\d+)?", information.read_text())
     return found[0] if found else None
-
-
-def _processor_name() -> str:
-    """The CPU's model; Linux alone says it in a file."""
-    information = Path("/proc/cpuinfo")
-    if information.exists():
-        for line in information.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
-
-
-def seed_for(*parts: object) -> int:
-    """A seed of 63 bits from any values: the same values, the same seed, on every machine."""
-    digest = hashlib.sha256("/".join(map(str, parts)).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1

@@ -28,8 +28,10 @@ from medhash.training.checkpoints import (
     save_tensors,
     sha256_of_tensors,
 )
-from medhash.training.devices import Device, seed_for
+from medhash.training.devices import Device
 from medhash.training.images import Batch, ImageSet
+from medhash.training.machine import seed_for
+from medhash.training.pausing import Pause, never
 
 
 class Objective(nn.Module):
@@ -48,14 +50,6 @@ class Objective(nn.Module):
 
     def end_epoch(self, epoch: int) -> None:
         """Called after each epoch."""
-
-
-Pause = Callable[[], bool]
-
-
-def never() -> bool:
-    """The pause of a run that has all the time it needs."""
-    return False
 
 
 def after(epochs: int) -> Pause:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -24,24 +24,24 @@ from medhash.schema.settings import (
     VitSettings,
 )
 from medhash.training.checkpoints import load_backbone, save_tensors
-from medhash.training.devices import Device, choose_device, seed_for
+from medhash.training.devices import Device, choose_device
 from medhash.training.images import Batch, ImageSet, load_images, training_view
-from medhash.training.loop import Objective, Pause, Run, fit, never
+from medhash.training.loop import Objective, Run, fit
+from medhash.training.machine import seed_for
+from medhash.training.pausing import Pause, never
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
     from medhash.flow.running import Job
     from medhash.flow.steps import Step
 
-Stage = Literal["mae", "classification"]
-
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Train the stage of a step."""
     paper, _, stage = step.values
     pretrain(
-        "mae" if stage == "mae" else "classification",
-        configuration.settings[paper],
+        stage,
+        configuration.stage_settings(paper, stage),
         step.inputs["images"].parent,
         step.inputs["split"],
         step.outputs["weights"],
@@ -52,7 +52,7 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
 
 
 def pretrain(
-    stage: Stage,
+    stage: str,
     settings: Settings,
     data_folder: Path,
     split: Path,
@@ -66,7 +66,9 @@ def pretrain(
     """Train one stage; write ``out`` (weights), and beside it losses and states of its epochs.
 
     Args:
-        stage: ``mae`` or ``classification``.
+        stage: ``mae``, then ``classification``, of the backbone that hashing starts from; or the
+            kind of a network that several methods share, which is trained from random weights with
+            the settings of ``classification``.
         settings: ``network`` and the stage's own are read.
         data_folder: a prepared dataset.
         split: its manifest; only training images are used.
@@ -77,7 +79,8 @@ def pretrain(
         pause: asked after each epoch whether to stop there.
 
     Raises:
-        MedhashError: ``classification`` without ``previous``; a loss that is not finite.
+        MedhashError: ``classification`` without ``previous``, or another kind of network than that
+            of the settings; a loss that is not finite.
         PausedError: ``pause`` said so.
     """
     own = settings.mae if stage == "mae" else settings.classification
@@ -85,6 +88,10 @@ def pretrain(
         raise MedhashError(f"settings.{stage}: not given; nothing can be pretrained without them")
     if stage == "classification" and previous is None:
         raise MedhashError("classification pretraining starts from the MAE's weights; name them")
+    if stage not in ("mae", "classification", settings.network.kind):
+        raise MedhashError(
+            f"stage {stage}: the settings are of a network of the kind '{settings.network.kind}'"
+        )
     where = choose_device(
         device,
         precision=settings.precision,
@@ -97,8 +104,7 @@ def pretrain(
     hashes = {name: sha256_of_file(path) for name, path in inputs.items()}
     torch.manual_seed(seed_for(seed, stage))
     objective = _objective(own, settings.network, images, previous, where)
-    backbone = f"medhash.models.backbones.{settings.network.kind}"
-    code = fingerprint("medhash.training.pretraining", backbone)
+    code = fingerprint("medhash.training.pretraining", relevant_settings.backbone(settings))
     depends_on = relevant_settings.pretraining(settings, stage)
     identity = sha256_of_value([stage, seed, depends_on, hashes, code["fingerprint"]])
     run = Run(f"{stage} {data_folder.name}", seed, where, resume_file(out), identity, pause=pause)

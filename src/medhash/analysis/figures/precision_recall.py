@@ -26,7 +26,7 @@ class Spec(CurveSpec):
         """One point a radius; a radius at which no seed retrieves anything has no precision."""
         curves = [r.metrics.pr_curve for r in records if r.metrics.pr_curve is not None]
         points: list[dict[str, object]] = []
-        for index, radius in enumerate(curves[0].radius if curves else ()):
+        for index, radius in enumerate(curves[0].places if curves else ()):
             precisions = [p for p in (curve.precision[index] for curve in curves) if p is not None]
             if precisions:
                 recall = float(np.mean([curve.recall[index] for curve in curves]))

@@ -51,11 +51,12 @@ class Kind(StepKind):
         """The card, and the size of images."""
         from medhash.configuration import dependencies
 
-        dataset, size = values
-        card = steps.configuration.card(dataset)
+        configuration, (dataset, size) = steps.configuration, values
+        card = configuration.card(dataset)
         settings = dependencies.preparation(card, int(size))
         modules = self.runs_in, f"medhash.data.readers.{card.reader}"
-        return Parts({}, settings, modules, ("masks",) if card.mask_classes else ())
+        masks = self.further(configuration.layout, *values) if card.mask_classes else {}
+        return Parts({}, settings, modules, masks)
 
     def group(self, *values: str) -> Values:
         """One stage a dataset."""

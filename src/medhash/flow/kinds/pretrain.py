@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
     from medhash.flow.steps import Steps
 
-_STAGE = Wildcard("stage", "[^/]+", given="option", help="mae, then classification.")
-_STAGES = ("mae", "classification")
+_STAGE = Wildcard(
+    "stage",
+    "[^/]+",
+    given="option",
+    help="mae, then classification; or a network that methods share.",
+)
+_MAE, _CLASSIFICATION = "mae", "classification"
 
 
 class Kind(ViewKind):
@@ -33,10 +38,12 @@ class Kind(ViewKind):
     facts = "facts"
 
     def complete(self, configuration: Configuration, *given: str) -> Values:
-        """Paper and dataset must be of the configuration, and the stage be one of two."""
+        """Paper and dataset must be of the configuration, and the stage be one."""
+        from medhash.models import backbones
         from medhash.schema.validation import check_name
 
-        check_name(given[-1], _STAGES, "stage", "--stage")
+        stages = [_MAE, _CLASSIFICATION, *backbones.kinds()]
+        check_name(given[-1], stages, "stage", "--stage")
         return super().complete(configuration, *given)
 
     def outputs(self, layout: Layout, *values: str) -> Files:
@@ -51,10 +58,10 @@ class Kind(ViewKind):
 
         configuration, (paper, dataset, stage) = steps.configuration, values
         inputs = view_files(configuration, paper, dataset, "images", "labels")
-        if stage != _STAGES[0]:
-            inputs["previous"] = configuration.layout.pretrained(paper, dataset, _STAGES[0])
-        chosen = configuration.settings[paper]
-        modules = self.runs_in, f"medhash.models.backbones.{chosen.network.kind}"
+        if stage == _CLASSIFICATION:
+            inputs["previous"] = configuration.layout.pretrained(paper, dataset, _MAE)
+        chosen = configuration.stage_settings(paper, stage)
+        modules = self.runs_in, relevant_settings.backbone(chosen)
         return Parts(inputs, relevant_settings.pretraining(chosen, stage), modules)
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
@@ -62,8 +69,9 @@ class Kind(ViewKind):
         return configuration.settings[values[0]].threads
 
     def epochs(self, settings: dict[str, Any], *values: str) -> int:
-        """Those of the stage."""
-        epochs: int = settings[values[-1]]["epochs"]
+        """Those of the stage; a network that methods share is a classifier."""
+        own = _MAE if values[-1] == _MAE else _CLASSIFICATION
+        epochs: int = settings[own]["epochs"]
         return epochs
 
     def state(self, outputs: Files) -> Path:

@@ -5,20 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from medhash.data.prepared_files import MASKS
-from medhash.flow.files import TRAINED, cell_files, pretrained_weights, view_files
-from medhash.flow.kind import CellKind, Files, Parts, Resources
+from medhash.data.prepared_files import GIST, MASKS
+from medhash.flow.files import CELL_FILES, cell_files, pretrained_weights, view_files
+from medhash.flow.kind import CellKind, Files, Form, Parts, Resources
 
 if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
     from medhash.flow.steps import Steps
 
 
-class Kind(CellKind):
-    """Train a cell and write its codes; goes on from the last epoch after an interruption.
+_NEEDED = {"gist": GIST, "masks": MASKS}
 
-    Writes results/<run>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz, train.csv and
-    training.json. Ctrl-C stops it after the epoch that it is in, a second one at once.
+
+class Kind(CellKind):
+    """Train a cell and write its codes, or descriptors; goes on after an interruption.
+
+    Writes results/<run>/<paper>/cells/<cell>/checkpoint.safetensors, codes.npz or descriptors.npz,
+    train.csv and training.json. Ctrl-C stops it after the epoch that it is in, a second one at
+    once; the next start goes on from the last epoch.
     """
 
     order = 50
@@ -30,8 +34,33 @@ class Kind(CellKind):
     facts = "facts"
 
     def outputs(self, layout: Layout, *values: str) -> Files:
-        """Checkpoint, codes, losses, and with what it was trained."""
-        return cell_files(layout, "/".join(values), *TRAINED)
+        """Checkpoint, losses, and with what it was trained."""
+        folder = layout.cell("/".join(values))
+        return {name: folder / file for name, file in CELL_FILES.items()}
+
+    def further(self, layout: Layout, *values: str) -> Files:
+        """Codes, or descriptors; the method says which."""
+        folder = layout.cell("/".join(values))
+        return {name: folder / f"{name}.npz" for name in ("codes", "descriptors")}
+
+    def forms(self, layout: Layout, *values: str) -> list[Form]:
+        """One for cells with codes, one for those with descriptors, told apart by their methods."""
+        from medhash import methods
+        from medhash.configuration.declarations import declaration_of
+
+        distances = {name: declaration_of(name).distance for name in methods.names()}
+        codes = [name for name, distance in distances.items() if distance == "hamming"]
+        written = {"codes": codes, "descriptors": sorted(set(distances) - set(codes))}
+        own, further = self.outputs(layout, *values), self.further(layout, *values)
+        return [
+            Form(
+                self.rule if name == "codes" else f"{self.rule}_{name}",
+                own | {name: further[name]},
+                {"cell": f"[^/]+/(?:{'|'.join(chosen)})/[^/]+/[0-9]+/[0-9]+"},
+            )
+            for name, chosen in written.items()
+            if chosen
+        ]
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """Its images and where it starts; of other methods' files it knows nothing."""
@@ -39,20 +68,23 @@ class Kind(CellKind):
         from medhash.configuration.declarations import declaration_of
 
         configuration, cell = steps.configuration, self.cell(*values)
-        inputs = view_files(configuration, cell.paper, cell.dataset, "images", "labels")
+        needs, folder = declaration_of(cell.method).needs, configuration.data_of(cell)
+        read = ["labels"] if "gist" in needs else ["images", "labels"]
+        inputs = view_files(configuration, cell.paper, cell.dataset, *read)
+        inputs |= {name: folder / _NEEDED[name] for name in sorted(needs)}
         pretrained = pretrained_weights(configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
-        if "masks" in declaration_of(cell.method).needs:
-            inputs["masks"] = configuration.data_of(cell) / MASKS
         chosen = configuration.settings_of(cell)
         modules = [self.runs_in, *relevant_settings.modules_of(chosen, cell)]
         if chosen.evaluation.selection == "best-query-map":
             modules.append("medhash.retrieval.evaluation")
-        return Parts(inputs, relevant_settings.training(chosen, cell), tuple(modules))
+        codes = cell_files(configuration.layout, cell, "codes")
+        settings = relevant_settings.training(chosen, cell)
+        return Parts(inputs, settings, tuple(modules), codes)
 
     def epochs(self, settings: dict[str, Any], *values: str) -> int:
-        """Those of hashing."""
-        epochs: int = settings["hashing"]["epochs"]
+        """Those of hashing; a fitted cell has none."""
+        epochs: int = settings.get("hashing", {}).get("epochs", 0)
         return epochs
 
     def state(self, outputs: Files) -> Path:

@@ -1,0 +1,118 @@
+"""The descriptor family: a method with a network of its own that describes images by vectors.
+
+It may train the network by several losses, by one, or not at all, and may fit something to the
+descriptions once training is over. What it gives is compared by its ``distance``; with
+``hamming`` the signs of its numbers are the code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Generic, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from medhash.errors import MedhashError
+from medhash.methods.families.method import Distance, Family, MethodDeclaration
+from medhash.models import backbones
+from medhash.schema.base import StrictModel
+from medhash.schema.settings import NetworkSettings
+
+OwnSettings = TypeVar("OwnSettings", bound=StrictModel)
+
+
+class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
+    """Base of all methods that describe. Parameters and buffers are its whole state.
+
+    Shapes: B images of S pixels a side, L numbers a descriptor, C classes.
+
+    Args:
+        settings: the method's own hyperparameters, an instance of ``Settings``.
+        network: the backbone that it stands on.
+        length: L.
+        classes: C.
+        generator: for every random choice of the method.
+
+    Raises:
+        MedhashError: it cannot give descriptors of that length.
+    """
+
+    family: ClassVar[Family] = "descriptor"
+    distance: ClassVar[Distance] = "euclidean"
+
+    def __init__(
+        self,
+        settings: OwnSettings,
+        network: NetworkSettings,
+        length: int,
+        classes: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        self.length = length
+        self.generator = generator
+        self.network = self.build(network, classes)
+
+    def build(self, network: NetworkSettings, classes: int) -> Any:
+        """The network, with random weights; by default the backbone alone."""
+        return backbones.build(network)
+
+    def look(self, pixels: Tensor) -> Any:
+        """Normalised images (B, 3, S, S) to all that losses and descriptors need.
+
+        By default the backbone's features (B, n, D).
+        """
+        return self.network.encode(self.network.embed(pixels))
+
+    def losses(self, outputs: Any, labels: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
+        """Named costs of a batch, one value a sample each; a method without any is not trained.
+
+        Args:
+            outputs: what :meth:`look` gave.
+            labels: float (B, C), 0/1.
+            masks: uint8 (B, S, S), class of each pixel, for a method that needs masks.
+
+        Returns:
+            float (B,) each.
+        """
+        return {}
+
+    def aggregate(self, outputs: Any) -> Tensor:
+        """What :meth:`look` gave, to descriptors (B, L)."""
+        raise NotImplementedError
+
+    def fit(self, outputs: Any) -> None:
+        """Called once after training, without gradients: words, principal components.
+
+        Args:
+            outputs: what :meth:`look` gives for all training images, in their order.
+        """
+
+    def describe(self, images: Tensor) -> Tensor:
+        """Stored images, uint8 (B, T, T, 3), to descriptors (B, L)."""
+        network = self.network
+        return self.aggregate(self.look(network.fit(network.normalise(images))))
+
+    @classmethod
+    def is_trained(cls) -> bool:
+        """Whether it has losses."""
+        return cls.losses is not DescriptorMethod.losses
+
+    @classmethod
+    def is_fitted(cls) -> bool:
+        """Whether something is fitted after training."""
+        return cls.fit is not DescriptorMethod.fit
+
+    def _require_length(self, lengths: range, what: str) -> None:
+        """Refuse a length that a network cannot give.
+
+        Raises:
+            MedhashError: says which it can.
+        """
+        if self.length not in lengths:
+            possible = f"{lengths[-1]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+            raise MedhashError(
+                f"{self.title}: {what} gives descriptors of {possible} numbers, not {self.length}; "
+                "the cell's bits must name that length"
+            )
