@@ -290,12 +290,13 @@ def load(
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     _check_run(config, folder, user.origin(("run",)))
-    papers = _load_papers(folder, config.papers, cards, user.origin(("papers",)))
-    _check_thinned(scale, papers.values(), str(scale_path))
     plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
     own, of_scale = (
         _configured(each, scale_path, scale, cards, papers, chosen)
-        for each, chosen in ((config, user.below("settings")), (plain, []))
+        for each, papers, chosen in (
+            (config, _papers_of(config, folder, scale, cards, user), user.below("settings")),
+            (plain, _papers_of(plain, folder, scale, cards, user), []),
+        )
     )
     is_own = replace(own, chosen={}) == of_scale
     configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
@@ -452,6 +453,23 @@ def _check_thinned(scale: ScaleFile, papers: Iterable[Paper], path: str) -> None
         for key in scale.artefacts:
             if key.startswith(f"{paper.paper}/"):
                 check_name(key, keys, "table or figure", f"{path}: artefacts")
+
+
+def _papers_of(
+    config: ConfigFile,
+    folder: Path,
+    scale: ScaleFile,
+    cards: dict[str, DatasetCard],
+    user: Layers,
+) -> dict[Path, Paper]:
+    """The chosen papers, or else the scale's, or else all that there are."""
+    names = config.papers or scale.grid.papers
+    if names is None:
+        names = tuple(sorted(path.stem for path in (folder / "papers").glob("*.yaml")))
+    source = user.origin(("papers",)) if config.papers else f"config/scales/{config.scale}.yaml"
+    papers = _load_papers(folder, names, cards, source)
+    _check_thinned(scale, papers.values(), f"config/scales/{config.scale}.yaml")
+    return papers
 
 
 def _load_papers(

@@ -58,12 +58,20 @@ class PaperAtScale(StrictModel):
     )
 
 
+class ScaleGrid(GridSettings):
+    """Which part of the papers' grid a scale runs, and of which papers."""
+
+    papers: tuple[Name, ...] | None = Field(
+        None, min_length=1, description="files in config/papers; null: all of them"
+    )
+
+
 class ScaleFile(StrictModel):
     """``config/scales/<scale>.yaml``: how much compute."""
 
     title: str = Field(description="what the scale is for, in a few words")
     phantoms: PhantomSettings | None = None
-    grid: GridSettings = GridSettings()
+    grid: ScaleGrid = ScaleGrid()
     artefacts: dict[ArtefactKey, ArtefactGrid] = Field(
         default_factory=dict, description="table or figure (ach/table3) -> which part of it"
     )
@@ -88,7 +96,7 @@ class ConfigFile(StrictModel):
     run: RunName | None = Field(
         None, description="the run's own name; null: the scale's, for the scale's own choices"
     )
-    papers: tuple[Name, ...] = Field(min_length=1, description="files in config/papers")
+    papers: tuple[Name, ...] | None = Field(None, description="files in config/papers")
     archives: Path = Field(
         Path("data/archives"),
         description="folder searched for archives, before those in MEDHASH_ARCHIVES; downloads "
@@ -117,7 +125,7 @@ class ConfigFile(StrictModel):
 
 
 CHOICES = (
-    *("datasets", "methods", "variants", "bits", "seeds"),
+    *("papers", "datasets", "methods", "variants", "bits", "seeds"),
     *("explanation", "lesions", "settings"),
 )
 """The keys of :class:`ConfigFile` that make a run another than the scale's own."""
