@@ -13,8 +13,15 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
-from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import LAST_BITS, differences
+from medhash.audit.findings import (
+    LAST_BITS,
+    Finding,
+    broken,
+    differences,
+    listed,
+    missing,
+    verified,
+)
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError

@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from medhash.audit.evidence import Evidence
-from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import differences
+from medhash.audit.findings import Finding, broken, differences, listed, missing, verified
 from medhash.data.prepared import PreparedDataset
 from medhash.data.readers.reading import Reading
 from medhash.data.upstream import archive_checksums, find_archives, read_archives

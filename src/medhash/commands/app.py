@@ -9,13 +9,10 @@ import typer
 from medhash.commands import (
     accept,
     audit,
-    cells,
     claims,
-    compare,
     evaluation,
     papers,
     query,
-    restore,
     runs,
     status,
     steps,
@@ -32,20 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 steps.add_commands(app)
-for group in (
-    evaluation,
-    query,
-    runs,
-    audit,
-    cells,
-    status,
-    compare,
-    restore,
-    accept,
-    papers,
-    claims,
-    versioning,
-):
+for group in (evaluation, query, runs, audit, status, accept, papers, claims, versioning):
     app.add_typer(group.app)
 
 

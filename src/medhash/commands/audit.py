@@ -58,7 +58,6 @@ def audit(
     there is nothing of that name.
     """
     from medhash.audit.findings import State
-    from medhash.audit.json_report import as_json as json_of
     from medhash.audit.run import audit as follow
     from medhash.audit.targets import run_of
     from medhash.audit.text import as_text
@@ -79,7 +78,7 @@ def audit(
         check_folder(export)
     report = follow(configuration, target, row, column, _encoder(configuration) if deep else None)
     if as_json:
-        typer.echo(json.dumps(json_of(report), indent=1, sort_keys=True, ensure_ascii=False))
+        typer.echo(json.dumps(report.as_json(), indent=1, sort_keys=True, ensure_ascii=False))
     else:
         typer.echo(as_text(report))
     if export is not None:
