@@ -169,6 +169,20 @@ def broken(
     return Finding(State.BROKEN, check, _text(subject), text, expected, found, remedy)
 
 
+def settled(
+    check: str,
+    subject: object,
+    problems: Sequence[str],
+    text: str,
+    remedy: str = "",
+    what: str = "",
+) -> Finding:
+    """Something with problems, which are listed behind ``what``, or as it should be."""
+    if problems:
+        return broken(check, subject, what + listed(problems), remedy=remedy)
+    return verified(check, subject, text)
+
+
 def listed(names: Sequence[str], most: int = 5) -> str:
     """The first few of many things, and how many more there are."""
     more = len(names) - most

@@ -9,7 +9,6 @@ import typer
 from medhash.commands import (
     accept,
     audit,
-    claims,
     evaluation,
     papers,
     query,
@@ -29,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 steps.add_commands(app)
-for group in (evaluation, query, runs, audit, status, accept, papers, claims, versioning):
+for group in (evaluation, query, runs, audit, status, accept, papers, versioning):
     app.add_typer(group.app)
 
 
