@@ -22,8 +22,7 @@ def accept(
         typer.Argument(metavar="[FILE]...", help="Files of the run; without any, all of it."),
     ] = None,
     epochs: Annotated[
-        int,
-        typer.Option(min=0, help="Run only so many epochs of each training; 0: all of them."),
+        int, typer.Option(min=0, help="Run only so many epochs of each training; 0: all of them.")
     ] = 0,
     whole: Annotated[
         list[str] | None,

@@ -41,8 +41,7 @@ def audit(
     deep: Annotated[
         bool,
         typer.Option(
-            "--deep",
-            help="Also prepare the data again and encode them again with the checkpoints.",
+            "--deep", help="Also prepare the data again and encode them again with the checkpoints."
         ),
     ] = False,
     scale: Scale = None,

@@ -18,8 +18,7 @@ def reported(
         False
     ),
     check: Annotated[
-        bool,
-        typer.Option("--check", help="Recompute what a paper derives from its own numbers."),
+        bool, typer.Option("--check", help="Recompute what a paper derives from its own numbers.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="With --check: print JSON.")] = False,
     strict: Annotated[

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -34,13 +34,12 @@ from medhash.papers.derivations import (
 )
 from medhash.papers.reported import SUMMARY_ROW, ReportedColumn, ReportedPaper
 from medhash.schema.validation import check_name
-from medhash.verdicts.cases import CaseOutcome
+from medhash.verdicts.cases import CaseOutcome, shown
 
 Case = tuple[str, bool]
 """What is looked at, in words, and whether the statement holds for it."""
 
 _MODULE = re.compile(r"\+\w+")
-_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -158,7 +157,7 @@ def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
     pairs = _filled_all(derived.pairs, derived.methods)
     if derived.holds == "average":
         averages = {pair: _average(_differences(derived, paper, [pair])) for pair in pairs}
-        cases = [(f"{pair[0]}: {_number(each)}", each > 0) for pair, each in averages.items()]
+        cases = [(f"{pair[0]}: {shown(each)}", each > 0) for pair, each in averages.items()]
         return [_of_all(derived, paper, "higher on average", cases)]
     differences = _differences(derived, paper, pairs)
     count, total = Counter(each.outcome for each in differences), len(differences)
@@ -198,7 +197,7 @@ def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[C
         _check(
             derived,
             paper,
-            (printed, _number(end.points)),
+            (printed, shown(end.points)),
             _rounds_to(end.points, printed),
             says=f"{name}: {derived.says}",
             note=end.text,
@@ -266,26 +265,17 @@ def attainable_precision(derived: AttainablePrecision, paper: ReportedPaper) -> 
     for printed in derived.printed:
         relevant = round(Decimal(printed) * results / 100)
         nearest = Decimal(100 * relevant) / results
-        found = f"{_number(nearest)} ({relevant} of {results} results)"
+        found = f"{shown(nearest)} ({relevant} of {results} results)"
         checks.append(_check(derived, paper, (printed, found), _rounds_to(nearest, printed)))
     return checks
 
 
-RULES: Mapping[str, Callable[[Any, ReportedPaper], list[Check]]] = {
-    "arrows": arrows,
-    "proportions": proportions,
-    "significance_counts": significance_counts,
-    "pair_counts": pair_counts,
-    "comparison": comparison,
-    "gain_comparison": gain_comparison,
-    "average_improvements": average_improvements,
-    "improvement_range": improvement_range,
-    "bound": bound,
-    "repeated_values": repeated_values,
-    "same_for_datasets": same_for_datasets,
-    "sum": parts_of_a_whole,
-    "attainable_precision": attainable_precision,
-}
+_RULES: tuple[Callable[[Any, ReportedPaper], list[Check]], ...] = (
+    *(arrows, proportions, significance_counts, pair_counts, comparison, gain_comparison),
+    *(average_improvements, improvement_range, bound, repeated_values, same_for_datasets),
+    attainable_precision,
+)
+RULES = {rule.__name__: rule for rule in _RULES} | {"sum": parts_of_a_whole}
 """Name of a rule in the file -> the function that recomputes."""
 
 
@@ -386,10 +376,10 @@ def _average_improvement(
     return _check(
         derived,
         paper,
-        (printed, _number(average)),
+        (printed, shown(average)),
         follows,
         says=f"{pair[0]}: {derived.says}",
-        note="; ".join(filter(None, [rounding, f"over all columns {_number(everywhere)}"])),
+        note="; ".join(filter(None, [rounding, f"over all columns {shown(everywhere)}"])),
     )
 
 
@@ -452,12 +442,6 @@ def _unit(number: Decimal) -> Decimal:
 
 def _average(differences: Sequence[_Difference]) -> Decimal:
     return sum((each.points for each in differences), Decimal(0)) / len(differences)
-
-
-def _number(number: Decimal) -> str:
-    """At most four decimals, without trailing zeros."""
-    text = f"{number:.{_DECIMALS}f}"
-    return text.rstrip("0").rstrip(".")
 
 
 def _without_modules(method: str) -> str:

@@ -133,14 +133,9 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
-RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], ClaimFinding]] = {
-    "better": better,
-    "greater_gain": greater_gain,
-    "bound": bound,
-    "number": number,
-    "significant": significant,
-    "spread": spread,
-}
+_RULES: tuple[Callable[[Any, ClaimGrid, Numbers], ClaimFinding], ...]
+_RULES = (better, greater_gain, bound, number, significant, spread)
+RULES = {rule.__name__: rule for rule in _RULES}
 """Name of a rule in the file -> the function that decides."""
 
 

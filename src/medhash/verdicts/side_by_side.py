@@ -22,7 +22,6 @@ from medhash.schema.validation import check_name
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
 _DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
-_ALIGNED = ("left", "left", "right", "right", "right")
 
 Line = dict[str, str]
 Place = tuple[str, str, str, int]

@@ -22,21 +22,8 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Step
 
 CSV_COLUMNS = (
-    "paper",
-    "claim",
-    "place",
-    "says",
-    "verdict",
-    "evidence",
-    "missing",
-    "partial",
-    "scale",
-    "data",
-    "tolerance",
-    "reading",
-    "rule",
-    "needs",
-    "note",
+    *("paper", "claim", "place", "says", "verdict", "evidence", "missing", "partial", "scale"),
+    *("data", "tolerance", "reading", "rule", "needs", "note"),
 )
 
 
@@ -112,11 +99,7 @@ def _notes(decisions: Sequence[Decision]) -> list[str]:
 def _table(decisions: Iterable[Decision], *, decided: bool) -> str:
     """A table whose source stays readable: no padding, as the texts are long."""
     heading = "Evidence" if decided else "So far, and what is missing"
-    lines = [
-        ["Claim", "Place", "Says", heading, "Tolerance"],
-        ["---"] * 5,
-        *map(_cells, decisions),
-    ]
+    lines = [["Claim", "Place", "Says", heading, "Tolerance"], ["---"] * 5, *map(_cells, decisions)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

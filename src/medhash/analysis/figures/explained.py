@@ -145,11 +145,7 @@ class PictureSpec(FigureSpec):
         raise NotImplementedError
 
     def draw(
-        self,
-        explained: Explanations,
-        context: Context,
-        titles: Sequence[str],
-        points: pd.DataFrame,
+        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
     ) -> Figure:
         """The figure."""
         raise NotImplementedError
@@ -166,9 +162,7 @@ def columns(figure: Any, count: int) -> Iterator[Any]:
     yield from blocks[0][:count]
 
 
-def by_dataset(
-    explained: Explanations,
-) -> dict[str, dict[Cell, Explained | None]]:
+def by_dataset(explained: Explanations) -> dict[str, dict[Cell, Explained | None]]:
     """Dataset -> its cells."""
     groups: dict[str, dict[Cell, Explained | None]] = {}
     for cell, found in explained.items():

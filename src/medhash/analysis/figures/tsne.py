@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import (
-    Explanations,
-    PictureSpec,
-    names_of,
-    refuse,
-)
+from medhash.analysis.figures.explained import Explanations, PictureSpec, names_of, refuse
 from medhash.analysis.numbers.context import Context, GridColumn
 
 if TYPE_CHECKING:

@@ -26,10 +26,7 @@ PROTOCOLS = {
 }
 
 NOT_RUN = "not run"
-SELECTIONS = {
-    "last-epoch": "last epoch",
-    "best-query-map": "epoch picked on the query set",
-}
+SELECTIONS = {"last-epoch": "last epoch", "best-query-map": "epoch picked on the query set"}
 
 
 CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")

@@ -260,12 +260,8 @@ class _Grid:
 
 
 _SCORES = (
-    "patches",
-    "asked_per_class",
-    "patch_precision_percent",
-    "image_precision_percent",
-    "against",
-    "difference_points",
+    *("patches", "asked_per_class", "patch_precision_percent", "image_precision_percent"),
+    *("against", "difference_points"),
 )
 
 _TIMES: dict[str, Callable[[LesionSearch], str]] = {
