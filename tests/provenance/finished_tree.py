@@ -83,12 +83,12 @@ CLAIMS = {
         }
     },
 }
-REAL = {"title": "images from archives", "seeds": [0, 1]}
+REAL = {"title": "images from archives", "seeds": [0, 1], "grid": {"papers": ["mini"]}}
 SYNTHETIC = {
     "title": "phantoms",
     "phantoms": {"images": 40},
     "seeds": [0],
-    "grid": {"methods": ["hashnet"]},
+    "grid": {"papers": ["mini"], "methods": ["hashnet"]},
 }
 IMAGES_A_CLASS = 20
 
@@ -102,9 +102,7 @@ def build(root: Path, *scales: str) -> Path:
     write_yaml(root / "config/papers/claims/mini.yaml", CLAIMS)
     write_yaml(root / "config/scales/real.yaml", REAL)
     write_yaml(root / "config/scales/synthetic.yaml", SYNTHETIC)
-    write_yaml(
-        root / "config/config.yaml", {"scale": "real", "papers": ["mini"], "download": False}
-    )
+    write_yaml(root / "config/config.yaml", {"scale": "real", "download": False})
     _write_archives(root / "data/archives")
     for scale in scales:
         for step in Steps(load(overrides={"scale": scale})).all():
