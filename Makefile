@@ -25,6 +25,8 @@ $(STAMP): requirements.lock pyproject.toml tools/install.sh
 
 demo: install
 	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) all
+	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) \
+	  --config run=families 'papers=[osdh,ynet]' -- all_tables
 	$(RUN) medhash show --scale demo
 
 test: install
@@ -52,4 +54,4 @@ environment: install
 	$(RUN) python tools/make_environment.py
 
 clean:
-	rm -rf $(VENV) .uv .snakemake results/demo logs
+	rm -rf $(VENV) .uv .snakemake results/demo results/families logs

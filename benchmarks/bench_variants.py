@@ -18,8 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from medhash.configuration.loading import load
 from medhash.schema.cell import Cell
 from medhash.schema.variants import VARIANTS
-from medhash.training.cells import build_objective
 from medhash.training.devices import Device, choose_device
+from medhash.training.families.hashing import build_objective
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import Batch
 

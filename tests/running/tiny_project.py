@@ -19,6 +19,7 @@ SCALE = {
     "title": "cells in a second",
     "phantoms": {"images": 30},
     "grid": {
+        "papers": ["ach"],
         "datasets": ["covid_ct"],
         "methods": ["csq", "hashnet"],
         "variants": ["none", "dbw"],

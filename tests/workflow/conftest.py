@@ -69,7 +69,12 @@ class Tree:
         for stage in ("mae", "classification", "hashing"):
             scale["settings"][stage]["epochs"] = 1
         scale |= {"phantoms": {"images": 60}, "artefacts": {}}
-        scale["grid"] = {"methods": ["dsh", "csq"], "bits": [8], "datasets": list(datasets)}
+        scale["grid"] = {
+            "papers": ["ach"],
+            "methods": ["dsh", "csq"],
+            "bits": [8],
+            "datasets": list(datasets),
+        }
         self.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
 
     def snakemake(self, *arguments, timeout=300):

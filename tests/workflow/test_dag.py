@@ -124,13 +124,13 @@ def test_two_papers_on_one_dataset_are_planned_side_by_side(copy_project):
     paper = yaml.safe_load(project.path("config/papers/ach.yaml").read_text())
     scale = yaml.safe_load(project.path("config/scales/demo.yaml").read_text())
     own = scale["settings"].pop("network")
+    scale["grid"]["papers"] = ["ach", "other"]
     project.path("config/scales/demo.yaml").write_text(yaml.safe_dump(scale))
     for name, size in (("ach", 32), ("other", 64)):
         paper |= {"paper": name, "ablations": {}}
         paper["settings"]["network"] = own | {"image_size": size}
         project.path(f"config/papers/{name}.yaml").write_text(yaml.safe_dump(paper))
     paper["splits"] = {"covid_ct": {"rule": "random", "query": 0.5}}
-    project.edit("config/config.yaml", "papers: [ach]", "papers: [ach, other]")
     counts = project.planned("--profile", "demo", "all")
     each = {"phantom": 2, "split": 2, "leakage": 2, "pretrain": 4, "train": 4, "record": 4}
     assert counts == each | {"table": 2, "figure": 2, "report": 1, "all": 1}

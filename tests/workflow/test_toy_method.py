@@ -19,6 +19,7 @@ TABLE = "results/toy/ach/tables/table3.csv"
 VARIANTS = ["none", "dbw", "lcr", "ach", "lfr", "dbw+lfr"]
 METHOD = "src/medhash/methods/toy.py"
 CHOICE = [
+    "papers=[ach]",
     "methods=[toy]",
     f"variants=[{','.join(VARIANTS)}]",
     "bits=[8]",

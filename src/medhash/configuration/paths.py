@@ -49,7 +49,7 @@ class Layout:
         return self.cell(cell) / ("codes.npz" if hamming else "descriptors.npz")
 
     def training(self, cell: Cell | str) -> Path:
-        """What a cell was trained from and with (JSON)."""
+        """What only the training of a cell knows (JSON)."""
         return self.cell(cell) / "training.json"
 
     def explanation(self, cell: Cell | str) -> Path:
@@ -57,7 +57,7 @@ class Layout:
         return self.cell(cell) / "explanation.npz"
 
     def record(self, cell: Cell | str) -> Path:
-        """A cell's numbers and their provenance (JSON)."""
+        """A cell's numbers (JSON)."""
         return self.cell(cell) / "record.json"
 
     def speed(self, cell: Cell | str) -> Path:
@@ -77,7 +77,7 @@ class Layout:
         return self.root / paper / "tables" / name
 
     def figure(self, paper: str, name: str) -> Path:
-        """A figure of a paper, without its suffix (``.pdf``, ``.png``)."""
+        """A figure of a paper, without its suffix (``.pdf``, ``.png``, ``.csv``)."""
         return self.root / paper / "figures" / name
 
     def queries(self, cell: Cell) -> Path:

@@ -128,8 +128,8 @@ def write_leakage(
 
     Args:
         data_folder: the dataset's folder.
-        split_csv: the manifest, ``splits/<dataset>/<seed>.csv``, with its JSON beside it.
-        out_stem: path of the outputs without ending, ``leakage/<dataset>/<seed>``.
+        split_csv: the manifest, ``<paper>/splits/<dataset>/<seed>.csv``, with its JSON beside it.
+        out_stem: path of the outputs without ending, ``<paper>/leakage/<dataset>/<seed>``.
         near_distance: greatest Hamming distance of near duplicates, in bits.
 
     Raises:

@@ -1,4 +1,4 @@
-"""From archives to ``data/<dataset>/``: decode, look at, shrink and index every image.
+"""From archives to ``data/<dataset>/<size>/``: decode, look at, shrink and index every image.
 
 What the papers leave open is decided here, the same for every dataset: an image is squeezed to
 a square as a whole (no crop, no padding) with an antialiased bicubic filter; transparency is
@@ -90,7 +90,7 @@ def prepare(
     Args:
         card: the dataset.
         archives_folders: where its archives are looked for, best first.
-        output_folder: ``data/<dataset>``; replaced if it exists.
+        output_folder: ``data/<dataset>/<size>``; replaced if it exists.
         image_size: S, the side of the square images, in pixels.
         download_folder: where to download missing archives to; None to download nothing.
 

@@ -27,7 +27,7 @@ class PreparedDataset:
     """A dataset's folder as ``medhash prepare`` wrote it; N images of side S, C classes.
 
     Args:
-        folder: ``data/<dataset>``.
+        folder: ``data/<dataset>/<size>``.
 
     Raises:
         MedhashError: on the first use of a file that is missing or cannot be read.

@@ -124,7 +124,7 @@ def write_split(
         data_folder: the dataset's folder (``index.csv``, ``labels.npy``, ``dataset.json``).
         rule: the rule.
         seed: of the draw.
-        csv_path: where the manifest goes, ``splits/<dataset>/<seed>.csv``.
+        csv_path: where the manifest goes, ``<paper>/splits/<dataset>/<seed>.csv``.
         reported_counts: sizes that the paper's text counts (keys ``query``, ``database``,
             ``train``); where the split has another size, a note says so.
 

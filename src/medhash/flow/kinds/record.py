@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(CellKind):
-    """Score a cell's codes and write its record: numbers and where they come from.
+    """Score a cell's codes and write its record: all its numbers.
 
     Writes results/<run>/<paper>/cells/<cell>/record.json.
     """
