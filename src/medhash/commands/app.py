@@ -6,17 +6,7 @@ import sys
 
 import typer
 
-from medhash.commands import (
-    accept,
-    audit,
-    evaluation,
-    papers,
-    query,
-    runs,
-    status,
-    steps,
-    versioning,
-)
+from medhash.commands import audit, papers, query, runs, status, steps, versioning
 from medhash.errors import MedhashError
 
 app = typer.Typer(
@@ -28,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 steps.add_commands(app)
-for group in (evaluation, query, runs, audit, status, accept, papers, versioning):
+for group in (query, runs, audit, status, papers, versioning):
     app.add_typer(group.app)
 
 
