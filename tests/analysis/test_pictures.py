@@ -10,6 +10,7 @@ from medhash.configuration.paths import Layout
 from medhash.papers.kinds import FIGURES
 from medhash.papers.paper import Paper
 from medhash.retrieval.codes import Codes
+from medhash.schema.cell import Cell
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def _check_results(points, layout):
     """Against a sort of explicit distances."""
     labels = np.load(layout.data("phantom_x", 32) / "labels.npy")
     for (cell, query), results in points.groupby(["cell", "query_row"]):
-        codes = Codes.load(layout.codes(cell))
+        codes = Codes.load(layout.codes(Cell.parse(cell)))
         one = int(codes.query_codes[query, 0])
         ranked = sorted(
             ((one ^ int(code)).bit_count(), int(row))

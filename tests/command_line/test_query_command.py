@@ -21,7 +21,7 @@ TINY = {
     "title": "for tests",
     "phantoms": {"images": 40},
     "seeds": [0],
-    "grid": {"bits": [8]},
+    "grid": {"papers": ["ach"], "bits": [8]},
     "settings": {
         "network": {"image_size": 16, "patch_size": 4, "width": 16, "depth": 1, "heads": 2},
         "hashing": {"epochs": 2, "batch_size": 16},

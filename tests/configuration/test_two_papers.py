@@ -28,10 +28,14 @@ def both(config_path):
 
     def configured(**changes):
         Path("config/papers/other.yaml").write_text(yaml.safe_dump(tree | changes))
-        overrides = {"scale": "phantomsonly", "papers": ["ach", "other"], "datasets": [DATASET]}
+        overrides = {"scale": "phantomsonly"}
         return load(config_path, overrides)
 
-    scale = {"title": "phantoms, the papers' own settings", "phantoms": {"images": 40}}
+    scale = {
+        "title": "phantoms, the papers' own settings",
+        "phantoms": {"images": 40},
+        "grid": {"papers": ["ach", "other"], "datasets": [DATASET]},
+    }
     Path("config/scales/phantomsonly.yaml").write_text(yaml.safe_dump(scale))
     return configured
 

@@ -42,7 +42,7 @@ def make_artefact(
             :func:`~medhash.analysis.figures.make.make_figure`.
     """
     context = context_of(configuration, spec)
-    facts = facts_of(configuration, spec)
+    facts = _facts_of(configuration, spec)
     if isinstance(spec, TableSpec):
         from medhash.analysis.tables.make import make_table
 
@@ -61,12 +61,7 @@ def table_of(
         MedhashError: see :func:`~medhash.analysis.tables.make.make_table`.
     """
     context = context_of(configuration, spec)
-    return spec.made(select(spec, facts_of(configuration, spec), context), context)
-
-
-def facts_of(configuration: Configuration, spec: ArtefactSpec) -> list[Any]:
-    """The files of its cells that hold the numbers, as far as they are there, read."""
-    return read_source(spec.source, spec.cells(), configuration.layout)
+    return spec.made(select(spec, _facts_of(configuration, spec), context), context)
 
 
 def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
@@ -78,3 +73,7 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
         reported=find_reported(spec.paper),
         run=configuration.run if configuration.is_named else "",
     )
+
+
+def _facts_of(configuration: Configuration, spec: ArtefactSpec) -> list[Any]:
+    return read_source(spec.source, spec.cells(), configuration.layout)

@@ -13,8 +13,16 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
-from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import LAST_BITS, differences
+from medhash.audit.findings import (
+    LAST_BITS,
+    Finding,
+    broken,
+    differences,
+    listed,
+    missing,
+    settled,
+    verified,
+)
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
@@ -120,7 +128,7 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
         else:
             yield missing("record", path, "is not here", evidence.again(step))
         return
-    yield from _check_identity(step, cell, record, evidence)
+    yield _check_identity(step, cell, record, evidence)
     codes = step.inputs["codes"]
     if not codes.is_file():
         yield missing("metrics", codes, "is not here: metrics cannot be computed again")
@@ -178,11 +186,11 @@ def check_lesions(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield broken("P@10", path, f"cannot be computed again: {error}")
         return
     different = [str(each) for each in differences(again, {k: facts.get(k) for k in again})]
-    if different:
-        text = f"P@10 of these patches is another: {listed(different)}"
-        yield broken("P@10", path, text, remedy=evidence.restore(path, step))
-    else:
-        yield verified("P@10", path, f"of {facts['patches']} patches computed again")
+    text, what = (
+        f"of {facts['patches']} patches computed again",
+        "P@10 of these patches is another: ",
+    )
+    yield settled("P@10", path, different, text, evidence.restore(path, step), what)
 
 
 def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) -> dict[str, Any]:
@@ -193,9 +201,7 @@ def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) ->
     return again | {"patches": len(arrays["rows"])}
 
 
-def _check_identity(
-    step: Step, cell: Cell, record: dict[str, Any], evidence: Evidence
-) -> Iterator[Finding]:
+def _check_identity(step: Step, cell: Cell, record: dict[str, Any], evidence: Evidence) -> Finding:
     """Is the record of this cell and scale, and of the training that is here?"""
     path = step.outputs["record"]
     problems = [*_other_cell(record.get("cell"), cell), *_other_scale(record, evidence)]
@@ -205,11 +211,8 @@ def _check_identity(
         said = {"selection": facts.get("selection"), "seconds": trained.get("seconds")}
         training = differences(said, record.get("training"), "training")
         problems += [f"is of another training: {each}" for each in training]
-    if problems:
-        text = listed(problems)
-        yield broken("record", path, text, remedy=evidence.restore(path, step))
-    else:
-        yield verified("record", path, f"is of {cell} and of the training beside it")
+    text = f"is of {cell} and of the training beside it"
+    return settled("record", path, problems, text, evidence.restore(path, step))
 
 
 def _check_metrics(
@@ -328,9 +331,8 @@ def _check_facts(
     states = facts.get("states", ())
     if states and len(states) != wanted["epochs"]:
         problems.append(f"has the states of {len(states)} epochs, not of {wanted['epochs']}")
-    if problems:
-        return broken("training", path, listed(problems), remedy=evidence.restore(path, step))
-    return verified("training", path, f"tells of all {wanted['epochs']} epochs")
+    text = f"tells of all {wanted['epochs']} epochs"
+    return settled("training", path, problems, text, evidence.restore(path, step))
 
 
 def _check_metadata(
@@ -350,12 +352,11 @@ def _check_metadata(
         for name, value in expected.items()
         if found.get(name) != value
     ]
-    if changes:
-        text = f"says of itself: {listed(changes)}"
-        yield broken("weights", path, text, remedy=evidence.restore(path, step))
-    else:
-        named = ", ".join(f"{name} {value}" for name, value in expected.items())
-        yield verified("weights", path, f"says of itself: {named}")
+    what, named = (
+        "says of itself: ",
+        ", ".join(f"{name} {value}" for name, value in expected.items()),
+    )
+    yield settled("weights", path, changes, what + named, evidence.restore(path, step), what)
 
 
 def _metadata(path: Path) -> dict[str, Any]:

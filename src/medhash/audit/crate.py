@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from medhash.audit.findings import Link, Report
-from medhash.audit.json_report import as_json
 from medhash.configuration.loading import Configuration
 from medhash.errors import MedhashError
 from medhash.files import written_whole
@@ -106,7 +105,7 @@ class _Crate:
         audit = folder.with_name(f"{folder.name}.{AUDIT_FILE}")
         try:
             audit.write_text(
-                json.dumps(as_json(self._report), indent=1, sort_keys=True, ensure_ascii=False)
+                json.dumps(self._report.as_json(), indent=1, sort_keys=True, ensure_ascii=False)
                 + "\n",
                 encoding="utf-8",
             )

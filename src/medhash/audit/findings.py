@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
+
+from medhash.schema import differences as trees
+
+SCHEMA = 1
+
+LAST_BITS = 1e-9
+"""Sums on another machine may differ by their last bits: by this much of their size, or of 1."""
+
+differences = partial(trees.differences, tolerance=LAST_BITS)
+"""Where what stands in a file is not what it should be."""
 
 
 class State(StrEnum):
@@ -119,6 +130,14 @@ class Report:
         counted = Counter(link.state for link in self.links)
         return {state: counted[state] for state in State}
 
+    def as_json(self) -> dict[str, Any]:
+        """The whole report for scripts: its parts as plain values; keys are only ever added."""
+        tree = asdict(self) | {"schema": SCHEMA, "state": str(self.state)}
+        tree["counts"] = {str(state): count for state, count in self.counts.items()}
+        for told, link in zip(tree["links"], self.links, strict=True):
+            told["state"] = str(link.state)
+        return tree
+
     def findings(self, state: State) -> list[tuple[Link, Finding]]:
         """All findings of one state, with their links."""
         return [(link, f) for link in self.links for f in link.findings if f.state == state]
@@ -148,6 +167,20 @@ def broken(
 ) -> Finding:
     """Something that is not as it should be."""
     return Finding(State.BROKEN, check, _text(subject), text, expected, found, remedy)
+
+
+def settled(
+    check: str,
+    subject: object,
+    problems: Sequence[str],
+    text: str,
+    remedy: str = "",
+    what: str = "",
+) -> Finding:
+    """Something with problems, which are listed behind ``what``, or as it should be."""
+    if problems:
+        return broken(check, subject, what + listed(problems), remedy=remedy)
+    return verified(check, subject, text)
 
 
 def listed(names: Sequence[str], most: int = 5) -> str:

@@ -12,8 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from medhash.audit.evidence import Evidence
-from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import differences
+from medhash.audit.findings import Finding, broken, differences, listed, missing, verified
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.running import Job, run_step_in

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medhash.audit.evidence import NO_SUCH_FILE, Evidence, modules_now
-from medhash.audit.findings import Finding, broken, listed, missing, verified
-from medhash.audit.values import differences
+from medhash.audit.findings import Finding, broken, differences, listed, missing, verified
 from medhash.files import sha256_of_value
 from medhash.flow.borrowing import home_of
 from medhash.flow.receipts import SCHEMA, Receipt, seal_of

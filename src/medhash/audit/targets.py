@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from medhash.analysis.numbers.places import COORDINATES, cells_of, column_title
+from medhash.analysis.numbers.places import DESCRIBING, cells_of, column_title, read_lines
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import PrintedNumber
 from medhash.errors import MedhashError
@@ -20,7 +20,6 @@ from medhash.schema.validation import check_name
 RESULTS = "results"
 # In how many columns a row wins is printed behind its name and is not part of it.
 _WINS = re.compile(r"\s*\(\d+/\d+\)$")
-_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
 
 
 @dataclass(frozen=True)
@@ -165,8 +164,7 @@ def _printed(
 
 def _lines(path: Path) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = [{str(k): str(v) for k, v in line.items()} for line in csv.DictReader(stream)]
+        lines = read_lines(path)
     except FileNotFoundError:
         raise MedhashError(f"{path}: no such file; its rows cannot be looked up") from None
     except (ValueError, csv.Error) as error:
@@ -195,5 +193,5 @@ def _text(lines: list[dict[str, str]]) -> str:
     line = lines[0]
     if line.get("printed"):
         return line["printed"]
-    numbers = [f"{k} {v}" for k, v in line.items() if v and k not in _DESCRIBING]
+    numbers = [f"{k} {v}" for k, v in line.items() if v and k not in {*DESCRIBING, "note"}]
     return ", ".join(numbers) or line.get("status", "")

@@ -6,21 +6,7 @@ import sys
 
 import typer
 
-from medhash.commands import (
-    accept,
-    audit,
-    cells,
-    claims,
-    compare,
-    evaluation,
-    papers,
-    query,
-    restore,
-    runs,
-    status,
-    steps,
-    versioning,
-)
+from medhash.commands import audit, papers, query, runs, status, steps, versioning
 from medhash.errors import MedhashError
 
 app = typer.Typer(
@@ -32,20 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 steps.add_commands(app)
-for group in (
-    evaluation,
-    query,
-    runs,
-    audit,
-    cells,
-    status,
-    compare,
-    restore,
-    accept,
-    papers,
-    claims,
-    versioning,
-):
+for group in (query, runs, audit, status, papers, versioning):
     app.add_typer(group.app)
 
 

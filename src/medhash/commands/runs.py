@@ -1,6 +1,8 @@
-"""What a run consists of, and where its files are."""
+"""What a run consists of, where its files are, and whether they are what they should be."""
 
 from __future__ import annotations
+
+from typing import Annotated
 
 import typer
 
@@ -8,6 +10,8 @@ from medhash.commands.options import RUN, Assignments, Run, Scale, configuration
 
 app = typer.Typer()
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
+
+RunName = Annotated[str, typer.Argument(help="A scale, or a run with a name of its own.")]
 
 
 @app.command(rich_help_panel=RUN)
@@ -36,6 +40,51 @@ def show(scale: Scale = None, assignments: Assignments = None, run: Run = None) 
     from medhash.configuration.results import results_text
 
     typer.echo(results_text(configuration_of(scale, assignments, run)))
+
+
+@app.command(rich_help_panel=RUN)
+def cells(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
+    """List the cells of the configured tables and figures, one a line."""
+    for cell in configuration_of(scale, assignments, run).cells:
+        typer.echo(str(cell))
+
+
+@app.command(rich_help_panel=RUN)
+def compare(
+    first: RunName,
+    second: RunName,
+    table: Annotated[str | None, typer.Option(help="This table only, such as ach/table3.")] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the values as CSV.")] = False,
+) -> None:
+    """Set two runs side by side: what they choose differently, and their tables' values.
+
+    Reads the tables that both have made; writes nothing.
+    """
+    from medhash.configuration.runs import configuration_of_run
+    from medhash.verdicts.side_by_side import comparison_csv, comparison_text, value_pairs
+
+    runs = configuration_of_run(first), configuration_of_run(second)
+    pairs = value_pairs(*runs, table)
+    typer.echo(comparison_csv(pairs) if as_csv else comparison_text(*runs, pairs), nl=not as_csv)
+
+
+@app.command(rich_help_panel=RUN)
+def restore(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
+    """Check what git and `dvc pull` brought against its receipts; the next run accepts it.
+
+    Names every file that is refused and why, what is outdated, and what is
+    not here. Exit status 1 if a run would have something to do.
+    """
+    from medhash.flow.receipts import Receipts
+    from medhash.flow.restoration import restoration
+    from medhash.flow.steps import Steps
+
+    configuration = configuration_of(scale, assignments, run)
+    steps = Steps(configuration)
+    found = restoration(configuration.label, steps, Receipts(steps))
+    typer.echo(found.text())
+    if not found.complete:
+        raise typer.Exit(1)
 
 
 @config_app.command("check")

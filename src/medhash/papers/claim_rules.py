@@ -105,8 +105,10 @@ class ClaimRule(StrictModel):
 
     @property
     def row_names(self) -> tuple[str, ...]:
-        """Every row that the rule looks at."""
-        raise NotImplementedError
+        """Every row that the rule names."""
+        named = [getattr(self, key, ()) for key in ("pairs", "gain", "than", "rows", "gains")]
+        texts = (each if isinstance(each, tuple) else (each,) for own in named for each in own)
+        return tuple(name for each in texts for name in each)
 
     @property
     def tolerance_text(self) -> str:
@@ -144,11 +146,6 @@ class Better(Tolerant):
     per: Literal["column", "method"] = "column"
     holds: Holds = "all"
 
-    @property
-    def row_names(self) -> tuple[str, ...]:
-        """Every row that the rule looks at."""
-        return tuple(row for pair in self.pairs for row in pair)
-
 
 class GreaterGain(Tolerant):
     """The gain of one pair is greater than the gains of others, column by column.
@@ -163,11 +160,6 @@ class GreaterGain(Tolerant):
     gain: RowPair
     than: tuple[RowPair, ...] = Field(min_length=1)
     holds: Holds = "all"
-
-    @property
-    def row_names(self) -> tuple[str, ...]:
-        """Every row that the rule looks at."""
-        return (*self.gain, *(row for pair in self.than for row in pair))
 
 
 class OfRowsOrGains(Tolerant):
@@ -186,11 +178,6 @@ class OfRowsOrGains(Tolerant):
         if bool(self.rows) == bool(self.gains):
             raise ValueError("name either 'rows' or 'gains'")
         return self
-
-    @property
-    def row_names(self) -> tuple[str, ...]:
-        """Every row that the rule looks at."""
-        return (*self.rows, *(row for pair in self.gains for row in pair))
 
 
 class Bound(OfRowsOrGains):
@@ -244,11 +231,6 @@ class Significant(ClaimRule):
         return self
 
     @property
-    def row_names(self) -> tuple[str, ...]:
-        """Every row that the rule looks at."""
-        return tuple(row for pair in self.pairs for row in pair)
-
-    @property
     def tolerance_text(self) -> str:
         """``p <= 0.05``."""
         return f"p <= {self.level}"
@@ -265,11 +247,6 @@ class Spread(ClaimRule):
     rule: Literal["spread"]
     at_most: NumberText
     holds: Holds = "all"
-
-    @property
-    def row_names(self) -> tuple[str, ...]:
-        """The rows of the panels are looked at."""
-        return ()
 
     @property
     def tolerance_text(self) -> str:

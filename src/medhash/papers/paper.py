@@ -12,12 +12,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializeAsAny, ValidationInfo, field_validator
 
 from medhash.data.confounded import parse_name
-from medhash.papers.ablations import (
-    Ablation,
-    AblationName,
-    ablated,
-    merged,
-)
+from medhash.papers.ablations import Ablation, AblationName, ablated, merged
 from medhash.papers.kinds import FIGURES, TABLES
 from medhash.papers.specs import ArtefactSpec, FigureSpec, FileName, Name, TableSpec
 from medhash.schema.base import StrictModel

@@ -253,28 +253,20 @@ def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
     ]
 
 
-def reported_value(
+def reported_text(
     paper: ReportedPaper, regenerated_by: str, row: str, column: ReportedColumn
-) -> Decimal | None:
-    """The number that a paper prints where a regenerated table has a cell.
+) -> str | None:
+    """What a paper prints where a regenerated table has a cell, in the paper's unit, as printed.
 
     Args:
         paper: the reported values.
         regenerated_by: name of the table in ``config/papers/<paper>.yaml`` (``table3``).
-        row: the method's title as printed (``HashNet+ACH``); not :data:`SUMMARY_ROW`.
-        column: the dataset as printed, and what stands below it.
+        row: the method's title as printed (``HashNet+ACH``), or :data:`SUMMARY_ROW`.
+        column: the heading as printed, and what stands below it.
 
     Returns:
-        The number in the paper's unit, or None where the paper prints none.
+        The text (``82.55``, ``(11/0/1)``), or None where the paper prints none.
     """
-    text = reported_text(paper, regenerated_by, row, column)
-    return None if text is None else Decimal(text)
-
-
-def reported_text(
-    paper: ReportedPaper, regenerated_by: str, row: str, column: ReportedColumn
-) -> str | None:
-    """The same as printed, also of :data:`SUMMARY_ROW`: ``(11/0/1)``."""
     table = paper.regenerated(regenerated_by)
     if table is None or row not in table.by_method:
         return None

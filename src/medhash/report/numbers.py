@@ -7,13 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medhash.analysis.numbers.places import COORDINATES, cells_of, column_title
+from medhash.analysis.numbers.places import DESCRIBING, cells_of, column_title
 from medhash.papers.specs import TableSpec
 from medhash.schema.cell import Cell
 
 RAN = "ran"
-
-_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "seeds"}
 
 Line = Mapping[str, str]
 
@@ -89,4 +87,4 @@ def _number(
 
 
 def _values(line: Line) -> tuple[tuple[str, str], ...]:
-    return tuple((k, v) for k, v in line.items() if v and k not in _DESCRIBING)
+    return tuple((k, v) for k, v in line.items() if v and k not in {*DESCRIBING, "seeds"})

@@ -7,7 +7,6 @@ the run say; ``medhash audit`` checks what they say. The same files give the sam
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -33,26 +32,16 @@ if TYPE_CHECKING:
 def run(configuration: Configuration, step: Step, job: Job) -> str:
     """Write the page of a step; its path."""
     path = step.outputs["page"]
-    write_report(configuration, Steps(configuration), path)
+    write_text(path, report_html(configuration, Steps(configuration)))
     return str(path)
 
 
-def write_report(configuration: Configuration, steps: Steps, path: Path) -> None:
-    """Write the page; what is not there yet is said to be missing.
-
-    Args:
-        configuration: the run.
-        steps: of the configuration.
-        path: where it goes.
+def report_html(configuration: Configuration, steps: Steps) -> str:
+    """The page; what is not there yet is said to be missing.
 
     Raises:
         MedhashError: a file of the run cannot be read.
     """
-    write_text(path, report_html(configuration, steps))
-
-
-def report_html(configuration: Configuration, steps: Steps) -> str:
-    """The page of :func:`write_report`."""
     told = Told(configuration, steps)
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import struct
 from collections import Counter
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from medhash.analysis.artefacts import context_of
+from medhash.analysis.numbers.places import read_lines
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
 from medhash.papers.specs import FigureSpec
@@ -134,8 +134,7 @@ def claims_section(told: Told) -> ClaimsSection:
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")
-    with path.open(encoding="utf-8", newline="") as stream:
-        lines = list(csv.DictReader(stream))
+    lines = read_lines(path)
     counted = Counter(line["verdict"] for line in lines)
     by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
     return ClaimsSection(

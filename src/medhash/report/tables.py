@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from medhash.analysis.artefacts import context_of, table_of
 from medhash.analysis.numbers.context import Context, GridColumn
-from medhash.analysis.numbers.places import COORDINATES, column_title
+from medhash.analysis.numbers.places import DESCRIBING, column_title
 from medhash.papers.specs import TableSpec
 from medhash.report.numbers import RAN, Line, TableNumber, audit_command, numbers_of
 from medhash.report.receipts import Told
@@ -16,7 +16,7 @@ from medhash.report.receipts import Told
 REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
 
 # What describes a line of the CSV and is said elsewhere on the page.
-_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
+_DESCRIBING = {*DESCRIBING, "note"}
 _LEADING_NUMBER = re.compile(r"[-+−]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 

@@ -50,7 +50,7 @@ class Case:
         needs: the numbers that decide it.
         complete: whether all of them are there.
         outcome: what those that are there give; None if there are too few.
-        amount: the difference, where two rows are compared.
+        amount: the value, or the difference where two rows are compared; None where it is absent.
     """
 
     text: str
@@ -137,31 +137,16 @@ class RowDifference:
         return " against ".join(values)
 
 
-@dataclass(frozen=True)
-class Item:
-    """A value, or a gain, that a rule looks at.
-
-    Attributes:
-        text: what it is, with its numbers.
-        needs: where they come from.
-        amount: the value or gain, or None where it has not been computed.
-    """
-
-    text: str
-    needs: tuple[Need, ...]
-    amount: Decimal | None
-
-
-def items_of(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[Item]:
-    """Every value and gain of a claim, there or not."""
+def values_and_gains(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[Case]:
+    """Every value and gain of a claim, there or not; how they come out is not said yet."""
     places = [(method, *place) for method in grid.methods for place in places_of(claim, grid)]
     values = [
-        _value_item(grid, numbers, row, method, column, cutoff)
+        _value(grid, numbers, row, method, column, cutoff)
         for method, column, cutoff in places
         for row in claim.rows
     ]
     gains = [
-        _gain_item(RowDifference.of(grid, numbers, method, pair, column, cutoff))
+        _gain(RowDifference.of(grid, numbers, method, pair, column, cutoff))
         for method, column, cutoff in places
         for pair in claim.gains
     ]
@@ -184,15 +169,17 @@ def _column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str
     return name if cutoff is None else f"{name}, K = {cutoff}"
 
 
-def _value_item(
+def _value(
     grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: GridColumn, cutoff: int | None
-) -> Item:
+) -> Case:
     need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
     value = numbers.value(need)
     name = f"{grid.title(row, method, column)} at {_column_name(grid, column, cutoff)}"
-    return Item(f"{name}: {'not run' if value is None else value}", (need,), value)
+    text = f"{name}: {'not run' if value is None else value}"
+    return Case(text, (need,), value is not None, amount=value)
 
 
-def _gain_item(difference: RowDifference) -> Item:
+def _gain(difference: RowDifference) -> Case:
     text = f"{difference.title} at {difference.column}: {difference.numbers}"
-    return Item(text, difference.needs, difference.points)
+    points = difference.points
+    return Case(text, difference.needs, points is not None, amount=points)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -34,13 +34,12 @@ from medhash.papers.derivations import (
 )
 from medhash.papers.reported import SUMMARY_ROW, ReportedColumn, ReportedPaper
 from medhash.schema.validation import check_name
-from medhash.verdicts.cases import CaseOutcome
+from medhash.verdicts.cases import CaseOutcome, shown
 
 Case = tuple[str, bool]
 """What is looked at, in words, and whether the statement holds for it."""
 
 _MODULE = re.compile(r"\+\w+")
-_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -74,52 +73,44 @@ class Check:
     note: str
 
 
-def arrows(derived: Arrows, paper: ReportedPaper) -> list[Check]:
+def arrows(derived: Arrows, paper: ReportedPaper) -> Iterator[Check]:
     """Each arrow against the difference to the row without ``+MODULE``."""
-    checks = []
     for method, row in paper.table(derived.table).by_method.items():
         pair = (method, _without_modules(method))
         for difference in _differences(derived, paper, [pair], row.arrows):
             printed = row.arrows[difference.column]
             points = Decimal(printed.translate({ord("↑"): "", ord("↓"): "-"}))
             follows = points == difference.points
-            checks.append(
-                _check(
-                    derived,
-                    paper,
-                    (printed, difference.arrow),
-                    follows,
-                    says=f"difference to {pair[1]}",
-                    place=f"Table {derived.table}, {method} at {difference.column}",
-                    note=_rounding_note(difference.points, points, follows, difference.value),
-                )
+            yield _check(
+                derived,
+                paper,
+                (printed, difference.arrow),
+                follows,
+                says=f"difference to {pair[1]}",
+                place=f"Table {derived.table}, {method} at {difference.column}",
+                note=_rounding_note(difference.points, points, follows, difference.value),
             )
-    return checks
 
 
-def proportions(derived: Proportions, paper: ReportedPaper) -> list[Check]:
+def proportions(derived: Proportions, paper: ReportedPaper) -> Iterator[Check]:
     """Each ``(7/8)`` against the number of columns that beat the row without ``+MODULE``."""
-    checks = []
     for method, row in paper.table(derived.table).by_method.items():
         if not row.proportion:
             continue
         pair = (method, _without_modules(method))
         outcomes = [each.outcome for each in _differences(derived, paper, [pair])]
         found = f"{outcomes.count('W')}/{len(outcomes)}"
-        checks.append(
-            _check(
-                derived,
-                paper,
-                (row.proportion, found),
-                found == row.proportion,
-                says=f"columns in which it beats {pair[1]}",
-                place=f"Table {derived.table}, {method}",
-            )
+        yield _check(
+            derived,
+            paper,
+            (row.proportion, found),
+            found == row.proportion,
+            says=f"columns in which it beats {pair[1]}",
+            place=f"Table {derived.table}, {method}",
         )
-    return checks
 
 
-def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> list[Check]:
+def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> Iterator[Check]:
     """Each W/T/L cell against the p-values of its column."""
     level = Decimal(derived.level)
     rows = paper.table(derived.table).by_method.values()
@@ -142,7 +133,7 @@ def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> li
     return _summary_checks(derived, paper, outcomes)
 
 
-def pair_counts(derived: PairCounts, paper: ReportedPaper) -> list[Check]:
+def pair_counts(derived: PairCounts, paper: ReportedPaper) -> Iterator[Check]:
     """Each W/T/L cell against the pairs of rows of its column."""
 
     def outcomes(column: ReportedColumn) -> list[tuple[str, CaseOutcome]]:
@@ -158,7 +149,7 @@ def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
     pairs = _filled_all(derived.pairs, derived.methods)
     if derived.holds == "average":
         averages = {pair: _average(_differences(derived, paper, [pair])) for pair in pairs}
-        cases = [(f"{pair[0]}: {_number(each)}", each > 0) for pair, each in averages.items()]
+        cases = [(f"{pair[0]}: {shown(each)}", each > 0) for pair, each in averages.items()]
         return [_of_all(derived, paper, "higher on average", cases)]
     differences = _differences(derived, paper, pairs)
     count, total = Counter(each.outcome for each in differences), len(differences)
@@ -198,7 +189,7 @@ def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[C
         _check(
             derived,
             paper,
-            (printed, _number(end.points)),
+            (printed, shown(end.points)),
             _rounds_to(end.points, printed),
             says=f"{name}: {derived.says}",
             note=end.text,
@@ -259,33 +250,22 @@ def parts_of_a_whole(derived: Sum, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, numbers, total == derived.printed, says=says)]
 
 
-def attainable_precision(derived: AttainablePrecision, paper: ReportedPaper) -> list[Check]:
+def attainable_precision(derived: AttainablePrecision, paper: ReportedPaper) -> Iterator[Check]:
     """Each printed percentage is a whole number of the results that all queries returned."""
     results = derived.queries * derived.cutoff
-    checks = []
     for printed in derived.printed:
         relevant = round(Decimal(printed) * results / 100)
         nearest = Decimal(100 * relevant) / results
-        found = f"{_number(nearest)} ({relevant} of {results} results)"
-        checks.append(_check(derived, paper, (printed, found), _rounds_to(nearest, printed)))
-    return checks
+        found = f"{shown(nearest)} ({relevant} of {results} results)"
+        yield _check(derived, paper, (printed, found), _rounds_to(nearest, printed))
 
 
-RULES: Mapping[str, Callable[[Any, ReportedPaper], list[Check]]] = {
-    "arrows": arrows,
-    "proportions": proportions,
-    "significance_counts": significance_counts,
-    "pair_counts": pair_counts,
-    "comparison": comparison,
-    "gain_comparison": gain_comparison,
-    "average_improvements": average_improvements,
-    "improvement_range": improvement_range,
-    "bound": bound,
-    "repeated_values": repeated_values,
-    "same_for_datasets": same_for_datasets,
-    "sum": parts_of_a_whole,
-    "attainable_precision": attainable_precision,
-}
+_RULES: tuple[Callable[[Any, ReportedPaper], Iterable[Check]], ...] = (
+    *(arrows, proportions, significance_counts, pair_counts, comparison, gain_comparison),
+    *(average_improvements, improvement_range, bound, repeated_values, same_for_datasets),
+    attainable_precision,
+)
+RULES = {rule.__name__: rule for rule in _RULES} | {"sum": parts_of_a_whole}
 """Name of a rule in the file -> the function that recomputes."""
 
 
@@ -354,24 +334,20 @@ def _summary_checks(
     derived: SignificanceCounts | PairCounts,
     paper: ReportedPaper,
     outcomes: Callable[[ReportedColumn], list[tuple[str, CaseOutcome]]],
-) -> list[Check]:
+) -> Iterator[Check]:
     row = paper.row(derived.table, SUMMARY_ROW)
-    checks = []
     for column in _columns(derived, paper):
         listed = outcomes(column)
         count = Counter(outcome for _, outcome in listed)
         found = f"{count['W']}/{count['T']}/{count['L']}"
-        checks.append(
-            _check(
-                derived,
-                paper,
-                (row.values[column], found),
-                row.values[column].strip("()") == found,
-                place=f"Table {derived.table}, {SUMMARY_ROW} at {column}",
-                cases=[(text, outcome == "W") for text, outcome in listed],
-            )
+        yield _check(
+            derived,
+            paper,
+            (row.values[column], found),
+            row.values[column].strip("()") == found,
+            place=f"Table {derived.table}, {SUMMARY_ROW} at {column}",
+            cases=[(text, outcome == "W") for text, outcome in listed],
         )
-    return checks
 
 
 def _average_improvement(
@@ -386,10 +362,10 @@ def _average_improvement(
     return _check(
         derived,
         paper,
-        (printed, _number(average)),
+        (printed, shown(average)),
         follows,
         says=f"{pair[0]}: {derived.says}",
-        note="; ".join(filter(None, [rounding, f"over all columns {_number(everywhere)}"])),
+        note="; ".join(filter(None, [rounding, f"over all columns {shown(everywhere)}"])),
     )
 
 
@@ -404,27 +380,23 @@ def _of_all(derived: Derived, paper: ReportedPaper, what: str, cases: Sequence[C
 def _check(
     derived: Derived,
     paper: ReportedPaper,
-    printed_and_recomputed: tuple[str, str],
+    numbers: tuple[str, str],
     follows: bool,
     *,
-    says: str | None = None,
-    place: str | None = None,
     cases: Sequence[Case] = (),
-    note: str = "",
+    **told: str,
 ) -> Check:
-    printed, recomputed = printed_and_recomputed
+    """A check of a printed and a recomputed number; ``told``: another place or text, or a note."""
     return Check(
         paper=paper.paper,
         table=derived.table if isinstance(derived, FromTable) else "",
-        place=place or derived.place,
         rule=derived.rule,
-        says=says or derived.says,
-        printed=printed,
-        recomputed=recomputed,
+        printed=numbers[0],
+        recomputed=numbers[1],
         follows=follows,
         reading=derived.reading,
         exceptions=tuple(text for text, holds in cases if not holds),
-        note=note,
+        **{"place": derived.place, "says": derived.says, "note": ""} | told,
     )
 
 
@@ -452,12 +424,6 @@ def _unit(number: Decimal) -> Decimal:
 
 def _average(differences: Sequence[_Difference]) -> Decimal:
     return sum((each.points for each in differences), Decimal(0)) / len(differences)
-
-
-def _number(number: Decimal) -> str:
-    """At most four decimals, without trailing zeros."""
-    text = f"{number:.{_DECIMALS}f}"
-    return text.rstrip("0").rstrip(".")
 
 
 def _without_modules(method: str) -> str:

@@ -8,12 +8,7 @@ from collections.abc import Iterable, Mapping
 
 from tabulate import tabulate
 
-from medhash.papers.reported import (
-    ReportedPaper,
-    ReportedTable,
-    ReportedValue,
-    reported_values,
-)
+from medhash.papers.reported import ReportedPaper, ReportedTable, ReportedValue, reported_values
 from medhash.schema.validation import check_name
 
 

@@ -7,6 +7,7 @@ that tables print, so that a reader can follow a verdict from the tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -31,9 +32,9 @@ from medhash.verdicts.cases import (
     Need,
     Numbers,
     RowDifference,
-    items_of,
     places_of,
     shown,
+    values_and_gains,
 )
 from medhash.verdicts.grid import ClaimGrid
 
@@ -78,25 +79,20 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
-    for item in items_of(claim, grid, numbers):
+    for case in values_and_gains(claim, grid, numbers):
         outcome: CaseOutcome | None = None
-        if item.amount is not None:
-            outcome = "W" if holds(item.amount) else "L"
-        cases.append(
-            Case(item.text, item.needs, item.amount is not None, outcome, amount=item.amount)
-        )
+        if case.amount is not None:
+            outcome = "W" if holds(case.amount) else "L"
+        cases.append(replace(case, outcome=outcome))
     summary = f"{claim.relation} {claim.value}: {_holding(cases)}{_range(claim, cases)}"
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
 
 def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
-    items = items_of(claim, grid, numbers)
-    cases = tuple(
-        Case(item.text, item.needs, item.amount is not None, amount=item.amount) for item in items
-    )
+    cases = tuple(values_and_gains(claim, grid, numbers))
     same_here = _same(grid, claim.gains)
-    found = [item.amount for item in items if item.amount is not None]
+    found = [case.amount for case in cases if case.amount is not None]
     if not found:
         return ClaimFinding(cases, holds=False, summary="", same_here=same_here)
     result = _STATISTICS[claim.of](found)
@@ -133,14 +129,9 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
-RULES: Mapping[str, Callable[[Any, ClaimGrid, Numbers], ClaimFinding]] = {
-    "better": better,
-    "greater_gain": greater_gain,
-    "bound": bound,
-    "number": number,
-    "significant": significant,
-    "spread": spread,
-}
+_RULES: tuple[Callable[[Any, ClaimGrid, Numbers], ClaimFinding], ...]
+_RULES = (better, greater_gain, bound, number, significant, spread)
+RULES = {rule.__name__: rule for rule in _RULES}
 """Name of a rule in the file -> the function that decides."""
 
 

@@ -14,15 +14,14 @@ from typing import Any
 
 from tabulate import tabulate
 
-from medhash.analysis.numbers.places import COORDINATES, column_title
+from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
 from medhash.configuration.loading import Configuration
 from medhash.errors import MedhashError
 from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
 
 _NUMBER = re.compile(r"-?\d+(\.\d+)?(e-?\d+)?")
-_DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic", "note"}
-_ALIGNED = ("left", "left", "right", "right", "right")
+_DESCRIBING = {*DESCRIBING, "note"}
 
 Line = dict[str, str]
 Place = tuple[str, str, str, int]
@@ -124,8 +123,7 @@ def _file(configuration: Configuration, key: str) -> Path:
 def _values(path: Path) -> dict[Place, str]:
     """Place -> number; a place is row, column, quantity and how often that occurred before."""
     try:
-        with path.open(encoding="utf-8", newline="") as stream:
-            lines = list(csv.DictReader(stream))
+        lines = read_lines(path)
     except (OSError, ValueError, csv.Error) as error:
         raise MedhashError(f"{path}: cannot be read ({error}); make the table again") from None
     found: dict[Place, str] = {}

@@ -6,7 +6,6 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -22,21 +21,8 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Step
 
 CSV_COLUMNS = (
-    "paper",
-    "claim",
-    "place",
-    "says",
-    "verdict",
-    "evidence",
-    "missing",
-    "partial",
-    "scale",
-    "data",
-    "tolerance",
-    "reading",
-    "rule",
-    "needs",
-    "note",
+    *("paper", "claim", "place", "says", "verdict", "evidence", "missing", "partial", "scale"),
+    *("data", "tolerance", "reading", "rule", "needs", "note"),
 )
 
 
@@ -44,18 +30,10 @@ def run(configuration: Configuration, step: Step, job: Job) -> str:
     """Decide the claims of a step; how they came out, and the files."""
     runs = load_runs(configuration)
     decisions = decide_claims(runs)
-    paths = write_claims(decisions, runs, step.outputs["csv"].parent)
-    return "\n".join([summary_text(decisions), *map(str, paths)])
-
-
-def write_claims(
-    decisions: Sequence[Decision], runs: Sequence[ClaimRun], folder: Path
-) -> list[Path]:
-    """Write ``claims.csv`` and ``claims.md``; the same decisions give the same bytes."""
-    paths = [folder / "claims.csv", folder / "claims.md"]
+    paths = [step.outputs["csv"], step.outputs["md"]]
     for path, text in zip(paths, (csv_text(decisions), markdown(decisions, runs)), strict=True):
         write_text(path, text)
-    return paths
+    return "\n".join([summary_text(decisions), *map(str, paths)])
 
 
 def csv_text(decisions: Sequence[Decision]) -> str:
@@ -112,11 +90,7 @@ def _notes(decisions: Sequence[Decision]) -> list[str]:
 def _table(decisions: Iterable[Decision], *, decided: bool) -> str:
     """A table whose source stays readable: no padding, as the texts are long."""
     heading = "Evidence" if decided else "So far, and what is missing"
-    lines = [
-        ["Claim", "Place", "Says", heading, "Tolerance"],
-        ["---"] * 5,
-        *map(_cells, decisions),
-    ]
+    lines = [["Claim", "Place", "Says", heading, "Tolerance"], ["---"] * 5, *map(_cells, decisions)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 

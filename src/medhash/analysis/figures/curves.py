@@ -16,7 +16,6 @@ from medhash.analysis.numbers.context import (
     GridColumn,
     Place,
     bits_label,
-    is_synthetic,
     seeds_of,
 )
 from medhash.papers.specs import Drawn, FigureSpec, Files
@@ -114,9 +113,7 @@ def _common(place: Place, context: Context) -> dict[str, object]:
         "row": context.paper.method_title(place.method, place.variant),
         "column": context.column_label(GridColumn(place.dataset, place.bits)),
         **place._asdict(),
-        "scale": context.scale,
-        "protocol": context.protocol,
-        "synthetic": str(is_synthetic(place.dataset)).lower(),
+        **context.run_columns(place.dataset),
     }
 
 

@@ -22,7 +22,9 @@ from medhash.schema.base import Count
 from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAPS = {"patch_embedding": "patch embedding", "cam": "CAM", "grad_cam": "Grad-CAM"}
 """Array of the explanation -> its name in a figure."""
@@ -135,6 +137,17 @@ class PictureSpec(FigureSpec):
             titles: lines above the panels.
             layout: where further files lie.
         """
+        points = self.points(explained, context)
+        return points, lambda: self.draw(explained, context, titles, points)
+
+    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
+        """What is drawn, as numbers."""
+        raise NotImplementedError
+
+    def draw(
+        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    ) -> Figure:
+        """The figure."""
         raise NotImplementedError
 
 
@@ -149,9 +162,7 @@ def columns(figure: Any, count: int) -> Iterator[Any]:
     yield from blocks[0][:count]
 
 
-def by_dataset(
-    explained: Explanations,
-) -> dict[str, dict[Cell, Explained | None]]:
+def by_dataset(explained: Explanations) -> dict[str, dict[Cell, Explained | None]]:
     """Dataset -> its cells."""
     groups: dict[str, dict[Cell, Explained | None]] = {}
     for cell, found in explained.items():

@@ -20,8 +20,6 @@ from medhash.analysis.figures.explained import (
     show,
 )
 from medhash.analysis.numbers.context import Context
-from medhash.configuration.paths import Layout
-from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,73 +34,65 @@ class Spec(PictureSpec):
 
     kind: Literal["lesions"]
 
-    def pictured(
-        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
-    ) -> Drawn:
-        """What is drawn, as numbers, and what draws it."""
-        points = mask_weights(self, explained, context)
-        return points, lambda: draw_lesions(self, explained, context, titles)
+    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
+        """Window, key point and mask weights of the images; one row a mask. Sizes in patches."""
+        import pandas as pd
 
+        rows = []
+        for cell, found in explained.items():
+            for place in found.examples(self.examples) if found else ():
+                arrays = found.arrays if found else {}
+                for scale, (height, width) in enumerate(arrays["mask_scales"].tolist()):
+                    row = place_of(cell, found, place, context)
+                    row |= dict(
+                        zip(("area_row", "area_column"), arrays["area"][place], strict=True)
+                    )
+                    row |= dict(
+                        zip(("point_row", "point_column"), arrays["key_point"][place], strict=True)
+                    )
+                    row |= {"mask_height": height, "mask_width": width}
+                    row |= {"weight": float(arrays["scale_weights"][place, scale])}
+                    row |= {"shift": float(arrays["scale_shift"][place, scale])}
+                    rows.append(row)
+        return pd.DataFrame(rows)
 
-def mask_weights(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
-    """Window, key point and mask weights of the images; one row a mask. Sizes in patches."""
-    import pandas as pd
+    def draw(
+        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    ) -> Figure:
+        """Above, windows and key points; below, the lesions and their masks (Fig. 12).
 
-    rows = []
-    for cell, found in explained.items():
-        for place in found.examples(spec.examples) if found else ():
-            arrays = found.arrays if found else {}
-            for scale, (height, width) in enumerate(arrays["mask_scales"].tolist()):
-                row = place_of(cell, found, place, context)
-                row |= dict(zip(("area_row", "area_column"), arrays["area"][place], strict=True))
-                row |= dict(
-                    zip(("point_row", "point_column"), arrays["key_point"][place], strict=True)
-                )
-                row |= {"mask_height": height, "mask_width": width}
-                row |= {"weight": float(arrays["scale_weights"][place, scale])}
-                row |= {"shift": float(arrays["scale_shift"][place, scale])}
-                rows.append(row)
-    return pd.DataFrame(rows)
+        The colour of a mask is its weight, Eq. 22 over the scales of its image.
+        """
+        import matplotlib as mpl
+        from matplotlib.cm import ScalarMappable
+        from matplotlib.colors import Normalize
 
-
-def draw_lesions(
-    spec: Spec,
-    explained: Explanations,
-    context: Context,
-    titles: Sequence[str],
-) -> Figure:
-    """Above, windows and key points; below, the lesions and their masks (Fig. 12).
-
-    The colour of a mask is its weight, Eq. 22 over the scales of its image.
-    """
-    import matplotlib as mpl
-    from matplotlib.cm import ScalarMappable
-    from matplotlib.colors import Normalize
-
-    groups = by_dataset(explained)
-    shown = [found for cells in groups.values() for found in cells.values() if found]
-    weights = [f.arrays["scale_weights"][f.examples(spec.examples)] for f in shown]
-    flat = np.concatenate([w.ravel() for w in weights]) if weights else np.array([0.0, 1.0])
-    colours = ScalarMappable(Normalize(flat.min(), flat.max()), mpl.colormaps["autumn_r"])
-    cells = [(cell, found) for group in groups.values() for cell, found in group.items()]
-    width = 0.9 + 1.25 * spec.examples * max(len(cells), 1)
-    figure = titled_figure(width, 3.1, titles)
-    panels_part, side = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - 0.9, 0.9])[0]
-    bar = figure.colorbar(colours, cax=side.add_axes((0.15, 0.2, 0.18, 0.6)))
-    bar.set_label("weight of a mask (Eq. 22)")
-    for block, (cell, found) in zip(columns(panels_part, len(cells)), cells, strict=True):
-        title = context.paper.method_title(cell.method, cell.variant)
-        block.suptitle(f"{context.paper.dataset_title(cell.dataset)}, {title}", fontsize=8.5)
-        panels = block.subplots(2, spec.examples, squeeze=False)
-        for axes in panels.flat:
-            axes.axis("off")
-        if found is None:
-            refuse(panels[0][0], spec, cell.dataset, context)
-            continue
-        for place, above, below in zip(found.examples(spec.examples), *panels, strict=False):
-            _draw_window(above, found, place)
-            _draw_masks(below, found, place, colours)
-    return figure
+        groups = by_dataset(explained)
+        shown = [found for cells in groups.values() for found in cells.values() if found]
+        weights = [f.arrays["scale_weights"][f.examples(self.examples)] for f in shown]
+        flat = np.concatenate([w.ravel() for w in weights]) if weights else np.array([0.0, 1.0])
+        colours = ScalarMappable(Normalize(flat.min(), flat.max()), mpl.colormaps["autumn_r"])
+        cells = [(cell, found) for group in groups.values() for cell, found in group.items()]
+        width = 0.9 + 1.25 * self.examples * max(len(cells), 1)
+        figure = titled_figure(width, 3.1, titles)
+        panels_part, side = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - 0.9, 0.9])[
+            0
+        ]
+        bar = figure.colorbar(colours, cax=side.add_axes((0.15, 0.2, 0.18, 0.6)))
+        bar.set_label("weight of a mask (Eq. 22)")
+        for block, (cell, found) in zip(columns(panels_part, len(cells)), cells, strict=True):
+            title = context.paper.method_title(cell.method, cell.variant)
+            block.suptitle(f"{context.paper.dataset_title(cell.dataset)}, {title}", fontsize=8.5)
+            panels = block.subplots(2, self.examples, squeeze=False)
+            for axes in panels.flat:
+                axes.axis("off")
+            if found is None:
+                refuse(panels[0][0], self, cell.dataset, context)
+                continue
+            for place, above, below in zip(found.examples(self.examples), *panels, strict=False):
+                _draw_window(above, found, place)
+                _draw_masks(below, found, place, colours)
+        return figure
 
 
 def _draw_window(axes: Axes, found: Explained, place: int) -> None:

@@ -22,8 +22,6 @@ from medhash.analysis.figures.explained import (
     show,
 )
 from medhash.analysis.numbers.context import Context
-from medhash.configuration.paths import Layout
-from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,63 +34,55 @@ class Spec(PictureSpec):
 
     kind: Literal["salient_maps"]
 
-    def pictured(
-        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
-    ) -> Drawn:
-        """What is drawn, as numbers, and what draws it."""
-        points = salient_maps(self, explained, context)
-        return points, lambda: draw_salient_maps(self, explained, context, titles)
+    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
+        """The images and the range of each of their maps; one row a map."""
+        import pandas as pd
 
+        rows = []
+        for cell, found in explained.items():
+            for place in found.examples(self.examples) if found else ():
+                for name in MAPS:
+                    values = found.arrays[name][place] if found else np.zeros(1)
+                    numbers = {"least": float(values.min()), "greatest": float(values.max())}
+                    rows.append(place_of(cell, found, place, context) | {"map": name} | numbers)
+        return pd.DataFrame(rows)
 
-def salient_maps(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
-    """The images and the range of each of their maps; one row a map."""
-    import pandas as pd
+    def draw(
+        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    ) -> Figure:
+        """Images side by side; below each its three maps for every cell (Fig. 11a).
 
-    rows = []
-    for cell, found in explained.items():
-        for place in found.examples(spec.examples) if found else ():
-            for name in MAPS:
-                values = found.arrays[name][place] if found else np.zeros(1)
-                numbers = {"least": float(values.min()), "greatest": float(values.max())}
-                rows.append(place_of(cell, found, place, context) | {"map": name} | numbers)
-    return pd.DataFrame(rows)
-
-
-def draw_salient_maps(
-    spec: Spec,
-    explained: Explanations,
-    context: Context,
-    titles: Sequence[str],
-) -> Figure:
-    """Images side by side; below each its three maps for every cell (Fig. 11a).
-
-    Each map is stretched from its own least to its greatest value, so that colours show where a
-    network looks, not how strongly.
-    """
-    groups = by_dataset(explained)
-    lines = [(method, variant) for method, variant in product(spec.methods, spec.variants)]
-    height = 1 + len(MAPS) * len(lines)
-    figure = titled_figure(2.0 + 1.05 * spec.examples * len(groups), 1.05 * height + 0.3, titles)
-    for block, (dataset, cells) in zip(columns(figure, len(groups)), groups.items(), strict=True):
-        block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
-        panels = block.subplots(height, spec.examples, squeeze=False)
-        first = next((found for found in cells.values() if found), None)
-        for axes in panels.flat:
-            axes.axis("off")
-        if first is None:
-            refuse(panels[0][0], spec, dataset, context)
-            continue
-        for place, axes in zip(first.examples(spec.examples), panels[0], strict=False):
-            row = int(first.arrays["rows"][place])
-            show(axes, first.images[row])
-            axes.set_title(first.class_name(row), fontsize=7)
-        _name_row(panels[0][0], "image")
-        names = [(cell, name) for cell in cells for name in MAPS]
-        for (cell, name), line in zip(names, panels[1:], strict=False):
-            title = context.paper.method_title(cell.method, cell.variant)
-            _name_row(line[0], f"{title}\n{MAPS[name]}")
-            _draw_maps(line, cells[cell], name, spec)
-    return figure
+        Each map is stretched from its own least to its greatest value, so that colours show where a
+        network looks, not how strongly.
+        """
+        groups = by_dataset(explained)
+        lines = [(method, variant) for method, variant in product(self.methods, self.variants)]
+        height = 1 + len(MAPS) * len(lines)
+        figure = titled_figure(
+            2.0 + 1.05 * self.examples * len(groups), 1.05 * height + 0.3, titles
+        )
+        for block, (dataset, cells) in zip(
+            columns(figure, len(groups)), groups.items(), strict=True
+        ):
+            block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
+            panels = block.subplots(height, self.examples, squeeze=False)
+            first = next((found for found in cells.values() if found), None)
+            for axes in panels.flat:
+                axes.axis("off")
+            if first is None:
+                refuse(panels[0][0], self, dataset, context)
+                continue
+            for place, axes in zip(first.examples(self.examples), panels[0], strict=False):
+                row = int(first.arrays["rows"][place])
+                show(axes, first.images[row])
+                axes.set_title(first.class_name(row), fontsize=7)
+            _name_row(panels[0][0], "image")
+            names = [(cell, name) for cell in cells for name in MAPS]
+            for (cell, name), line in zip(names, panels[1:], strict=False):
+                title = context.paper.method_title(cell.method, cell.variant)
+                _name_row(line[0], f"{title}\n{MAPS[name]}")
+                _draw_maps(line, cells[cell], name, self)
+        return figure
 
 
 def _draw_maps(line: Any, found: Explained | None, name: str, spec: Spec) -> None:

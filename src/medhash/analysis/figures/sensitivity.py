@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 from pydantic import Field, field_validator
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.numbers.context import NOT_RUN, Context, Place, is_synthetic
+from medhash.analysis.numbers.context import NOT_RUN, Context, Place
 from medhash.analysis.numbers.summaries import summarise
 from medhash.papers.specs import Choice, Drawn, FigureSpec, Files, Name
 from medhash.records.record import Record
@@ -157,11 +157,9 @@ def draw_sensitivity(
 
 
 def _numbers(spec: Spec, summary: Any, place: Place, context: Context) -> dict[str, object]:
-    common = {"scale": context.scale, "protocol": context.protocol}
-    common |= {"synthetic": str(is_synthetic(place.dataset)).lower()}
+    common = context.run_columns(place.dataset)
     if summary is None:
-        note = context.why_not_run(spec, place.dataset)
-        return {**common, "status": NOT_RUN, "note": note}
+        return {**common, "status": NOT_RUN, "note": context.why_not_run(spec, place.dataset)}
     numbers = {"map": summary.mean, "deviation": summary.deviation}
     return {**common, **numbers, "status": "ran", "note": "", "n_seeds": len(summary.seeds)}
 

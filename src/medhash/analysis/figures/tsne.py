@@ -9,15 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import (
-    Explanations,
-    PictureSpec,
-    names_of,
-    refuse,
-)
+from medhash.analysis.figures.explained import Explanations, PictureSpec, names_of, refuse
 from medhash.analysis.numbers.context import Context, GridColumn
-from medhash.configuration.paths import Layout
-from medhash.papers.specs import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,64 +22,51 @@ class Spec(PictureSpec):
 
     kind: Literal["tsne"]
 
-    def pictured(
-        self, explained: Explanations, context: Context, titles: Sequence[str], layout: Layout
-    ) -> Drawn:
-        """What is drawn, as numbers, and what draws it."""
-        points = tsne_points(self, explained, context)
-        return points, lambda: draw_tsne(self, explained, context, titles, points)
+    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
+        """Two coordinates of every query image, one embedding a cell (t-SNE, seeded)."""
+        import pandas as pd
 
+        frames = []
+        for cell, found in explained.items():
+            if found is None:
+                continue
+            rows = found.arrays["feature_rows"]
+            places = _tsne(found.arrays["features"])
+            frame = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "row": rows})
+            frame["class"] = [found.class_name(int(row)) for row in rows]
+            names = names_of(cell, context)
+            frames.append(frame.assign(**names)[[*names, "row", "class", "x", "y"]])
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
-def tsne_points(spec: Spec, explained: Explanations, context: Context) -> pd.DataFrame:
-    """Two coordinates of every query image, one embedding a cell (t-SNE, seeded)."""
-    import pandas as pd
+    def draw(
+        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    ) -> Figure:
+        """One panel a cell, the baseline on the left; colour and marker are the class."""
+        import seaborn as sns
 
-    frames = []
-    for cell, found in explained.items():
-        if found is None:
-            continue
-        rows = found.arrays["feature_rows"]
-        places = _tsne(found.arrays["features"])
-        frame = pd.DataFrame({"x": places[:, 0], "y": places[:, 1], "row": rows})
-        frame["class"] = [found.class_name(int(row)) for row in rows]
-        names = names_of(cell, context)
-        frames.append(frame.assign(**names)[[*names, "row", "class", "x", "y"]])
-    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-
-def draw_tsne(
-    spec: Spec,
-    explained: Explanations,
-    context: Context,
-    titles: Sequence[str],
-    points: pd.DataFrame,
-) -> Figure:
-    """One panel a cell, the baseline on the left; colour and marker are the class."""
-    import seaborn as sns
-
-    columns = len(spec.methods) * len(spec.variants)
-    rows = max(1, -(-len(explained) // columns))
-    figure = titled_figure(3.1 * columns + 1.4, 2.9 * rows, titles)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    classes = sorted(set(points["class"])) if len(points) else []
-    colours = sns.color_palette("colorblind", len(classes))
-    handles: dict[str, Any] = {}
-    for (cell, found), axes in zip(explained.items(), panels.flat, strict=False):
-        names = names_of(cell, context)
-        column = context.column_label(GridColumn(cell.dataset, cell.bits))
-        axes.set_title(f"{names['method_title']}\n{column}")
-        axes.set(xticks=[], yticks=[])
-        axes.grid(visible=False)
-        if found is None:
-            refuse(axes, spec, cell.dataset, context)
-            continue
-        own = points[points["cell"] == str(cell)]
-        for name, colour, marker in zip(classes, colours, "os^DvPX*<>" * 4, strict=False):
-            part = own[own["class"] == name]
-            style = {"color": colour, "marker": marker, "s": 12, "linewidths": 0, "alpha": 0.85}
-            handles[name] = axes.scatter(part["x"], part["y"], **style)
-    figure.legend(handles.values(), handles.keys(), loc="outside right center", title="class")
-    return figure
+        columns = len(self.methods) * len(self.variants)
+        rows = max(1, -(-len(explained) // columns))
+        figure = titled_figure(3.1 * columns + 1.4, 2.9 * rows, titles)
+        panels = figure.subplots(rows, columns, squeeze=False)
+        classes = sorted(set(points["class"])) if len(points) else []
+        colours = sns.color_palette("colorblind", len(classes))
+        handles: dict[str, Any] = {}
+        for (cell, found), axes in zip(explained.items(), panels.flat, strict=False):
+            names = names_of(cell, context)
+            column = context.column_label(GridColumn(cell.dataset, cell.bits))
+            axes.set_title(f"{names['method_title']}\n{column}")
+            axes.set(xticks=[], yticks=[])
+            axes.grid(visible=False)
+            if found is None:
+                refuse(axes, self, cell.dataset, context)
+                continue
+            own = points[points["cell"] == str(cell)]
+            for name, colour, marker in zip(classes, colours, "os^DvPX*<>" * 4, strict=False):
+                part = own[own["class"] == name]
+                style = {"color": colour, "marker": marker, "s": 12, "linewidths": 0, "alpha": 0.85}
+                handles[name] = axes.scatter(part["x"], part["y"], **style)
+        figure.legend(handles.values(), handles.keys(), loc="outside right center", title="class")
+        return figure
 
 
 def _tsne(features: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -148,9 +148,7 @@ def _point(
         "variant": variant,
         "bits": spec.bits[0],
         "dataset": str(name),
-        "scale": context.scale,
-        "protocol": context.protocol,
-        "synthetic": "true",
+        **context.run_columns(str(name)),
     }
     if not maps:
         return row | {"status": NOT_RUN, "note": context.why_not_run(spec, str(name))}

@@ -26,10 +26,7 @@ PROTOCOLS = {
 }
 
 NOT_RUN = "not run"
-SELECTIONS = {
-    "last-epoch": "last epoch",
-    "best-query-map": "epoch picked on the query set",
-}
+SELECTIONS = {"last-epoch": "last epoch", "best-query-map": "epoch picked on the query set"}
 
 
 CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
@@ -114,14 +111,17 @@ class Context:
         return f"{self.heading_of(column.dataset, column.origin)}/{bits_label(column.bits)}"
 
     def cell_columns(self, cell: Cell) -> dict[str, str]:
-        """A cell's names as columns of a CSV, :data:`CELL_COLUMNS`, and what it is a cell of."""
+        """A cell's names as columns of a CSV, :data:`CELL_COLUMNS`."""
         return {
             "row": self.paper.method_title(cell.method, cell.variant),
             "column": self.column_label(GridColumn(cell.dataset, cell.bits)),
             **{name: str(getattr(cell, name)) for name in CELL_COLUMNS[2:]},
-            "scale": self.scale,
-            "synthetic": str(is_synthetic(cell.dataset)).lower(),
         }
+
+    def run_columns(self, dataset: str) -> dict[str, str]:
+        """What a CSV says of the run: scale, protocol, and whether a dataset is a phantom."""
+        synthetic = str(is_synthetic(dataset)).lower()
+        return {"scale": self.scale, "protocol": self.protocol, "synthetic": synthetic}
 
     def column_groups(
         self, columns: Iterable[GridColumn]

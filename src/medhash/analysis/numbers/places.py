@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import Cell
@@ -12,6 +14,16 @@ COORDINATES = ("dataset", "method", "variant", "bits", "seed", "origin")
 
 # A line that compares two variants names the second one here.
 _OTHERS = {"variant": "baseline"}
+
+
+DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "synthetic"}
+"""Those that describe a line; the others hold its numbers and what is said of them."""
+
+
+def read_lines(path: Path) -> list[dict[str, str]]:
+    """The lines of a CSV file, whole; an OSError, ValueError or csv.Error says why not."""
+    with path.open(encoding="utf-8", newline="") as stream:
+        return [{str(k): str(v) for k, v in line.items()} for line in csv.DictReader(stream)]
 
 
 def column_title(line: Mapping[str, str]) -> str:

@@ -108,17 +108,6 @@ def effect_size(a: ArrayLike, b: ArrayLike) -> float:
     return float(np.sum(np.sign(differences) * ranks) / np.sum(ranks))
 
 
-def win_tie_loss(
-    pairs: Iterable[tuple[ArrayLike, ArrayLike]], alpha: float = SIGNIFICANCE_LEVEL
-) -> WinTieLoss:
-    """Count wins, ties and losses (see :func:`compare`) over several (candidate, baseline) pairs.
-
-    Raises:
-        MedhashError: the samples of a pair are not paired, are empty or hold a NaN.
-    """
-    return count_outcomes(compare(a, b, alpha).outcome for a, b in pairs)
-
-
 def count_outcomes(outcomes: Iterable[TestOutcome]) -> WinTieLoss:
     """Count the outcomes of comparisons that were already made."""
     listed = list(outcomes)

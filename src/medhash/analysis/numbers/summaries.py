@@ -113,10 +113,7 @@ def name_of(spec: ArtefactSpec, place: Place, context: Context) -> str:
 
 
 def shared_notes(
-    spec: ArtefactSpec,
-    ran: Iterable[Summary],
-    places: Sequence[Place],
-    context: Context,
+    spec: ArtefactSpec, ran: Iterable[Summary], places: Sequence[Place], context: Context
 ) -> list[str]:
     """The notes that every table needs: what did not run, fewer seeds, ties, query sets, chance.
 

@@ -65,11 +65,11 @@ class Spec(TableSpec):
     def _csv_row(self, cell: Cell, ran: _Ran, context: Context) -> dict[str, str]:
         measurement = ran.get(cell)
         reported = context.reported_number(self, REPORTED_ROW, GridColumn(cell.dataset, cell.bits))
-        names = context.cell_columns(cell)
-        run = {"scale": names.pop("scale"), "synthetic": names.pop("synthetic")}
+        run = context.run_columns(cell.dataset)
+        del run["protocol"]
         note = "" if measurement else context.why_not_run(self, cell.dataset)
         return (
-            names
+            context.cell_columns(cell)
             | {"status": "ran" if measurement else NOT_RUN}
             | {name: of(measurement) if measurement else "" for name, of in _NUMBERS.items()}
             | machine_columns(measurement)

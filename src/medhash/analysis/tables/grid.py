@@ -301,8 +301,7 @@ class Grid:
             row: ran[row.places[number]].printed for row in block if row.places[number] in ran
         }
         best_first = sorted(
-            set(values.values()),
-            reverse=self.columns[number].measured.measure.higher_is_better,
+            set(values.values()), reverse=self.columns[number].measured.measure.higher_is_better
         )
         standings = []
         for row, value in values.items():

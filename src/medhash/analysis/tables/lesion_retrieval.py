@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import product
 from typing import Any, ClassVar, Literal
@@ -68,16 +68,14 @@ class Spec(TableSpec):
         return grid.csv_rows(), printed
 
 
+@dataclass(frozen=True)
 class _Grid:
     """The places of the table: what ran in them and what did not."""
 
-    def __init__(
-        self, spec: Spec, context: Context, ran: Searches, reasons: Mapping[Cell, str]
-    ) -> None:
-        self.spec = spec
-        self.context = context
-        self.ran = ran
-        self.reasons = reasons
+    spec: Spec
+    context: Context
+    ran: Searches
+    reasons: Mapping[Cell, str]
 
     def title(self) -> str:
         """What is shown; patches that nobody has marked are called so here too."""
@@ -208,8 +206,6 @@ class _Grid:
 
     def _rows_of(self, cell: Cell) -> Iterator[dict[str, str]]:
         search, names = self.ran.get(cell), self.context.cell_columns(cell)
-        run = {"scale": names.pop("scale"), "protocol": self.context.protocol}
-        run |= {"synthetic": names.pop("synthetic")}
         reported = dict.fromkeys(_REPORTED, "") | self._reported_columns(cell, names["row"])
         row = {
             **names,
@@ -220,7 +216,7 @@ class _Grid:
             **{name: of(search) if search else "" for name, of in _TIMES.items()},
             **machine_columns(search),
             **reported,
-            **run,
+            **self.context.run_columns(cell.dataset),
             "note": "" if search else self._why_not(cell),
         }
         yield row
@@ -260,12 +256,8 @@ class _Grid:
 
 
 _SCORES = (
-    "patches",
-    "asked_per_class",
-    "patch_precision_percent",
-    "image_precision_percent",
-    "against",
-    "difference_points",
+    *("patches", "asked_per_class", "patch_precision_percent", "image_precision_percent"),
+    *("against", "difference_points"),
 )
 
 _TIMES: dict[str, Callable[[LesionSearch], str]] = {

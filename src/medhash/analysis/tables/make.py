@@ -37,11 +37,7 @@ def make_table(
             differ. Nothing is written then.
     """
     rows, printed = spec.made(select(spec, facts, context), context)
-    texts = {
-        ".csv": _csv(rows),
-        ".md": markdown(printed),
-        ".tex": latex(printed, spec.label),
-    }
+    texts = {".csv": _csv(rows), ".md": markdown(printed), ".tex": latex(printed, spec.label)}
     paths = [output_stem.with_name(output_stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)

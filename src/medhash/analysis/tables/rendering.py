@@ -14,13 +14,7 @@ Mark = Literal["", "best", "second"]
 
 _LATEX_CHARACTERS = {
     "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "&": r"\&",
-    "%": r"\%",
-    "$": r"\$",
-    "#": r"\#",
-    "_": r"\_",
+    **{character: f"\\{character}" for character in "{}&%$#_"},
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
     "<": r"\textless{}",

@@ -11,7 +11,6 @@ from medhash.analysis.numbers.context import (
     GridColumn,
     Place,
     columns_of,
-    is_synthetic,
 )
 from medhash.analysis.numbers.paired_tests import PairedTest, paired_tests
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, count_outcomes
@@ -68,11 +67,9 @@ class Spec(PairedSpec):
             for method in self.methods
         }
         places = [place for row in rows.values() for place in row]
-        counts = [_count(tests, [row[n] for row in rows.values()]) for n in range(len(columns))]
+        counts = [_count(tests, column) for column in zip(*rows.values(), strict=True)]
         printed = [
-            PrintedRow(
-                self.row_label(context, method), tuple(_printed(tests, place) for place in row)
-            )
+            PrintedRow(self.row_label(context, method), tuple(_printed(tests, p) for p in row))
             for method, row in rows.items()
         ]
         summary = PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_text(each)) for each in counts))
@@ -119,9 +116,7 @@ class Spec(PairedSpec):
             "variant": self.compare[0],
             "baseline": self.compare[1],
             "bits": str(column.bits),
-            "scale": context.scale,
-            "protocol": context.protocol,
-            "synthetic": str(is_synthetic(column.dataset)).lower(),
+            **context.run_columns(column.dataset),
         }
 
 
