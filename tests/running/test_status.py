@@ -174,7 +174,7 @@ def test_a_changed_setting_is_outstanding_again(mixed, project):
 
 
 def test_a_changed_file_is_not_done(mixed):
-    codes = mixed.layout.codes(CSQ)
+    codes = mixed.layout.codes(Cell.parse(CSQ))
     codes.write_text("other codes")
     assert mixed.status().cells.done == 0
 

@@ -13,6 +13,7 @@ from tiny_project import CELLS, environment, until
 
 from medhash.commands.warm import ADDRESS
 from medhash.configuration.paths import Layout
+from medhash.schema.cell import Cell
 
 HOLD_A_SERVER = """
 import os, sys
@@ -170,7 +171,7 @@ def test_the_work_is_done_in_a_copy_with_the_commands_environment(holder, projec
 
 
 def test_training_gives_the_same_bytes(holder, project):
-    codes = project / Layout(Path("results/tiny")).codes(CELLS[0])
+    codes = project / Layout(Path("results/tiny")).codes(Cell.parse(CELLS[0]))
     found = []
     for address in (holder.address, "off"):
         for arguments in (

@@ -335,7 +335,7 @@ def test_the_command_that_trains_a_fitted_cell_imports_no_torch(data, tmp_path):
     code = (
         "import sys, pathlib\n"
         "from medhash.commands.options import configuration_of\n"
-        "configuration = configuration_of('demo', ['papers=[ynet]'])\n"
+        "configuration = configuration_of('demo', ['papers=[ynet]', 'run=families'])\n"
         "before = 'torch' in sys.modules\n"  # the first time, methods are asked what they are
         "from medhash.flow.steps import Steps\n"
         "step = Steps(configuration).of('train', 'ynet/phantom_covid_ct/itq/none/8/0')\n"
