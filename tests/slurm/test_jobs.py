@@ -166,7 +166,7 @@ def disturbed(cluster, undisturbed, tmp_path_factory):
     project = Project(folder, [*METHODS, BROKEN], source=undisturbed.root)
     project.take_backbone_of(undisturbed)
     project.edit_yaml(
-        "config/config.yaml",
+        "config/scales/demo.yaml",
         {"settings": {"methods": {BROKEN: {"quantisation": 1e300}}}},
     )
     project.set_up_profile({"set-resources": {"train": RESOURCES}, "retries": 2})
@@ -235,7 +235,7 @@ def test_a_failing_cell_stops_no_other_and_is_named_with_its_logs(disturbed):
 def test_what_was_corrected_is_all_that_runs_again(disturbed):
     project = disturbed.project
     project.edit_yaml(
-        "config/config.yaml", {"settings": {"methods": {BROKEN: {"quantisation": 1e-4}}}}
+        "config/scales/demo.yaml", {"settings": {"methods": {BROKEN: {"quantisation": 1e-4}}}}
     )
     environment = disturbed.cluster.environment
     status = project.run("-n", *SLURM, environment=environment, log="corrected.log")
