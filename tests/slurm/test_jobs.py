@@ -22,7 +22,7 @@ pytestmark = [
 SLURM = ("--profile", "slurm", TABLE)
 GPUS = 6  # of the node
 BROKEN = "dsh"
-BROKEN_CELL = f"phantom_covid_ct/{BROKEN}/none/8/0"
+BROKEN_CELL = f"ach/phantom_covid_ct/{BROKEN}/none/8/0"
 RESOURCES = {"runtime": "30 * attempt", "mem_mb": "2000 * attempt"}
 
 
