@@ -169,7 +169,7 @@ def test_metrics_are_shown_and_compared(tree):
     assert place["map"] == record["metrics"]["map"]
     tree.edit(RESULTS / "metrics.json", str(place["map"]), "0.125")
     changes = json.loads(last_line(tree.dvc("metrics", "diff", "--json")))
-    name = "phantom_covid_ct.csq.none.8 bits.seed 0.map"
+    name = "ach.phantom_covid_ct.csq.none.8 bits.seed 0.map"
     changed = changes["results/demo/metrics.json"]
     assert changed == {
         name: {"old": place["map"], "new": 0.125, "diff": pytest.approx(0.125 - place["map"])}
@@ -179,7 +179,7 @@ def test_metrics_are_shown_and_compared(tree):
 def test_plots_draw_the_points_of_the_figures(tree, tmp_path):
     tree.dvc("plots", "show", "--out", str(tmp_path))
     page = (tmp_path / "index.html").read_text()
-    assert "ach/fig7" in page
+    assert "ach_fig7" in page
     assert "precision" in page
 
 

@@ -31,8 +31,11 @@ def the_plan():
     asked = workflow.dag_settings
     named = asked.targets or ["all"]
     wanted = [file for name in named for file in targets.get(name, [name])]
-    borrow(configuration, steps, map(Path, wanted))
-    plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
+    try:
+        borrow(configuration, steps, map(Path, wanted))
+        plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
+    except MedhashError as error:
+        sys.exit(f"medhash: {error}")
     refused = [f"\n  {fit.reason}" for fit in plan.refused()]
     if refused:
         more = f"\n  and {len(refused) - 10} more" if len(refused) > 10 else ""
