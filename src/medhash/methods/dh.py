@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
+from math import ceil
 from typing import Annotated, ClassVar, TypeVar
 
 import numpy as np
@@ -45,7 +46,7 @@ class DhSettings(StrictModel):
     iterations: Count = 300
     """Passes over the training images."""
     batch_size: Count | None = None
-    """n, images of a step; None is all of them."""
+    """n, images of a step, at most; None is all of them."""
     learning_rate: Annotated[float, Field(gt=0)] = 0.1
     """Of the objective over n."""
 
@@ -75,12 +76,13 @@ class DeepHashing(FittedMethod[OwnSettings]):
         weights = [first, *(np.eye(after, before) for before, after in pairwise(units))]
         biases = [np.zeros(count) for count in units]
         layers = (weights, biases)
-        size = self.settings.batch_size or len(inputs)
+        # Alike in size: the weight of some terms depends on it.
+        parts = ceil(len(inputs) / (self.settings.batch_size or len(inputs)))
         objective = []
         for _ in range(self.settings.iterations):
-            order = rng.permutation(len(inputs)) if size < len(inputs) else np.arange(len(inputs))
-            parts = np.split(order, range(size, len(order), size))
-            costs = [self._descend(layers, inputs[rows], labels[rows]) for rows in parts]
+            order = rng.permutation(len(inputs)) if parts > 1 else np.arange(len(inputs))
+            batches = np.array_split(order, parts)
+            costs = [self._descend(layers, inputs[rows], labels[rows]) for rows in batches]
             objective.append(float(np.mean(costs)))
         parameters = {"mean": mean}
         parameters |= {f"weight{m}": w / (1 if m else scale) for m, w in enumerate(weights)}

@@ -24,7 +24,7 @@ class SdhSettings(DhSettings):
     discrimination_weight: Weight = 1.0
     """alpha."""
     batch_size: Count | None = 256
-    """n, images of a step, whose pairs are compared; None is all of them."""
+    """n, images of a step, at most, whose pairs are compared; None is all of them."""
 
 
 class Method(DeepHashing[SdhSettings]):
