@@ -26,7 +26,7 @@ from medhash.data.phantoms.generation import rescaled_counts
 from medhash.data.phantoms.modality import Drawing, Modality, Request
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.making import make_split, write_split
-from medhash.data.splits.manifest import rows_of
+from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard, SplitRule
 
@@ -346,6 +346,7 @@ def test_confounded_phantom_follows_its_official_split(tmp_path):
         ("covid_radiograph", 0.2),
         ("thermal_ir", 0.2),
         ("origa_fundus", 0.08),
+        ("skin_mnist", 0.2),
     ],
 )
 def test_classes_are_learnable_but_not_easy(name, least, tmp_path):
@@ -521,3 +522,17 @@ def test_a_nodule_lies_in_the_lung_that_its_mask_shows(tmp_path):
     assert looks["malignant"]["metastasis"] == looks["benign"]["hamartoma"]
     assert dataset.numbers("subtlety").min() == 1
     assert dataset.numbers("subtlety").max() == 5
+
+
+def test_pictures_of_one_lesion_belong_together_and_differ(tmp_path):
+    generate(card_of("skin_mnist"), tmp_path / "out", 32, 160, 0)
+    dataset = PreparedDataset(tmp_path / "out")
+    sizes = dataset.index.groupby("lesion_id").size()
+    assert 4 <= sizes.max() <= 6
+    assert set(dataset.index["patient_id"]) == {""}
+    assert dataset.index["pixel_sha256"].is_unique
+    split_csv = tmp_path / "0.csv"
+    write_split(tmp_path / "out", card_of("skin_mnist").split, 0, split_csv)
+    split = read_split(split_csv)
+    sides = dataset.index["lesion_id"].groupby(split["role"]).agg(set)
+    assert not sides["query"] & sides["database"]

@@ -16,6 +16,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from medhash.methods.families.companions import draw
 from medhash.methods.families.hashing import Coded, HashingMethod, References
 from medhash.schema.base import Count, StrictModel
 
@@ -89,7 +90,7 @@ class Method(HashingMethod[OsdhSettings]):
         others = most & ~itself
         some, none = (levels > 0) & ~most & ~itself, levels == 0
         wished = (torch.where(others.any(dim=1, keepdim=True), others, most), some, none)
-        return torch.cat([_draw(mask, generator) for mask in wished], dim=1)
+        return torch.cat([draw(mask, generator) for mask in wished], dim=1)
 
     def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
         """Eq. 2 of each query over its own list: (A, q), V of A + 3A codes, (A, 4A) to (A,)."""
@@ -142,11 +143,3 @@ def ranking_loss(
         weight = torch.where(counts[:, i] & counts[:, j], gains[:, i] - gains[:, j], 0.0)
         total = total + weight * (distance[:, i] - distance[:, j] + margin).clamp(min=0.0)
     return total / torch.where(ideal > 0, ideal, 1.0)
-
-
-def _draw(mask: Tensor, generator: torch.Generator) -> Tensor:
-    """One place of each row where the mask is set, else any: bool (A, n) to int64 (A, 1)."""
-    order = (mask | ~mask.any(dim=1, keepdim=True)).cumsum(dim=1)
-    share = torch.rand(len(mask), 1, dtype=torch.float64, generator=generator)
-    chosen = (share * order[:, -1:]).long() + 1
-    return torch.searchsorted(order, chosen)

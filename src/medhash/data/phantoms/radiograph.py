@@ -7,7 +7,7 @@ exposed, so that penetration decides whether the spine shows through the heart, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -54,7 +54,7 @@ class Film(NamedTuple):
 
 def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`."""
-    drawn = film(request, _FINDINGS[request.finding])
+    drawn = film(request, (_FINDINGS | _CURATED)[request.finding])
     return Drawing(drawn.image, drawn.lesion)
 
 
@@ -271,6 +271,14 @@ _FINDINGS = {
     "Viral Pneumonia": _perihilar,
 }
 
+# The same findings under the names of another dataset, which tells bacterial pneumonia apart.
+_CURATED = {
+    "COVID-19": _covid,
+    "Normal": _clear,
+    "Pneumonia-Bacterial": _focal,
+    "Pneumonia-Viral": _perihilar,
+}
+
 MODALITY = Modality(
     findings=tuple(_FINDINGS),
     confounders={
@@ -282,3 +290,5 @@ MODALITY = Modality(
     },
     draw=draw,
 )
+
+CURATED = replace(MODALITY, findings=tuple(_CURATED))
