@@ -42,6 +42,8 @@ def test_the_cards_count_what_the_archives_hold():
         "brain_tumor_mri": 3264,
         "thermal_ir": 369,
         "nih_chestxray14": 13000,
+        "origa_fundus": 650,
+        "jsrt": 154,
         "folder": 0,
     }
 
@@ -55,6 +57,20 @@ def test_splits_are_those_of_the_ach_paper():
     assert rules["covid_radiograph"] == ("random", 4200, 2000)
     assert rules["thermal_ir"] == ("random", 0.2, "database")
     assert rules["brain_tumor_mri"] == ("official", None, "database")
+
+
+def test_splits_are_those_of_the_ynet_paper():
+    cards = load_cards(CARDS_FILE)
+    queries = {
+        "origa_fundus": {"Normal": 49, "Glaucoma": 16},
+        "jsrt": {"malignant": 11, "benign": 5},
+    }
+    for name, query in queries.items():
+        card = cards[name]
+        assert card.split.query == query
+        assert card.reported_counts["query"] == sum(query.values())
+        assert card.reported_counts["images"] == card.image_count
+        assert card.reported_counts["database"] == card.image_count - sum(query.values())
 
 
 def test_cards_note_where_paper_and_archive_disagree():

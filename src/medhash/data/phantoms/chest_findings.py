@@ -12,7 +12,7 @@ import numpy as np
 from medhash.data.phantoms import radiograph
 from medhash.data.phantoms.canvas import Canvas, Ellipse, Plane
 from medhash.data.phantoms.modality import Drawing, Modality, Request
-from medhash.data.phantoms.radiograph import Chest, Paint, patches
+from medhash.data.phantoms.radiograph import Chest, Opacity, patches
 
 _Painted = tuple[Plane, Plane]
 
@@ -52,9 +52,9 @@ _TOGETHER = {
 def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`."""
     names = [name for name in _FINDINGS if name in (request.finding, *request.further)]
-    image, coverages = radiograph.film(request, [_FINDINGS[name] for name in names])
-    findings = dict(zip(names, coverages, strict=True))
-    return Drawing(image, np.maximum.reduce(coverages), findings=findings)
+    film = radiograph.film(request, *(_FINDINGS[name] for name in names))
+    findings = dict(zip(names, film.lesions, strict=True))
+    return Drawing(film.image, np.maximum.reduce(film.lesions), findings=findings)
 
 
 def further(finding: str, rng: np.random.Generator) -> set[str]:
@@ -221,7 +221,7 @@ def _pneumothorax(canvas: Canvas, chest: Chest, lungs: Plane, rng: np.random.Gen
     return coverage, 0.35 * canvas.ring(left, 0.03, 0.02) * own - 0.24 * coverage
 
 
-_FINDINGS: dict[str, Paint] = {
+_FINDINGS: dict[str, Opacity] = {
     "Atelectasis": _atelectasis,
     "Cardiomegaly": _cardiomegaly,
     "Consolidation": _consolidation,

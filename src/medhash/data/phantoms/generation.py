@@ -18,6 +18,8 @@ from PIL import Image
 from medhash.data.phantoms import (
     chest_findings,
     computed_tomography,
+    fundus,
+    lung_nodule,
     magnetic_resonance,
     radiograph,
     thermal,
@@ -36,6 +38,8 @@ MODALITIES: dict[str, Modality] = {
     "covid_radiograph": radiograph.MODALITY,
     "thermal_ir": thermal.MODALITY,
     "nih_chestxray14": chest_findings.MODALITY,
+    "origa_fundus": fundus.MODALITY,
+    "jsrt": lung_nodule.MODALITY,
 }
 LEAST_IMAGES_OF_A_CLASS = 4
 _LEAST_SIZE = 16

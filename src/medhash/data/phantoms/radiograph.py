@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -30,26 +31,39 @@ class Chest:
     tilt: float
 
 
-Paint = Callable[[Canvas, Chest, Plane, np.random.Generator], tuple[Plane, Plane]]
-"""From canvas, chest, lung fields and random numbers: a finding's coverage, 0 to 1, and what it
-adds to the attenuation of lung."""
+Opacity = Callable[[Canvas, Chest, Plane, np.random.Generator], tuple[Plane, Plane]]
+"""Draws a finding into the lungs (canvas, chest, both lungs' coverage, the image's random numbers):
+coverage in [0, 1], and what it adds to the attenuation."""
+
+
+class Film(NamedTuple):
+    """A drawn film.
+
+    Attributes:
+        image: float64 (S, S).
+        lesions: float64 (S, S) each, coverage of each finding.
+        chest: where the organs are.
+        lungs: float64 (S, S) each, coverage of the patient's right lung and of the left one.
+    """
+
+    image: Plane
+    lesions: tuple[Plane, ...]
+    chest: Chest
+    lungs: tuple[Plane, Plane]
 
 
 def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`."""
-    image, (lesion,) = film(request, [_FINDINGS[request.finding]])
-    return Drawing(image, lesion)
+    drawn = film(request, _FINDINGS[request.finding])
+    return Drawing(drawn.image, drawn.lesions[0])
 
 
-def film(request: Request, findings: Sequence[Paint]) -> tuple[Plane, list[Plane]]:
-    """Draw one film with some findings, whose attenuations add up.
-
-    Returns:
-        The image, float64 (S, S), and the coverage of each finding, float64 (S, S).
-    """
+def film(request: Request, *findings: Opacity) -> Film:
+    """A chest with findings that add up, exposed and marked as the confounders say."""
     canvas, rng = request.canvas, request.rng
     chest = _geometry(request)
-    lungs = _lungs(canvas, chest)
+    each = _lungs(canvas, chest)
+    lungs = np.maximum(*each)
     attenuation = _soft_tissue(canvas, chest, lungs, request)
     attenuation = attenuation + _vessels(canvas, chest, rng) * lungs
     painted = [paint(canvas, chest, lungs, rng) for paint in findings]
@@ -58,7 +72,8 @@ def film(request: Request, findings: Sequence[Paint]) -> tuple[Plane, list[Plane
     attenuation = attenuation + opacity * np.clip((0.95 - attenuation) / 0.75, 0.0, 1.0)
     attenuation = attenuation + _bones(canvas, chest, request.patient)
     image = _display(request, attenuation, rng)
-    return _artifacts(request, chest, image, rng), [coverage for coverage, _ in painted]
+    lesions = tuple(coverage for coverage, _ in painted)
+    return Film(_artifacts(request, chest, image, rng), lesions, chest, each)
 
 
 def _geometry(request: Request) -> Chest:
@@ -76,14 +91,14 @@ def _geometry(request: Request) -> Chest:
     return Chest(x, y, width, (right, left), heart, tilt)
 
 
-def _lungs(canvas: Canvas, chest: Chest) -> Plane:
+def _lungs(canvas: Canvas, chest: Chest) -> tuple[Plane, Plane]:
     """Lung fields: two ellipses cut off by the domes of the diaphragm."""
     right, left = (canvas.ellipse(shape, softness=0.03) for shape in chest.lungs)
     bottom = chest.lungs[0].y + chest.lungs[0].ry
     for shape, lift in ((chest.lungs[0], 0.06), (chest.lungs[1], 0.01)):
         dome = Ellipse(shape.x, bottom + 0.30 - lift, shape.rx * 1.35, 0.50)
         right, left = (lung * (1.0 - canvas.ellipse(dome, 0.03)) for lung in (right, left))
-    return np.maximum(right, left)
+    return right, left
 
 
 def _soft_tissue(canvas: Canvas, chest: Chest, lungs: Plane, request: Request) -> Plane:
