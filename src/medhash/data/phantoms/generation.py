@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medhash.data.phantoms import (
+    chest_findings,
     computed_tomography,
     fundus,
     lung_nodule,
@@ -27,7 +28,7 @@ from medhash.data.phantoms import (
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
-from medhash.data.prepared_files import FILES, MASKS
+from medhash.data.prepared_files import FILES, FINDINGS, MASKS
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text, written_whole
 from medhash.schema.datasets import DatasetCard
@@ -37,6 +38,7 @@ MODALITIES: dict[str, Modality] = {
     "brain_tumor_mri": magnetic_resonance.MODALITY,
     "covid_radiograph": radiograph.MODALITY,
     "thermal_ir": thermal.MODALITY,
+    "nih_chestxray14": chest_findings.MODALITY,
     "origa_fundus": fundus.MODALITY,
     "jsrt": lung_nodule.MODALITY,
     "curated_xray": radiograph.CURATED,
@@ -72,9 +74,10 @@ def generate(
 
     Writes ``images.npy`` uint8 (N, S, S, 3), ``labels.npy`` uint8 (N, C), ``masks.npy`` uint8
     (N, S, S; 0 background and 1 lesion, or the card's ``mask_classes``), ``index.csv``,
-    ``confounders.csv`` (row, then one column a confounder) and ``dataset.json``. An image depends
-    on the seed, its class and its number within the class, never on how many images there are;
-    the same arguments give the same bytes.
+    ``confounders.csv`` (row, then one column a confounder) and ``dataset.json``; where images have
+    several classes, ``findings.npy`` uint16 (N, S, S) too, in which bit c is set where the c-th
+    class lies. An image depends on the seed, its class and its number within the class, never on
+    how many images there are; the same arguments give the same bytes.
 
     ``official_role`` in ``index.csv`` puts each patient, with all images, on one side; with
     ``confounding``, use a split of rule ``official``, because the roles decide the correlation.
@@ -208,6 +211,7 @@ def _write_images(
     pixels = np.zeros((len(plans), image_size, image_size, 3), dtype=np.uint8)
     masks = np.zeros((len(plans), image_size, image_size), dtype=np.uint8)
     labels = np.zeros((len(plans), len(card.classes)), dtype=np.uint8)
+    findings = np.zeros(masks.shape, dtype=np.uint16)
     index, confounders = [], []
     for row, plan in enumerate(plans):
         values = draw_confounders(
@@ -220,6 +224,8 @@ def _write_images(
         )
         drawing = _draw(canvas, modality, plan, values, seed)
         pixels[row], masks[row] = _to_bytes(drawing)
+        for name, coverage in drawing.findings.items():
+            findings[row] |= (coverage > 0.5).astype(np.uint16) << [*card.classes].index(name)
         own = [name in (plan.finding, *plan.further) for name in card.classes]
         labels[row] = own
         classes = "|".join(itertools.compress(card.classes, own))
@@ -228,6 +234,8 @@ def _write_images(
         confounders.append({"row": row, **values})
     for file, array in ((FILES["images"], pixels), (FILES["labels"], labels), (MASKS, masks)):
         np.save(folder / file, array, allow_pickle=False)
+    if modality.further is not None:
+        np.save(folder / FINDINGS, findings, allow_pickle=False)
     write_text(folder / FILES["index"], _csv(index))
     write_text(folder / "confounders.csv", _csv(confounders))
 

@@ -44,12 +44,14 @@ class Drawing:
             more than half of the pixel, 0 elsewhere.
         attributes: what is known of the image by its making (``cdr``): columns of the index, the
             same for every image of a phantom.
+        findings: the coverage of each of its classes by itself, where an image has several.
     """
 
     image: NDArray[np.float64]
     lesion: Plane
     mask: NDArray[np.uint8] | None = None
     attributes: Mapping[str, str | float] = field(default_factory=dict)
+    findings: Mapping[str, Plane] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
