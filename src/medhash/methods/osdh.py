@@ -17,6 +17,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits
 
+from medhash.methods.families.companions import draw
 from medhash.methods.families.hashing import Coded, HashingMethod, References
 from medhash.schema.base import Count, StrictModel
 
@@ -70,7 +71,7 @@ class Method(HashingMethod[OsdhSettings]):
         # Lists are drawn on the CPU, wherever the method is.
         self.listed_labels = labels.cpu()
         if settings.lists == "batch":
-            self.companions_each = 0  # type: ignore[misc]
+            self.companions_each = 0
 
     def start_epoch(self, epoch: int) -> None:
         """Sharpen the activation (Section 2.3)."""
@@ -101,7 +102,7 @@ class Method(HashingMethod[OsdhSettings]):
         others = most if self.settings.query_in_list else most & ~itself
         some, none = (levels > 0) & ~most & ~itself, levels == 0
         wished = (torch.where(others.any(dim=1, keepdim=True), others, most), some, none)
-        return torch.cat([_draw(mask, generator) for mask in wished], dim=1)
+        return torch.cat([draw(mask, generator) for mask in wished], dim=1)
 
     def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
         """Eq. 2 of each query over its list: (A, q), V of B codes, levels (A, B) to (A,)."""
@@ -169,11 +170,3 @@ def ranking_loss(
     cost = weight * (distance[:, :, None] - distance[:, None] + margin).clamp(min=0.0)
     ideal = normaliser(levels, counts)
     return cost.sum(dim=(1, 2)) / torch.where(ideal > 0, ideal, 1.0)
-
-
-def _draw(mask: Tensor, generator: torch.Generator) -> Tensor:
-    """One place of each row where the mask is set, else any: bool (A, n) to int64 (A, 1)."""
-    order = (mask | ~mask.any(dim=1, keepdim=True)).cumsum(dim=1)
-    share = torch.rand(len(mask), 1, dtype=torch.float64, generator=generator)
-    chosen = (share * order[:, -1:]).long() + 1
-    return torch.searchsorted(order, chosen)
