@@ -30,7 +30,10 @@ def labels() -> torch.Tensor:
 
 def make(name: str, labels: torch.Tensor, generator: torch.Generator, **own: object):
     kind = methods.method_class(name)
-    return kind(kind.Settings(**own), BITS, labels, generator)
+    method = kind(kind.Settings(**own), BITS, labels, generator)
+    # Here the codes are the pooled features, too.
+    method.stand_on(BITS)
+    return method
 
 
 HASHING = [name for name in methods.names() if methods.method_class(name).family == "hashing"]
