@@ -2,8 +2,8 @@
 
 python benchmarks/bench_durability.py [FOLDER]
 
-Writes files of the sizes of a receipt, of codes and of a training state, in turn as medhash does and
-as it would without a sync, in FOLDER (the one it is started in): what is measured is its disk.
+Writes files of the sizes of a receipt, codes and a training state, in turn as medhash does and
+as it would without a sync, in FOLDER (the one it is started in): its disk is what is measured.
 """
 
 from __future__ import annotations

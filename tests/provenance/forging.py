@@ -55,3 +55,8 @@ def replace_text(path, old, new):
 
 def other_digit(text):
     return text[:-1] + str((int(text[-1]) + 1) % 10)
+
+
+def reseal(path, **changes):
+    edit(path, lambda receipt: receipt.update(changes))
+    edit(path, lambda receipt: receipt.update(seal=seal_of(receipt)))

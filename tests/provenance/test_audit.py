@@ -18,7 +18,17 @@ import numpy as np
 import pytest
 import yaml
 from finished_tree import PROJECT, medhash
-from forging import CSQ, HASHNET, broken, edit, forge, other_digit, receipt_of, replace_text
+from forging import (
+    CSQ,
+    HASHNET,
+    broken,
+    edit,
+    forge,
+    other_digit,
+    receipt_of,
+    replace_text,
+    reseal,
+)
 from matplotlib.axes import Axes
 from PIL import Image
 from rocrate.rocrate import ROCrate
@@ -481,6 +491,19 @@ class TestReport:
         assert finding.subject == str(self.PAGE)
         assert new[:10] in finding.found
         assert "medhash report --scale real" in finding.remedy
+
+    def test_the_times_of_before_are_no_forgery_and_a_number_is(self, tree):
+        edit(receipt_of("split", "mini/covid_ct/0"), lambda told: told.update(seconds=987.0))
+        reseal(receipt_of("split", "mini/covid_ct/0"), started="2999-01-01T00:00:00+00:00")
+        assert ("report all", "report") not in broken(str(self.PAGE))
+        report = audit(load(), str(self.PAGE))
+        texts = [f.text for _, f in report.findings(State.MISSING) if f.check == "report"]
+        assert texts == [
+            "tells the times of before these were made again: split mini/covid_ct/0; else the same"
+        ]
+        was = printed(field="printed").split()[0]
+        replace_text(self.PAGE, was, other_digit(was))
+        assert ("report all", "report") in broken(str(self.PAGE))
 
     def test_a_record_that_was_changed_is_named_by_the_report(self, tree):
         assert medhash("report").splitlines() == [str(self.PAGE)]

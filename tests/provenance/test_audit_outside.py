@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from finished_tree import PROJECT, medhash
-from forging import CSQ, HASHNET, broken, edit, forge, receipt_of, replace_text
+from forging import CSQ, HASHNET, broken, edit, forge, receipt_of, replace_text, reseal
 from safetensors.numpy import load_file, save_file
 from typer.testing import CliRunner
 
@@ -20,7 +20,7 @@ from medhash.audit.run import audit
 from medhash.commands.app import app
 from medhash.configuration.loading import load
 from medhash.files import sha256_of_file
-from medhash.flow.receipts import Receipts, read, seal_of
+from medhash.flow.receipts import Receipts, read
 from medhash.flow.steps import Steps
 
 # The tree is built once in the worker that runs these tests.
@@ -35,11 +35,6 @@ def git(*arguments):
     who = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
     result = subprocess.run(["git", *who, *arguments], check=True, capture_output=True, text=True)
     return result.stdout.strip()
-
-
-def reseal(path, **changes):
-    edit(path, lambda receipt: receipt.update(changes))
-    edit(path, lambda receipt: receipt.update(seal=seal_of(receipt)))
 
 
 def findings(check, state, target=CELL):
