@@ -10,7 +10,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from medhash.audit.history import History
+from medhash.audit.repository import Repository
 from medhash.configuration.loading import Configuration
 from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
@@ -72,7 +72,7 @@ class Evidence:
         self.layout = configuration.layout
         self.steps = Steps(configuration)
         self.tracked = TrackedFiles(Path())
-        self.history = History(Path())
+        self.repository = Repository(Path())
         self._hashes: dict[Path, str | None] = {}
         self._receipts: dict[Step, Receipt | str] = {}
 

@@ -26,7 +26,7 @@ def check_history(step: Step, evidence: Evidence) -> Iterator[Finding]:
     Where the repository has no such receipt or commit there is nothing to compare with.
     """
     receipt = evidence.receipt(step)
-    if receipt is None or not evidence.history.has(step.receipt):
+    if receipt is None or not evidence.repository.has(step.receipt):
         return
     yield _check_commit(step, receipt, evidence)
     yield from _check_code_of_commit(step, receipt, evidence)
@@ -34,7 +34,7 @@ def check_history(step: Step, evidence: Evidence) -> Iterator[Finding]:
 
 def check_lock(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Are the files that DVC has those that its lock names?"""
-    changed = evidence.history.differs(step.receipt)
+    changed = evidence.repository.differs(step.receipt)
     for path in step.outputs.values():
         said = evidence.tracked.md5(path)
         if not said or not path.is_file():
@@ -79,10 +79,10 @@ def check_retraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
 
 
 def _check_commit(step: Step, receipt: Receipt, evidence: Evidence) -> Finding:
-    commit = evidence.history.commit[:_DIGITS]
-    if not evidence.history.differs(step.receipt):
+    commit = evidence.repository.commit[:_DIGITS]
+    if not evidence.repository.differs(step.receipt):
         return verified("git", step.receipt, f"as in the commit {commit}")
-    committed = _json(evidence.history.content(step.receipt))
+    committed = _json(evidence.repository.content(step.receipt))
     before, now = str(committed.get("started")), str(receipt.get("started"))
     keys = {*committed, *receipt} - _ACCEPTING
     others = sorted(key for key in keys if committed.get(key) != receipt.get(key))
@@ -106,7 +106,7 @@ def _check_code_of_commit(step: Step, receipt: Receipt, evidence: Evidence) -> I
     commit, modules = git.get("commit"), receipt["code"]["modules"]
     if not commit or git.get("dirty"):
         return
-    there = {name: evidence.history.code_at(str(commit), name) for name in modules}
+    there = {name: evidence.repository.code_at(str(commit), name) for name in modules}
     if None in there.values():
         return
     others = sorted(name for name, said in modules.items() if there[name] != said)

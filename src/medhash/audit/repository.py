@@ -12,7 +12,7 @@ _RESULTS = "results"
 _SOURCES = "src"
 
 
-class History:
+class Repository:
     """The repository of a project; one without git tracks nothing.
 
     Args:
