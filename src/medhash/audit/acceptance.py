@@ -271,6 +271,7 @@ def _difference_of_epochs(
 ) -> str:
     """Compare losses and states of the first epochs with those that training kept."""
     from medhash.training.checkpoints import load_tensors
+    from medhash.training.loop import History
 
     done = 0
 
