@@ -271,17 +271,10 @@ def _difference_of_epochs(
 ) -> str:
     """Compare losses and states of the first epochs with those that training kept."""
     from medhash.training.checkpoints import load_tensors
-    from medhash.training.loop import History
-
-    done = 0
-
-    def pause() -> bool:
-        nonlocal done
-        done += 1
-        return done == trial.epochs
+    from medhash.training.loop import History, after
 
     try:
-        run_step_in(folder, configuration, trial.step, Job(device, pause))
+        run_step_in(folder, configuration, trial.step, Job(device, after(trial.epochs)))
     except PausedError:
         pass
     else:
