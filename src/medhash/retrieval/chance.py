@@ -1,4 +1,4 @@
-"""What answers that have learnt nothing score: the floor that every measure is shown beside."""
+"""The floor and the ceiling of every measure: what answers score that look at no image."""
 
 from __future__ import annotations
 
@@ -49,6 +49,25 @@ def chance(
         scored = means(tie_aware_scores(counts, reached, map_at))
         of_answers[name] = scored | ({"map_at": {}} if map_at == "found" else {})
     return of_answers
+
+
+def ideal(
+    query_labels: Labels,
+    database_labels: Labels,
+    cutoffs: Sequence[int],
+    map_at: MapAt = "reachable",
+) -> dict[str, Any]:
+    """Score the ideal order: what shares more labels with the query comes first.
+
+    No order has a higher NDCG (1) or ACG. Arguments and result are those of one answer of
+    :func:`chance`.
+    """
+    reached = [k for k in sorted(set(cutoffs)) if k <= len(database_labels)]
+    by_shared = _counter(query_labels, database_labels)(np.ones(len(database_labels), bool))
+    # One tie for each number of shared labels, most of them first.
+    ties = by_shared[:, ::-1, None] * np.eye(by_shared.shape[1], dtype=np.int64)[::-1]
+    scored = means(tie_aware_scores(Counts(ties), reached, "k" if map_at == "k" else "reachable"))
+    return scored | ({"map_at": {}} if map_at == "found" else {})
 
 
 def _counter(

@@ -28,12 +28,16 @@ AXES = ("dataset", "method", "variant", "bits", "measure")
 COLUMNS = (
     *("row", "column", "dataset", "origin", "method", "variant", "bits", "measure", "cutoff"),
     *("unit", "status", "printed", "mark", "rank", "value", "deviation", "n_seeds", "seeds"),
-    *("random", "majority", "reported", "regenerated_minus_reported", "queries"),
+    *("random", "majority", "ideal", "reported", "regenerated_minus_reported", "queries"),
     *("queries_without_relevant", "database", "scale", "protocol", "synthetic", "note"),
 )
 
-CHANCE = {"random": "Random order", "majority": "Most frequent class first"}
-"""Answer that has learnt nothing -> its row."""
+CHANCE = {
+    "random": "Random order",
+    "majority": "Most frequent class first",
+    "ideal": "Ideal order",
+}
+"""Answer that looks at no image -> its row."""
 
 _READING = "Bold: best, underlined: second best of a column."
 
@@ -42,7 +46,8 @@ class Spec(TableSpec):
     """Measures of cells on a grid of axes.
 
     Best and second best are marked within a column. The last rows are what answers score that
-    have learnt nothing.
+    look at no image: those that have learnt nothing and, where relevance has degrees, the ideal
+    order.
 
     Attributes:
         measures: what is shown: ``map``, ``ndcg_at@100``; or without K, for each of
@@ -115,7 +120,9 @@ class Spec(TableSpec):
         chance = () if "dataset" in self.rows else _chance_rows(grid)
         printed = grid.printed(more=(chance,) if chance else (), reading=_READING)
         if chance:
-            printed = replace(printed, notes=(*printed.notes, _CHANCE_NOTE))
+            titles = [row.label for row in chance]
+            notes = (note for title, note in _CHANCE_NOTES.items() if title in titles)
+            printed = replace(printed, notes=(*printed.notes, " ".join(notes)))
         return grid.csv_rows({name: name for name in COLUMNS}), printed
 
     def _values(self, axis: str) -> tuple[Any, ...]:
@@ -165,15 +172,21 @@ class Spec(TableSpec):
         return self.row_title(context.paper, method, variant)
 
 
-_CHANCE_NOTE = (
-    f"{CHANCE['random']}: the expectation over all orders of the database. {CHANCE['majority']}: "
-    "the same list for every query, all images of the database's most frequent class before the "
-    "others."
-)
+_CHANCE_NOTES = {
+    CHANCE["random"]: "Random order: the expectation over all orders of the database.",
+    CHANCE["majority"]: (
+        "Most frequent class first: the same list for every query, all images of the database's "
+        "most frequent class before the others."
+    ),
+    CHANCE["ideal"]: (
+        "Ideal order: for every query, images that share more labels with it before others; no "
+        "list scores more."
+    ),
+}
 
 
 def _chance_rows(grid: Grid) -> tuple[PrintedRow, ...]:
-    """What answers score that have learnt nothing; nothing where no record knows it."""
+    """What answers score that look at no image; nothing where no record knows it."""
     rows = []
     for answer, title in CHANCE.items():
         values = [_chance(grid, number, answer) for number in range(len(grid.columns))]
