@@ -11,7 +11,8 @@ from medhash.analysis.numbers.statistics import holm
 from medhash.errors import MedhashError
 from medhash.papers.paper import Paper
 from medhash.records.record import Record
-from medhash.records.scoring import graded_scores, of_no_method
+from medhash.records.scoring import graded_scores
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 from medhash.schema.settings import EvaluationSettings
@@ -68,7 +69,7 @@ def record_of(cell):
         synthetic=False,
         metrics=evaluation.metrics,
         stable={"map": evaluation.metrics["map"]},
-        chance=of_no_method(made, scoring),
+        chance=chance(made.query_labels, made.database_labels, CUTOFFS),
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=graded_scores(evaluation, made, scoring),
         query_rows=range(40),

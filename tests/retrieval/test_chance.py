@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from medhash.retrieval.chance import chance, ideal
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 
@@ -79,25 +79,29 @@ def test_cutoffs_beyond_the_database_are_left_out():
     assert set(chance(labels_of(2, 0), labels_of(5, 1), (5, 6))["random"]["map_at"]) == {"5"}
 
 
-def test_the_ideal_order_puts_what_shares_most_first():
-    queries, database = labels_of(6, 6, 5), labels_of(24, 7, 5)
+def test_the_ideal_order_is_the_best_of_each_query():
+    queries, database = labels_of(6, 0), labels_of(24, 1)
     shared = queries.astype(int) @ database.T
-    assert shared.max() > 2
     orders = np.argsort(-shared, axis=1, kind="stable")
-    lists = [ranked(queries[[i]], database, order) for i, order in enumerate(orders)]
-    exact = ideal(queries, database, CUTOFFS)
-    assert exact["map"] == pytest.approx(1)
-    assert exact["ndcg_at"] == pytest.approx(dict.fromkeys(map(str, CUTOFFS), 1))
-    for name in ("acg_at", "recall_at", "map_at"):
-        means = {k: np.mean([each[name][k] for each in lists]) for k in exact[name]}
-        assert exact[name] == pytest.approx(means)
-    mean = np.mean([each["map_weighted"] for each in lists])
-    assert exact["map_weighted"] == pytest.approx(mean)
+    own = [ranked(queries[[i]], database, order) for i, order in enumerate(orders)]
+    ideal = chance(queries, database, CUTOFFS)["ideal"]
+    assert ideal["map"] == pytest.approx(1)
+    assert ideal["map_weighted"] == pytest.approx(np.mean([each["map_weighted"] for each in own]))
+    for k in map(str, CUTOFFS):
+        assert ideal["ndcg_at"][k] == pytest.approx(1)
+        assert ideal["acg_at"][k] == pytest.approx(np.mean([each["acg_at"][k] for each in own]))
+    best = np.sort(shared, axis=1)[:, ::-1]
+    assert ideal["acg_at"]["3"] == pytest.approx(best[:, :3].mean())
+
+
+def test_with_one_label_an_image_there_is_no_ideal_to_tell():
+    labels = np.eye(3, dtype=np.uint8)[[0, 1, 2, 0]]
+    assert set(chance(labels, labels, CUTOFFS)) == {"random", "majority"}
 
 
 def test_no_order_scores_more_than_the_ideal_one():
     queries, database = labels_of(1, 8, 5), labels_of(24, 9, 5)
-    best, draw = ideal(queries, database, CUTOFFS), np.random.default_rng(10)
+    best, draw = chance(queries, database, CUTOFFS)["ideal"], np.random.default_rng(10)
     for _ in range(300):
         found = ranked(queries, database, draw.permutation(24))
         assert found["map_weighted"] <= best["map_weighted"] + 1e-12

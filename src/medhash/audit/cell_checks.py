@@ -28,8 +28,9 @@ from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
 from medhash.records.record import GradedScores
-from medhash.records.scoring import graded_scores, of_no_method
+from medhash.records.scoring import graded_scores
 from medhash.retrieval.arrays import read_arrays
+from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.patches import patch_scores
@@ -142,7 +143,8 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
-    by_chance = of_no_method(loaded, settings)
+    labels = loaded.query_labels, loaded.database_labels
+    by_chance = chance(*labels, settings.cutoffs, settings.map_at)
     remedy = evidence.restore(path, step)
     yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)

@@ -124,10 +124,6 @@ class TrainingFacts(Part):
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
 
 
-Answer = Literal["random", "majority", "ideal"]
-"""A list that is made without an image; see :mod:`medhash.retrieval.chance`."""
-
-
 class GradedScores(Part):
     """Metrics of each query that tell degrees of relevance apart, in the order of the queries."""
 
@@ -161,9 +157,9 @@ class Record(Part):
         method_title: the method as printed.
         metrics: under the protocol of the settings.
         stable: under the papers' own protocol.
-        chance: what answers score that have learnt nothing, ``random`` and ``majority``, and where
-            relevance has degrees what the ``ideal`` order does (:mod:`medhash.retrieval.chance`);
-            the same for every cell of a split.
+        chance: what answers score that look at no image, ``random``, ``majority`` and, where
+            relevance has degrees, ``ideal`` (:mod:`medhash.retrieval.chance`); the same for every
+            cell of a split.
         per_query_ap: average precision of each query, in the order of the query set.
         per_query: further metrics of each query, where relevance has degrees or
             ``evaluation.graded`` asks for them.
@@ -182,7 +178,7 @@ class Record(Part):
     method_title: str = ""
     metrics: Metrics
     stable: StableMetrics
-    chance: dict[Answer, Scores] = Field(default_factory=dict)
+    chance: dict[Literal["random", "majority", "ideal"], Scores] = Field(default_factory=dict)
     per_query_ap: tuple[Score, ...]
     per_query: GradedScores | None = None
     query_rows: tuple[NaturalNumber, ...]

@@ -12,7 +12,7 @@ from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow.account import described, require_same
 from medhash.records.record import GradedScores, Record
-from medhash.retrieval.chance import chance, ideal
+from medhash.retrieval.chance import chance
 from medhash.retrieval.counting import most_shared
 from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.reading import load
@@ -85,7 +85,7 @@ def write_record(
         method_title=method_title,
         metrics=evaluation.metrics,
         stable={"map": stable.metrics["map"]},
-        chance=of_no_method(codes, scoring),
+        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=graded_scores(evaluation, codes, scoring),
         query_rows=codes.query_rows.tolist(),
@@ -94,20 +94,11 @@ def write_record(
     write_json(path, record.model_dump(mode="json", by_alias=True))
 
 
-def of_no_method(codes: Representation, scoring: EvaluationSettings) -> dict[str, Any]:
-    """A record's ``chance``: what answers score that look at no image."""
-    labels = codes.query_labels, codes.database_labels
-    answers = chance(*labels, scoring.cutoffs, scoring.map_at)
-    if _is_graded(codes, scoring):
-        answers["ideal"] = ideal(*labels, scoring.cutoffs, scoring.map_at)
-    return answers
-
-
 def graded_scores(
     evaluation: Evaluation, codes: Representation, scoring: EvaluationSettings
 ) -> GradedScores | None:
     """A record's ``per_query``; None where relevance has no degrees and nobody asks for it."""
-    if not _is_graded(codes, scoring):
+    if not scoring.graded and most_shared(codes) == 1:
         return None
     scores = evaluation.scores
     return GradedScores(
@@ -115,10 +106,6 @@ def graded_scores(
         ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},
         acg_at={k: values.tolist() for k, values in scores.acg_at.items()},
     )
-
-
-def _is_graded(codes: Representation, scoring: EvaluationSettings) -> bool:
-    return scoring.graded or most_shared(codes) > 1
 
 
 def _account_of_training(

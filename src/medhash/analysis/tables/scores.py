@@ -35,7 +35,7 @@ COLUMNS = (
 CHANCE = {
     "random": "Random order",
     "majority": "Most frequent class first",
-    "ideal": "Ideal order",
+    "ideal": "Most shared labels first",
 }
 """Answer that looks at no image -> its row."""
 
@@ -46,8 +46,7 @@ class Spec(TableSpec):
     """Measures of cells on a grid of axes.
 
     Best and second best are marked within a column. The last rows are what answers score that
-    look at no image: those that have learnt nothing and, where relevance has degrees, the ideal
-    order.
+    look at no image.
 
     Attributes:
         measures: what is shown: ``map``, ``ndcg_at@100``; or without K, for each of
@@ -110,7 +109,7 @@ class Spec(TableSpec):
         return {"methods": methods} if methods else {"methods": self.methods, "available": ()}
 
     def made(self, facts: Sequence[Any], context: Context) -> Made:
-        """One row of the CSV a value, and one each for what is known by chance."""
+        """One row of the CSV a value; what is known by chance stands in its columns."""
         columns, labels = self._columns(context)
         rows = [
             self._row(dict(zip(self.rows, values, strict=True)), columns, context)
@@ -120,9 +119,7 @@ class Spec(TableSpec):
         chance = () if "dataset" in self.rows else _chance_rows(grid)
         printed = grid.printed(more=(chance,) if chance else (), reading=_READING)
         if chance:
-            titles = [row.label for row in chance]
-            notes = (note for title, note in _CHANCE_NOTES.items() if title in titles)
-            printed = replace(printed, notes=(*printed.notes, " ".join(notes)))
+            printed = replace(printed, notes=(*printed.notes, _chance_note(chance)))
         return grid.csv_rows({name: name for name in COLUMNS}), printed
 
     def _values(self, axis: str) -> tuple[Any, ...]:
@@ -172,17 +169,19 @@ class Spec(TableSpec):
         return self.row_title(context.paper, method, variant)
 
 
-_CHANCE_NOTES = {
-    CHANCE["random"]: "Random order: the expectation over all orders of the database.",
-    CHANCE["majority"]: (
-        "Most frequent class first: the same list for every query, all images of the database's "
-        "most frequent class before the others."
-    ),
-    CHANCE["ideal"]: (
-        "Ideal order: for every query, images that share more labels with it before others; no "
-        "list scores more."
-    ),
+_MEANINGS = {
+    "random": "the expectation over all orders of the database",
+    "majority": "the same list for every query, all images of the database's most frequent class "
+    "before the others",
+    "ideal": "the best that an order can have",
 }
+
+
+def _chance_note(rows: Sequence[PrintedRow]) -> str:
+    """What the rows of :func:`_chance_rows` are."""
+    shown = {row.label for row in rows}
+    texts = [f"{t}: {_MEANINGS[answer]}." for answer, t in CHANCE.items() if t in shown]
+    return " ".join(texts)
 
 
 def _chance_rows(grid: Grid) -> tuple[PrintedRow, ...]:

@@ -22,6 +22,7 @@ from medhash.data.phantoms import (
     lung_nodule,
     magnetic_resonance,
     radiograph,
+    skin,
     thermal,
 )
 from medhash.data.phantoms.canvas import Canvas
@@ -40,6 +41,8 @@ MODALITIES: dict[str, Modality] = {
     "nih_chestxray14": chest_findings.MODALITY,
     "origa_fundus": fundus.MODALITY,
     "jsrt": lung_nodule.MODALITY,
+    "curated_xray": radiograph.CURATED,
+    "skin_mnist": skin.MODALITY,
 }
 LEAST_IMAGES_OF_A_CLASS = 4
 _LEAST_SIZE = 16
@@ -226,7 +229,7 @@ def _write_images(
         own = [name in (plan.finding, *plan.further) for name in card.classes]
         labels[row] = own
         classes = "|".join(itertools.compress(card.classes, own))
-        entry = _index_entry(plan, pixels[row]) | {"classes": classes}
+        entry = _index_entry(plan, pixels[row], modality.group) | {"classes": classes}
         index.append(entry | dict(drawing.attributes))
         confounders.append({"row": row, **values})
     for file, array in ((FILES["images"], pixels), (FILES["labels"], labels), (MASKS, masks)):
@@ -255,7 +258,7 @@ def _to_bytes(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return grey_levels, (drawing.lesion > 0.5).astype(np.uint8)
 
 
-def _index_entry(plan: _Plan, pixels: NDArray[np.uint8]) -> dict[str, object]:
+def _index_entry(plan: _Plan, pixels: NDArray[np.uint8], group: str) -> dict[str, object]:
     """A row of index.csv. There is no file: its checksum is that of the pixels."""
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     name = f"{plan.finding}/{plan.number:05d}"
@@ -269,8 +272,9 @@ def _index_entry(plan: _Plan, pixels: NDArray[np.uint8]) -> dict[str, object]:
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "mode": "RGB",
-        "patient_id": f"{plan.finding}/patient_{plan.patient:05d}",
+        "patient_id": "",
         "official_role": plan.role,
+        group: f"{plan.finding}/{group.removesuffix('_id')}_{plan.patient:05d}",
     }
 
 

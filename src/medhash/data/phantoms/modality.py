@@ -19,8 +19,8 @@ class Request:
         canvas: the coordinate planes.
         finding: the class, which alone decides the lesion where an image has one.
         confounders: name -> value, one for each of the modality's confounders.
-        patient: the patient's own random numbers (build, organs); images of one patient get
-            generators in the same state.
+        patient: the patient's own random numbers (build, organs), or the lesion's; images of one
+            get generators in the same state.
         rng: the image's own random numbers (slice, lesion, noise).
         further: the image's other classes, where the modality gives an image several.
     """
@@ -65,6 +65,8 @@ class Modality:
         draw: makes one image.
         further: draws what an image of a class has besides, in no order; None: nothing.
         films: most images of a patient; at least 2.
+        group: the column of the index that says which images belong together: those of a
+            patient, or of a lesion.
     """
 
     findings: tuple[str, ...]
@@ -72,6 +74,7 @@ class Modality:
     draw: Callable[[Request], Drawing]
     further: Callable[[str, np.random.Generator], Collection[str]] | None = None
     films: int = 3
+    group: str = "patient_id"
 
 
 def finish(canvas: Canvas, image: Plane, rng: np.random.Generator, noise: float) -> Plane:

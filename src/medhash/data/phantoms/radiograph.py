@@ -7,7 +7,7 @@ exposed, so that penetration decides whether the spine shows through the heart, 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -271,10 +271,14 @@ _FINDINGS = {
     "Lung_Opacity": _focal,
     "Normal": _clear,
     "Viral Pneumonia": _perihilar,
+    # As Curated X-ray calls them.
+    "COVID-19": _covid,
+    "Pneumonia-Bacterial": _focal,
+    "Pneumonia-Viral": _perihilar,
 }
 
 MODALITY = Modality(
-    findings=tuple(_FINDINGS),
+    findings=("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"),
     confounders={
         "view": ("pa", "ap"),
         "habitus": ("slim", "broad"),
@@ -283,4 +287,8 @@ MODALITY = Modality(
         "artifact": ("none", "tube", "marker", "text"),
     },
     draw=draw,
+)
+
+CURATED = replace(
+    MODALITY, findings=("COVID-19", "Normal", "Pneumonia-Bacterial", "Pneumonia-Viral")
 )
