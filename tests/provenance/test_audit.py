@@ -175,6 +175,17 @@ class TestRecords:
         for text in (found[name, "per-query AP"].found, found[name, "per-query AP"].expected):
             assert all(image in text for image in names)
 
+    def test_further_metrics_of_queries_that_the_codes_do_not_give_are_named(self, tree):
+        def change(record):
+            queries = len(record["query_rows"])
+            values = {"5": [0.5] * queries}
+            record["per_query"] = {"map_weighted": [0.5] * queries, "ndcg_at": values}
+            record["per_query"]["acg_at"] = values
+
+        edit(RECORD, change)
+        found = broken(RECORD)
+        assert ("record mini/covid_ct/hashnet/none/8/0", "per-query metrics") in found
+
     @pytest.mark.parametrize(
         ("source", "named"),
         [
