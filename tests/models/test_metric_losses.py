@@ -3,7 +3,12 @@ import math
 import pytest
 import torch
 
-from medhash.models.metric_losses import circle_loss, triplet_loss
+from medhash.models.metric_losses import (
+    circle_loss,
+    second_order_loss,
+    squared_distances,
+    triplet_loss,
+)
 
 PAPER = {"scale": 32.0, "margin": 0.25}
 
@@ -125,3 +130,24 @@ def test_triplet_loss_is_a_loop_over_triplets(seed):
             if p != a and labels[a] @ labels[p] and not labels[a] @ labels[n]
         ]
         assert found[a] == pytest.approx(sum(missed) / max(1, len(missed)))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_second_order_loss_is_a_loop_over_positives(seed):
+    vectors, labels = random_batch(seed)
+    d = squared_distances(vectors)
+    assert torch.allclose(d, torch.cdist(vectors, vectors).square())
+    found = second_order_loss(d, labels).tolist()
+    for a in range(7):
+        own = [j for j in range(7) if j != a and labels[a] @ labels[j]]
+        others = [j for j in range(7) if not labels[a] @ labels[j]]
+        roots = [math.sqrt(sum((d[a, n] - d[p, n]).item() ** 2 for n in others)) for p in own]
+        assert found[a] == pytest.approx(sum(roots) / max(1, len(roots)))
+
+
+def test_equal_samples_have_a_gradient_of_the_second_order():
+    vectors = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]], requires_grad=True)
+    loss = second_order_loss(squared_distances(vectors), one_hot(0, 0, 1, dtype=torch.float32))
+    assert loss.tolist() == [0, 0, 0]
+    loss.sum().backward()
+    assert vectors.grad.isfinite().all()

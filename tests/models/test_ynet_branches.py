@@ -22,15 +22,15 @@ def trainable(module):
 @torch.no_grad()
 def test_every_map_has_the_papers_size():
     network = main_branch()
-    pyramid = network.pyramid(torch.randn(2, 3, 256, 256))
-    assert [tuple(each.shape[1:]) for each in pyramid] == [
+    maps = network.maps(torch.randn(2, 3, 256, 256))
+    assert [tuple(each.shape[1:]) for each in maps] == [
         *((32, 64, 64), (64, 32, 32), (128, 16, 16), (256, 8, 8))
     ]
     fpn = SegmentationBranch(network.channels, 256, 3)
-    t3, t2, t1 = fpn.top_down(pyramid)
+    t3, t2, t1 = fpn.top_down(maps)
     assert [tuple(t.shape[1:]) for t in (t3, t2, t1)] == [(32, 16, 16), (32, 32, 32), (32, 64, 64)]
-    assert fpn(pyramid).shape == (2, 3, 256, 256)
-    vectors = RegionBranch(256, 512, region_grid(8, 3))(pyramid.core)
+    assert fpn(maps).shape == (2, 3, 256, 256)
+    vectors = RegionBranch(256, 512, region_grid(8, 3))(maps[-1])
     assert vectors.norm(dim=1).tolist() == pytest.approx([1, 1])
     assert vectors.shape == (2, 512)
 
@@ -46,7 +46,7 @@ def test_weights_are_as_many_as_the_public_code_s():
 def test_the_main_branch_is_a_backbone():
     network = main_branch(64, 0.25)
     pixels = torch.randn(2, 3, 64, 64)
-    core = network.pyramid(pixels).core
+    core = network.maps(pixels)[-1]
     assert core.min() == 0, "the core node ends in a ReLU"
     features = network.encode(pixels)
     assert features.shape == (2, 4, 64)
@@ -123,7 +123,7 @@ def test_means_of_a_core_node_are_never_negative():
 def test_what_comes_after_the_last_convolution(norm, least):
     network = main_branch(64, 0.25)
     scores = SegmentationBranch(network.channels, 64, 2, norm)(
-        network.pyramid(torch.randn(3, 3, 64, 64))
+        network.maps(torch.randn(3, 3, 64, 64))
     )
     assert scores.shape == (3, 2, 64, 64)
     assert scores.min() >= least

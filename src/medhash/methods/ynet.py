@@ -19,7 +19,6 @@ from torch.nn.functional import cross_entropy
 from medhash.errors import MedhashError
 from medhash.methods.families.descriptor import DescriptorMethod
 from medhash.methods.families.method import Distance, Start
-from medhash.models.backbones.ynet_main import Pyramid
 from medhash.models.metric_losses import circle_loss, triplet_loss
 from medhash.models.regions import RegionGrid, region_grid
 from medhash.models.ynet import (
@@ -138,10 +137,10 @@ class Method(DescriptorMethod[YnetSettings]):
 
     def look(self, pixels: Tensor) -> Outputs:
         """Normalised images (B, 3, S, S) to the core node, and in training through the branches."""
-        pyramid: Pyramid = self.network.pyramid(pixels)
-        scores = self.fpn(pyramid) if self.training and self.fpn is not None else None
-        vectors = self.rmac(pyramid.core) if self.training and self.rmac is not None else None
-        return Outputs(pyramid.core, scores, vectors)
+        maps = self.network.maps(pixels)
+        scores = self.fpn(maps) if self.training and self.fpn is not None else None
+        vectors = self.rmac(maps[-1]) if self.training and self.rmac is not None else None
+        return Outputs(maps[-1], scores, vectors)
 
     def losses(self, outputs: Outputs, labels: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
         """Eq. 2, its two parts by themselves; of one branch alone, its loss."""

@@ -79,6 +79,30 @@ def triplet_loss(distances: Tensor, labels: Tensor, margin: float) -> Tensor:
     return (missed * triplets).sum(dim=(1, 2)) / triplets.sum(dim=(1, 2)).clamp(min=1)
 
 
+def second_order_loss(distances: Tensor, labels: Tensor) -> Tensor:
+    """How differently a sample and its positives see the negatives (SOLAR; Tian et al. 2019).
+
+    Args:
+        distances: float (B, B), squared.
+        labels: float (B, C), 0/1.
+
+    Returns:
+        float (B,): for each positive p of a sample a the root of the sum, over the negatives n of
+        a, of (d(a, n) - d(p, n))^2, averaged over its positives; 0 without positive or negative.
+    """
+    positives, negatives = alike(labels)
+    differences = (distances[:, None, :] - distances[None, :, :]).square()
+    seen = (differences * negatives[:, None, :]).sum(dim=2)
+    # The root's slope is infinite at 0.
+    roots = torch.where(seen > 0, seen, 1.0).sqrt() * (seen > 0)
+    return (roots * positives).sum(dim=1) / positives.sum(dim=1).clamp(min=1)
+
+
+def squared_distances(vectors: Tensor) -> Tensor:
+    """Of each to each, float (B, L) to (B, B)."""
+    return (vectors[:, None] - vectors[None]).square().sum(dim=2)
+
+
 def _log_sum(logits: Tensor, chosen: Tensor) -> Tensor:
     """Log of the sum of exponentials of the chosen of each row, (n, m) to (n,).
 

@@ -60,13 +60,24 @@ def _start(index: int, level: int, spare: int, grid: RegionGrid) -> int:
 
 def pool_regions(maps: Tensor, regions: tuple[Region, ...]) -> Tensor:
     """The greatest answer of each channel in each region: (B, K, H, H) to (B, R, K)."""
-    pooled = [
-        maps[:, :, row : row + size, column : column + size].amax(dim=(2, 3))
-        for row, column, size in regions
-    ]
-    return torch.stack(pooled, dim=1)
+    return torch.stack([_cut(maps, region).amax(dim=(2, 3)) for region in regions], dim=1)
+
+
+def mean_of_regions(maps: Tensor, regions: tuple[Region, ...]) -> Tensor:
+    """The mean answer of each channel in each region: (B, K, H, H) to (B, R, K)."""
+    return torch.stack([_cut(maps, region).mean(dim=(2, 3)) for region in regions], dim=1)
 
 
 def rmac(maps: Tensor, regions: tuple[Region, ...]) -> Tensor:
     """Regions at length 1, their sum at length 1: (B, K, H, H) to (B, K)."""
     return unit(normalize(pool_regions(maps, regions), dim=2).sum(dim=1))
+
+
+def as_maps(features: Tensor, side: int) -> Tensor:
+    """Features of places, row by row, as maps: (B, H H, K) to (B, K, H, H)."""
+    return features.transpose(1, 2).unflatten(2, (side, side))
+
+
+def _cut(maps: Tensor, region: Region) -> Tensor:
+    row, column, size = region
+    return maps[:, :, row : row + size, column : column + size]

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, conv2d, interpolate
 
-from medhash.models.backbones.ynet_main import Pyramid
 from medhash.models.regions import Region, rmac
 
 MaskNorm = Literal["none", "relu", "batch"]
@@ -24,7 +23,7 @@ class SegmentationBranch(nn.Module):
     """The FPN branch: from the core node and three stages to a class for each pixel.
 
     Args:
-        channels: of the maps of a pyramid, in its order; b1 has as many as the branch.
+        channels: of the maps of the main branch; the branch has as many as the first.
         size: S.
         classes: of pixels.
         norm: what comes after the last convolution.
@@ -43,15 +42,16 @@ class SegmentationBranch(nn.Module):
         kinds = {"none": nn.Identity(), "relu": nn.ReLU(), "batch": nn.BatchNorm2d(classes)}
         self.norm = kinds[norm]
 
-    def top_down(self, pyramid: Pyramid) -> tuple[Tensor, Tensor, Tensor]:
+    def top_down(self, maps: tuple[Tensor, ...]) -> tuple[Tensor, Tensor, Tensor]:
         """t3 (B, 32, S/16, S/16), t2 (B, 32, S/8, S/8) and t1 (B, 32, S/4, S/4)."""
-        t3 = _enlarged(self.top(pyramid.core), 2) + self.lateral3(pyramid.b3)
-        t2 = _enlarged(t3, 2) + self.lateral2(pyramid.b2)
-        return t3, t2, _enlarged(t2, 2) + pyramid.b1
+        b1, b2, b3, core = maps
+        t3 = _enlarged(self.top(core), 2) + self.lateral3(b3)
+        t2 = _enlarged(t3, 2) + self.lateral2(b2)
+        return t3, t2, _enlarged(t2, 2) + b1
 
-    def forward(self, pyramid: Pyramid) -> Tensor:
-        """Scores of the classes of pixels, (B, classes, S, S)."""
-        t1 = self.top_down(pyramid)[-1]
+    def forward(self, maps: tuple[Tensor, ...]) -> Tensor:
+        """Scores of the classes of pixels, (B, classes, S, S), from the maps of all stages."""
+        t1 = self.top_down(maps)[-1]
         scores: Tensor = self.norm(self.masks(_enlarged(t1, self.size // t1.shape[-1])))
         return scores
 

@@ -26,6 +26,10 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
 
     Shapes: B images of S pixels a side, L numbers a descriptor, C classes.
 
+    Attributes:
+        class_layer: the last layer of the shared classifier, for a method that makes room for it;
+            filled where it starts from that classifier.
+
     Args:
         settings: the method's own hyperparameters, an instance of ``Settings``.
         network: the backbone that it stands on.
@@ -40,6 +44,7 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
 
     family: ClassVar[Family] = "descriptor"
     distance: ClassVar[Distance] = "euclidean"
+    class_layer: nn.Linear | None
 
     def __init__(
         self,
@@ -56,6 +61,7 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         self.generator = generator
         self.mask_classes = mask_classes
         self.network = self.build(network, classes)
+        self.class_layer = None
 
     def build(self, network: NetworkSettings, classes: int) -> Any:
         """The network, with random weights; by default the backbone alone."""

@@ -18,6 +18,7 @@ from medhash.retrieval.codes import Codes
 from medhash.schema.settings import Augmentation
 from medhash.training.best_epoch import best_epoch
 from medhash.training.checkpoints import (
+    CLASSIFIER_PREFIX,
     METHOD_PREFIX,
     load_backbone,
     load_part,
@@ -177,6 +178,17 @@ def _load_start(method: DescriptorMethod[Any], task: Task) -> None:
     if task.inputs.pretrained is None:
         raise MedhashError(f"cell {task.cell}: no weights were named that its network starts from")
     load_backbone(method.network, task.inputs.pretrained)
+    if method.class_layer is None:
+        return
+    tensors, _ = load_tensors(task.inputs.pretrained)
+    try:
+        load_part(method.class_layer, tensors, CLASSIFIER_PREFIX)
+    except RuntimeError as error:
+        raise MedhashError(
+            f"{task.inputs.pretrained}: the last layer of this classifier does not stand on the "
+            f"mean of its feature map, as {method.title} needs it; set network.kind to a residual "
+            f"network, or pretrain it again ({error})"
+        ) from error
 
 
 @torch.no_grad()
