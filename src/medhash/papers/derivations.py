@@ -36,11 +36,12 @@ class Derived(StrictModel):
 
 
 class FromTable(Derived):
-    """Derived from one table; ``datasets``, ``bits`` and ``cutoffs`` restrict its columns."""
+    """Derived from one table, of which ``datasets`` to ``cutoffs`` restrict the columns."""
 
     table: str
     datasets: tuple[str, ...] | None = None
     bits: tuple[Count, ...] | None = None
+    measures: tuple[str, ...] | None = None
     cutoffs: tuple[Count, ...] | None = None
 
 

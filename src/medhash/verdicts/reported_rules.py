@@ -388,13 +388,12 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
         for column in table.column_list
         if (derived.datasets is None or column.dataset in derived.datasets)
         and (derived.bits is None or column.bits in derived.bits)
+        and (derived.measures is None or column.at in derived.measures)
         and (derived.cutoffs is None or column.cutoff in derived.cutoffs)
     ]
     if not columns:
-        wanted = [
-            *map(bits_label, derived.bits or ()),
-            *(f"top-{k}" for k in derived.cutoffs or ()),
-        ]
+        wanted = [*map(bits_label, derived.bits or ()), *(derived.measures or ())]
+        wanted += [f"top-{k}" for k in derived.cutoffs or ()]
         raise MedhashError(f"{where}: no column has {' or '.join(wanted)}")
     return columns
 
