@@ -24,6 +24,16 @@ def alike(labels: Tensor) -> tuple[Tensor, Tensor]:
     return shared & ~itself, ~shared & ~itself
 
 
+def the_same(vectors: Tensor, others: Tensor) -> Tensor:
+    """Which of the others each sample is: the diagonal where both are one batch, else none.
+
+    (B, L), (M, L) to bool (B, M).
+    """
+    one_batch = len(vectors) == len(others)
+    size = len(vectors), len(others)
+    return torch.eye(*size, dtype=torch.bool, device=vectors.device) & one_batch
+
+
 def circle_loss(
     vectors: Tensor,
     labels: Tensor,
