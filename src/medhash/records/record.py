@@ -15,9 +15,9 @@ from pydantic import (
     model_validator,
 )
 
-from medhash.records.part import Part, Score, read_part
-from medhash.schema.base import NaturalNumber
+from medhash.schema.base import NaturalNumber, Score
 from medhash.schema.cell import Cell
+from medhash.stored import Part, read_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -202,7 +202,7 @@ def load_record(path: Path) -> Record:
         MedhashError: the file is missing, is not JSON, or is not a record of this version; the
             message names the file and the key.
     """
-    return read_part(path, Record, "record", "write it")
+    return read_model(path, Record, what="record")
 
 
 def per_query_ap(records: Sequence[Record]) -> pd.Series:
