@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-MAKE_AGAIN = "get it back, or delete it and let the workflow make it again"
+MAKE_AGAIN = "get it back, or let the workflow make it again"
 
 
 class Part(BaseModel):

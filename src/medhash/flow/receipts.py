@@ -180,6 +180,35 @@ def seal_of(receipt: Receipt) -> str:
     return sha256_of_value({key: value for key, value in receipt.items() if key != "seal"})
 
 
+def require_receipted(steps: Steps, files: Mapping[Path, str | None]) -> dict[str, str]:
+    """Refuse files that are not those that the receipts of their steps describe.
+
+    Args:
+        steps: of the configuration.
+        files: path -> SHA-256, None of one that is not here. One without a receipt is let through.
+
+    Returns:
+        Step -> the seal of its receipt.
+
+    Raises:
+        MedhashError: a file is another one, or a receipt is damaged.
+    """
+    known: dict[Step, Receipt] = {}
+    for path, sha256 in files.items():
+        maker = steps.making(path)
+        if maker is None or not maker.receipt.exists():
+            continue
+        again = f"get it back, or make it again: medhash {maker.arguments}"
+        if maker not in known:
+            known[maker] = read(maker)
+            if known[maker].get("seal") not in (None, seal_of(known[maker])):
+                raise MedhashError(f"{maker.receipt}: was changed after it was written; {again}")
+        said = sha256_of_output(known[maker], maker, path)
+        if sha256 is not None and said not in (None, sha256):
+            raise MedhashError(f"{path}: {_other(sha256, said)} ({maker.receipt}); {again}")
+    return {str(maker): seal_of(receipt) for maker, receipt in known.items()}
+
+
 @contextmanager
 def recorded(steps: Steps, step: Step) -> Iterator[None]:
     """Run a step's work inside of this; its receipt is written when the work is done.
@@ -194,7 +223,8 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
     hashes = FileHashes()
     inputs = _files(step.inputs, hashes)
     remove_leftovers(_written_by(step))
-    upstream = _upstream(steps, step, inputs)
+    found = {path: inputs[name]["sha256"] for name, path in step.inputs.items() if name in inputs}
+    upstream = require_receipted(steps, dict.fromkeys(step.inputs.values()) | found)
     yield
     seconds = round(time.monotonic() - start, 3)
     outputs = _files(step.outputs, hashes)
@@ -263,31 +293,6 @@ def known_sha256(steps: Steps, path: Path) -> str | None:
         return sha256_of_output(read(maker), maker, path)
     except (OSError, MedhashError):
         return None
-
-
-def _upstream(steps: Steps, step: Step, inputs: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
-    """The seals of the receipts of the steps that it reads from.
-
-    Raises:
-        MedhashError: a receipt is damaged, or a file that is read is not the one that it describes.
-    """
-    seals = {}
-    for maker in steps.makers(step):
-        try:
-            receipt = read(maker)
-        except FileNotFoundError:
-            continue
-        again = f"get it back, or make it again: medhash {maker.arguments}"
-        if receipt.get("seal") not in (None, seal_of(receipt)):
-            raise MedhashError(f"{maker.receipt}: was changed after it was written; {again}")
-        for name, file in inputs.items():
-            path = step.inputs[name]
-            said = sha256_of_output(receipt, maker, path)
-            if said not in (None, file["sha256"]):
-                other = _other(file["sha256"], said)
-                raise MedhashError(f"{path}: {other} ({maker.receipt}); {again}")
-        seals[str(maker)] = seal_of(receipt)
-    return seals
 
 
 def _written_by(step: Step) -> set[Path]:

@@ -11,7 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from medhash.errors import MedhashError
 from medhash.files import written_whole
-from medhash.stored import facts_in, reading
+from medhash.stored import MAKE_AGAIN, facts_in, reading
 
 
 def save(
@@ -44,9 +44,8 @@ def load(path: Path, framework: Literal["pt", "np"]) -> tuple[dict[str, Any], di
     Raises:
         MedhashError: the file is damaged or is not one of ours.
     """
-    remedy = "delete it and run its step again"
     with (
-        reading(path, remedy, "checkpoint"),
+        reading(path, MAKE_AGAIN, "checkpoint"),
         safe_open(path, framework=framework) as stream,
     ):
         tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
