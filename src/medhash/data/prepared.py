@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from medhash.data.prepared_files import FILES, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
+from medhash.data.prepared_files import FILES, FINDINGS, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
 from medhash.stored import Part, read_array, read_csv, read_tree
@@ -79,6 +79,17 @@ class PreparedDataset:
         if not path.is_file():
             return None
         return read_array(path, np.uint8, (None, None, None), PREPARE_AGAIN, mapped=True)
+
+    @cached_property
+    def findings(self) -> NDArray[np.uint16] | None:
+        """uint16 (N, S, S), memory-mapped: bit c is set where the c-th of :attr:`classes` lies.
+
+        None where no mask tells classes apart that may overlap.
+        """
+        path = self.folder / FINDINGS
+        if not path.is_file():
+            return None
+        return read_array(path, np.uint16, (None, None, None), PREPARE_AGAIN, mapped=True)
 
     @cached_property
     def gist(self) -> NDArray[np.float32]:
