@@ -21,6 +21,7 @@ from medhash.report.numbers import audit_command
 from medhash.report.receipts import Told
 from medhash.stored import read_text, reading
 from medhash.verdicts.claims import VERDICTS
+from medhash.verdicts.texts import CSV_COLUMNS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -136,7 +137,7 @@ def claims_section(told: Told) -> ClaimsSection:
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path, "verdict")
+    lines = read_lines(path, *CSV_COLUMNS)
     counted = Counter(line["verdict"] for line in lines)
     by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
     return ClaimsSection(
