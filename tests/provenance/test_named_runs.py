@@ -128,7 +128,7 @@ def test_what_the_scale_did_not_leave_as_it_was_is_not_borrowed(finished, tmp_pa
 
 
 def test_a_name_alone_says_again_what_a_run_is(tree):
-    medhash("table", "mini/table1", *ONE_EPOCH, "--run", "short")
+    medhash("prepare", "phantom_covid_ct/16", *ONE_EPOCH, "--run", "short")
     assert remembered("short")["settings"] == {"hashing": {"epochs": 1}}
     again = configuration_of_run("short")
     assert again.settings["mini"].hashing.epochs == 1

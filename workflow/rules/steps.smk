@@ -39,7 +39,8 @@ def command_of(kind):
 
 def kept(files):
     """Files that Snakemake leaves as they are before a job, and after one that failed: a step
-    writes each beside the old one and renames it, and whether it fits its receipt says."""
+    writes each beside the old one and renames it, and whether it fits its receipt says.
+    """
     return {name: update(str(file)) for name, file in files.items()}
 
 

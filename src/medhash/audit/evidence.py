@@ -9,7 +9,6 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from medhash.audit.tracked import TrackedFiles
 from medhash.configuration.loading import Configuration
 from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
@@ -19,6 +18,7 @@ from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.receipts import Receipt
 from medhash.flow.steps import Step, Steps
+from medhash.flow.tracked import TrackedFiles
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 

@@ -111,6 +111,7 @@ class Report:
         links: from what is printed back to the archives.
         number: the printed number, if one was asked for.
         seconds: how long the audit took.
+        unknown: of a whole run, the files in its folder that no step made.
     """
 
     scale: str
@@ -118,6 +119,7 @@ class Report:
     links: tuple[Link, ...]
     number: PrintedNumber | None = None
     seconds: float = 0.0
+    unknown: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:

@@ -21,6 +21,7 @@ from medhash.audit.made_again import check_again
 from medhash.audit.receipt_checks import check_inputs, check_outputs, check_receipt
 from medhash.audit.targets import find_target
 from medhash.configuration.loading import Configuration
+from medhash.flow.dvc import metrics_file, versions_file
 from medhash.flow.steps import Step
 from medhash.progress import progress
 
@@ -76,8 +77,10 @@ def audit(
         for step in found.steps:
             links.append(_link(step, evidence))
             advance(1)
+    whole = found.name == evidence.layout.root.as_posix()
+    unknown = tuple(_unknown(evidence, found.steps)) if whole else ()
     seconds = round(time.monotonic() - start, 1)
-    return Report(configuration.run, found.name, tuple(links), found.number, seconds)
+    return Report(configuration.run, found.name, tuple(links), found.number, seconds, unknown)
 
 
 def _link(step: Step, evidence: Evidence) -> Link:
@@ -93,6 +96,19 @@ def _link(step: Step, evidence: Evidence) -> Link:
         {name: value for name, value in receipt.items() if name not in _IN_NO_LINK},
         findings,
     )
+
+
+def _unknown(evidence: Evidence, steps: tuple[Step, ...]) -> Iterator[str]:
+    """The files of the run that none of its steps made, but for those that tell of the run."""
+    root = evidence.layout.root
+    known = {path for step in steps for path in step.files}
+    known |= {metrics_file(evidence.layout), versions_file(evidence.layout), root / "run.yaml"}
+    for path in sorted(root.rglob("*")):
+        inside = path.relative_to(root).parts
+        told = inside[0] == "running" or inside[1:2] == ("queries",)
+        hidden = any(part.startswith(".") for part in inside)
+        if path not in known and not told and not hidden and path.is_file():
+            yield path.as_posix()
 
 
 def _files(steps: tuple[Step, ...]) -> list[Path]:

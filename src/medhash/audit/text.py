@@ -31,6 +31,7 @@ def as_text(report: Report) -> str:
     if is_scale:
         lines += _sums(report)
         lines += _exceptions(report)
+        lines += _unknown(report)
     else:
         for link in report.links:
             lines += ["", *_chain_link(link)]
@@ -135,13 +136,22 @@ def _exceptions(report: Report) -> Iterator[str]:
                 yield from _finding(finding, link)
 
 
+def _unknown(report: Report) -> Iterator[str]:
+    if report.unknown:
+        yield ""
+        yield "Made by no step of this run, so that nothing vouches for them:"
+        yield from (f"  {path}" for path in report.unknown)
+
+
 def _verdict(report: Report) -> Iterator[str]:
     counts = report.counts
     parts = [f"{counts[state]} {state}" for state in State if counts[state]]
     yield f"{len(report.links)} links: {', '.join(parts)}; {report.seconds} s."
     if report.state == State.VERIFIED:
         yield "Everything is here and as it was made."
-    if report.state == State.MISSING:
+    if report.state == State.MISSING and counts[State.VERIFIED]:
         yield "All that is here is as it was made; not everything is here."
+    elif report.state == State.MISSING:
+        yield "Nothing was verified: no step has all its files here."
     if report.state == State.BROKEN:
         yield "Something is not as it was made: see the lines marked BROKEN, the last one first."

@@ -55,14 +55,14 @@ def audit(
     splits drawn again. Nothing is written but the export.
 
     Exit status: 0 if all that is here is verified, 1 if something is broken, 2 if
-    there is nothing of that name.
+    there is nothing of that name, 3 if nothing was verified because nothing is here.
     """
     from medhash.audit.findings import State
     from medhash.audit.run import audit as follow
     from medhash.audit.targets import run_of
     from medhash.audit.text import as_text
     from medhash.configuration.runs import is_scale
-    from medhash.errors import MedhashError
+    from medhash.errors import AbsentError, MedhashError
 
     own, asked = run_of(target), run or scale
     if own and asked and own != asked:
@@ -87,6 +87,8 @@ def audit(
         write_crate(report, configuration, export)
     if report.state == State.BROKEN:
         raise typer.Exit(1)
+    if not report.counts[State.VERIFIED]:
+        raise typer.Exit(AbsentError.status)
 
 
 def _encoder(configuration: Configuration) -> Encode:

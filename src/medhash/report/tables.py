@@ -100,8 +100,8 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
         MedhashError: a file of a cell is not whole, or of another scale.
     """
     key, anchor = spec.key, f"t-{spec.label}"
-    outputs = told.steps.of("table", key).outputs
-    path = outputs["csv"]
+    step = told.steps.of("table", key)
+    outputs, path = step.outputs, step.outputs["csv"]
     if not path.is_file():
         return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
     lines, printed = table_of(told.configuration, spec)
@@ -119,7 +119,7 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
         tuple(numbers.values()),
         _not_run(lines),
         tuple(file.as_posix() for file in outputs.values()),
-        changed=told.changed((path, outputs["md"])),
+        changed=told.changed((path, outputs["md"], *step.inputs.values())),
         command=audit_command(path),
     )
 

@@ -113,7 +113,7 @@ def train(task: Task) -> Trained:
         epochs = settings.hashing.epochs
         title = f"train {task.cell}"
         seed, identity = task.cell.seed, task.identity
-        run = Run(title, seed, where, resume, identity, watch=best.look, pause=task.pause)
+        run = Run(title, seed, where, resume, identity, best.look, best.keeps, task.pause)
         history = fit(objective, images, settings.hashing, run)
         epochs = best.restore(epochs)
     if method.is_fitted():
@@ -127,7 +127,7 @@ def train(task: Task) -> Trained:
         "device": where.describe(),
     }
     losses = history.csv() if history.losses else _NO_LOSSES
-    return Trained(encoder, losses, facts, (resume, best.path))
+    return Trained(encoder, losses, facts, (resume, *best.keeps))
 
 
 def load(task: Task) -> DescriptorEncoder:
