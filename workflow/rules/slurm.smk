@@ -1,7 +1,6 @@
 # Runs on a Slurm cluster: what stays on the machine that submits, and what the executor leaves
 # unsaid. See workflow/profiles/slurm and docs/cluster.md.
 import os
-import signal
 from pathlib import Path
 
 from snakemake.io.fmt import fmt_iofile
@@ -11,16 +10,6 @@ from medhash.running import slurm
 
 Executor.sleep, Executor.cancel = slurm.doze, slurm.cancel
 
-
-def interrupted(number, frame):
-    """What Python does by itself, but for asyncio, which loses a Ctrl-C that comes while a coroutine
-    ends.
-    """
-    raise KeyboardInterrupt
-
-
-if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, interrupted)
 
 if own_command := slurm.own_command(sys.argv, os.environ):
     os.execvp("sh", ["sh", "-c", own_command])
