@@ -18,6 +18,17 @@ import numpy as np
 import pytest
 import yaml
 from finished_tree import PROJECT, medhash
+from forging import (
+    CSQ,
+    HASHNET,
+    broken,
+    edit,
+    forge,
+    other_digit,
+    receipt_of,
+    replace_text,
+    reseal,
+)
 from matplotlib.axes import Axes
 from PIL import Image
 from rocrate.rocrate import ROCrate
@@ -34,54 +45,10 @@ from medhash.retrieval.codes import Codes
 # The tree is built once in the worker that runs these tests.
 pytestmark = pytest.mark.xdist_group("audit")
 
-HASHNET = "results/real/mini/cells/covid_ct/hashnet/none/8/0"
-CSQ = "results/real/mini/cells/covid_ct/csq/none/8/0"
 RECORD = f"{HASHNET}/record.json"
 TABLE = "results/real/mini/tables/table1"
 FIGURE = "results/real/mini/figures/table2"
 ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
-
-
-def broken(target=None, scale="real", **place) -> dict[tuple[str, str], Finding]:
-    """(link, check) -> the first finding of what an audit finds broken."""
-    report = audit(load(overrides={"scale": scale}), target, **place)
-    found: dict[tuple[str, str], Finding] = {}
-    for link, finding in report.findings(State.BROKEN):
-        found.setdefault((link.name, finding.check), finding)
-    return found
-
-
-def edit(path, change):
-    """Change a JSON file in place."""
-    content = json.loads(Path(path).read_text())
-    change(content)
-    Path(path).write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def receipt_of(rule, key):
-    return Path(f"results/real/receipts/{rule}/{key}.json")
-
-
-def forge(rule, key):
-    """Make a step's receipt fit the files that are there, seal and all."""
-
-    def change(receipt):
-        for side in ("inputs", "outputs"):
-            for file in receipt[side].values():
-                file["sha256"] = sha256_of_file(Path(file["path"]))
-        receipt["seal"] = seal_of(receipt)
-
-    edit(receipt_of(rule, key), change)
-
-
-def replace_text(path, old, new):
-    text = Path(path).read_text()
-    assert old in text
-    Path(path).write_text(text.replace(old, new, 1))
-
-
-def other_digit(text):
-    return text[:-1] + str((int(text[-1]) + 1) % 10)
 
 
 def printed(row=ROW, column=COLUMN, field="map_percent"):
@@ -207,6 +174,17 @@ class TestRecords:
         assert (name, "output") not in found
         for text in (found[name, "per-query AP"].found, found[name, "per-query AP"].expected):
             assert all(image in text for image in names)
+
+    def test_further_metrics_of_queries_that_the_codes_do_not_give_are_named(self, tree):
+        def change(record):
+            queries = len(record["query_rows"])
+            values = {"5": [0.5] * queries}
+            record["per_query"] = {"map_weighted": [0.5] * queries, "ndcg_at": values}
+            record["per_query"]["acg_at"] = values
+
+        edit(RECORD, change)
+        found = broken(RECORD)
+        assert ("record mini/covid_ct/hashnet/none/8/0", "per-query metrics") in found
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -480,7 +458,8 @@ def changed_drawing():
 
 def draw_other_numbers():
     """Pictures of records that were changed for a moment."""
-    kept = Path(RECORD).read_bytes()
+    files = Path(RECORD), receipt_of("record", "mini/covid_ct/hashnet/none/8/0")
+    kept = {path: path.read_bytes() for path in files}
 
     def change(record):
         for k in record["metrics"]["precision_at"]:
@@ -491,8 +470,10 @@ def draw_other_numbers():
         Path(f"{FIGURE}.csv").read_bytes(),
     )
     edit(RECORD, change)
+    forge("record", "mini/covid_ct/hashnet/none/8/0")
     medhash("figure", "mini/table2")
-    Path(RECORD).write_bytes(kept)
+    for path, content in kept.items():
+        path.write_bytes(content)
     receipt_of("figure", "mini/table2").write_bytes(receipt)
     Path(f"{FIGURE}.csv").write_bytes(points)
 
@@ -525,6 +506,19 @@ class TestReport:
         assert new[:10] in finding.found
         assert "medhash report --scale real" in finding.remedy
 
+    def test_the_times_of_before_are_no_forgery_and_a_number_is(self, tree):
+        edit(receipt_of("split", "mini/covid_ct/0"), lambda told: told.update(seconds=987.0))
+        reseal(receipt_of("split", "mini/covid_ct/0"), started="2999-01-01T00:00:00+00:00")
+        assert ("report all", "report") not in broken(str(self.PAGE))
+        report = audit(load(), str(self.PAGE))
+        texts = [f.text for _, f in report.findings(State.MISSING) if f.check == "report"]
+        assert texts == [
+            "tells the times of before these were made again: split mini/covid_ct/0; else the same"
+        ]
+        was = printed(field="printed").split()[0]
+        replace_text(self.PAGE, was, other_digit(was))
+        assert ("report all", "report") in broken(str(self.PAGE))
+
     def test_a_record_that_was_changed_is_named_by_the_report(self, tree):
         assert medhash("report").splitlines() == [str(self.PAGE)]
         edit(RECORD, lambda record: record["training"].update(seconds=0.5))
@@ -534,20 +528,22 @@ class TestReport:
 
 
 class TestFilesThatNoStepMade:
+    def named(self, target=None):
+        noticed = audit(load(), target).noticed
+        return [text.partition(":")[0] for text in noticed if "no step" in text]
+
     def test_they_are_named(self, tree):
-        assert audit(load()).unknown == ()
+        assert self.named() == []
         false = Path("results/real/mini/tables/table9.csv")
         false.write_text("row,map\n")
-        assert audit(load()).unknown == (str(false),)
-        lines = medhash("audit").splitlines()
-        place = lines.index(f"  {false}")
-        assert "no step" in lines[place - 1]
+        assert self.named() == [str(false)]
+        assert f"noticed  {false}: no step" in medhash("audit")
         Path("results/real/mini/tables/.table9.part.csv").touch()
-        assert audit(load()).unknown == (str(false),)
+        assert self.named() == [str(false)]
 
     def test_an_audit_of_one_file_does_not_look_for_them(self, tree):
         Path("results/real/mini/tables/table9.csv").touch()
-        assert audit(load(), f"{TABLE}.csv").unknown == ()
+        assert self.named(f"{TABLE}.csv") == []
 
 
 class TestReceipts:
@@ -686,7 +682,7 @@ class TestCommand:
         assert content["schema"] == 1
         assert set(content) == {
             *("schema", "scale", "target", "state", "counts", "number", "seconds", "links"),
-            "unknown",
+            "noticed",
         }
         assert set(content["number"]) == {"row", "column", "text", "cells"}
         assert content["counts"] == {"verified": 9, "missing": 0, "broken": 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
@@ -21,7 +22,13 @@ from medhash.flow.steps import Step
 
 _AROUND = 40
 _PICTURES = (".pdf", ".png")
-_TEXTS = (".csv", ".md", ".tex", ".html")
+_TEXTS = (".csv", ".md", ".tex")
+_TIMES = re.compile(
+    r'<section id="(?:runtimes|environment)">.*?</section>|<dt>Trained</dt><dd>[^<]*</dd>',
+    re.DOTALL,
+)
+"""The parts of a page that tell when and where steps ran."""
+
 _DATA = "data again"
 _PLACES = ("row", "column", "image_id")
 """The columns of a CSV that name a place in it."""
@@ -78,6 +85,8 @@ def _compare(
     for name, path in others.items():
         if path.suffix in _PICTURES:
             yield _compare_pictures(check, step, path, again.outputs[name], evidence)
+        elif path.suffix == ".html":
+            yield _compare_pages(check, step, path, again.outputs[name], evidence)
         elif path.suffix in _TEXTS:
             yield _compare_texts(check, step, path, again.outputs[name], evidence)
         elif path.suffix == ".json":
@@ -94,8 +103,20 @@ def _compare_json(check: str, step: Step, path: Path, again: Path, evidence: Evi
     return broken(check, path, text, remedy=evidence.restore(path, step))
 
 
+def _compare_pages(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
+    """A page keeps the times of before where a step is made again with the same files."""
+    made = str((evidence.receipt(step) or {}).get("started"))
+    receipts = {str(each): evidence.receipt(each) for each in evidence.steps.all()}
+    later = [name for name, told in receipts.items() if told and str(told.get("started")) > made]
+    expected, found = (_TIMES.sub("", _read(file)) for file in (again, path))
+    if later and expected == found:
+        text = f"tells the times of before these were made again: {listed(later)}; else the same"
+        return missing(check, path, text, evidence.again(step))
+    return _compare_texts(check, step, path, again, evidence)
+
+
 def _compare_texts(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
-    expected, found = (file.read_text(encoding="utf-8", errors="replace") for file in (again, path))
+    expected, found = map(_read, (again, path))
     changes = _lines_changed(expected, found)
     if path.suffix == ".csv":
         changes = _values_changed(expected, found) or changes
@@ -107,6 +128,10 @@ def _compare_texts(check: str, step: Step, path: Path, again: Path, evidence: Ev
         found=listed([f"{where}: {other}" for where, _, other in changes]),
         remedy=evidence.restore(path, step),
     )
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _values_changed(expected: str, found: str) -> list[tuple[str, str, str]]:

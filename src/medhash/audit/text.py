@@ -31,11 +31,10 @@ def as_text(report: Report) -> str:
     if is_scale:
         lines += _sums(report)
         lines += _exceptions(report)
-        lines += _unknown(report)
     else:
         for link in report.links:
             lines += ["", *_chain_link(link)]
-    return "\n".join([*lines, "", *_verdict(report)])
+    return "\n".join([*lines, *_noticed(report), "", *_verdict(report)])
 
 
 def _heading(report: Report) -> Iterator[str]:
@@ -136,11 +135,10 @@ def _exceptions(report: Report) -> Iterator[str]:
                 yield from _finding(finding, link)
 
 
-def _unknown(report: Report) -> Iterator[str]:
-    if report.unknown:
+def _noticed(report: Report) -> Iterator[str]:
+    for text in report.noticed:
         yield ""
-        yield "Made by no step of this run, so that nothing vouches for them:"
-        yield from (f"  {path}" for path in report.unknown)
+        yield from _wrapped(f"noticed  {text}", _INDENT)
 
 
 def _verdict(report: Report) -> Iterator[str]:

@@ -50,6 +50,8 @@ def reported(
     shown = with_table(papers, table) if table else list(papers.values())
     if check:
         checks = [each for each in check_reported(papers.values()) if table in (None, each.table)]
+        if not checks:
+            raise AbsentError(f"medhash reported --check: nothing is derived from Table {table}")
         typer.echo(check_json(checks) if as_json else check_text(checks))
         if strict and not all(each.follows for each in checks):
             raise typer.Exit(1)

@@ -17,6 +17,8 @@ from medhash.training import tensor_files
 NETWORK_PREFIX = "network."
 METHOD_PREFIX = "method."
 """What the names of a network's and of a method's tensors begin with in a cell's checkpoint."""
+CLASSIFIER_PREFIX = "classifier."
+"""What those of its last layer begin with in a shared classifier's; the others are its backbone."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -100,7 +102,8 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     """
     tensors, _ = load_tensors(path)
     try:
-        backbone.load_state_dict(tensors)
+        own = {n: t for n, t in tensors.items() if not n.startswith(CLASSIFIER_PREFIX)}
+        backbone.load_state_dict(own)
     except RuntimeError as error:
         raise MedhashError(
             f"{path}: this backbone does not fit the network of the settings; "

@@ -37,7 +37,7 @@ class Numbers(Protocol):
     def value(self, need: Need) -> Decimal | None:
         """A number with the printed digits, or None where it has not been computed."""
 
-    def tested(self, row: Place, baseline: Place) -> SignedRanks | None:
+    def tested(self, row: Need, baseline: Need) -> SignedRanks | None:
         """Two rows compared query by query, or None where one of them has not run."""
 
 
@@ -120,7 +120,7 @@ class RowDifference:
         )
         title, other_title = (grid.title(row, method, column) for row in pair)
         values = numbers.value(first), numbers.value(second)
-        name = _column_name(grid, column, cutoff)
+        name = column_name(grid, column, cutoff)
         return cls(title, other_title, name, (first, second), *values)
 
     @property
@@ -164,7 +164,8 @@ def shown(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def _column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str:
+def column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str:
+    """A column as printed, with its K."""
     name = grid.column_title(column)
     return name if cutoff is None else f"{name}, K = {cutoff}"
 
@@ -174,7 +175,7 @@ def _value(
 ) -> Case:
     need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
     value = numbers.value(need)
-    name = f"{grid.title(row, method, column)} at {_column_name(grid, column, cutoff)}"
+    name = f"{grid.title(row, method, column)} at {column_name(grid, column, cutoff)}"
     text = f"{name}: {'not run' if value is None else value}"
     return Case(text, (need,), value is not None, amount=value)
 

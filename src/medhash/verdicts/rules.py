@@ -32,6 +32,7 @@ from medhash.verdicts.cases import (
     Need,
     Numbers,
     RowDifference,
+    column_name,
     places_of,
     shown,
     values_and_gains,
@@ -104,12 +105,14 @@ def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
 
 
 def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
-    """The rows of each pair differ significantly on per-query average precision."""
-    cases = []
-    for method in grid.methods:
-        for pair in claim.pairs:
-            for column in grid.columns:
-                cases.append(_tested(claim, grid, numbers, method, pair, column))
+    """The rows of each pair differ significantly on a measure of each query."""
+    cases = [
+        _tested(claim, grid, numbers, method, pair, column, cutoff)
+        for method in grid.methods
+        for pair in claim.pairs
+        for column in grid.columns
+        for cutoff in claim.cutoffs or (None,)
+    ]
     in_favour = " in favour of the first" if claim.direction == "better" else ""
     summary = f"p <= {claim.level}{in_favour}: {_holding(cases)}"
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
@@ -167,12 +170,12 @@ def _tested(
     method: str,
     pair: RowPair,
     column: GridColumn,
+    cutoff: int | None,
 ) -> Case:
-    places = [grid.place(row, method, column) for row in pair]
-    needs = tuple(Need(claim.measure, place) for place in places)
-    test = numbers.tested(*places)
+    first, second = (Need(claim.measure, grid.place(row, method, column), cutoff) for row in pair)
+    needs, test = (first, second), numbers.tested(first, second)
     name = " vs. ".join(grid.title(row, method, column) for row in pair)
-    name = f"{name} at {grid.column_title(column)}"
+    name = f"{name} at {column_name(grid, column, cutoff)}"
     if test is None:
         return Case(f"{name}: not run", needs, complete=False)
     small = test.p_value <= float(claim.level)

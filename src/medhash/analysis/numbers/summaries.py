@@ -13,9 +13,8 @@ import numpy as np
 from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, Place
 from medhash.analysis.numbers.statistics import mean_and_deviation
 from medhash.papers.specs import ArtefactSpec
+from medhash.records.record import MAP
 from medhash.schema.measures import MEASURES, MeasureAt
-
-MAP = MeasureAt("map")
 
 _LISTED = 6
 
@@ -71,7 +70,7 @@ class Summary:
         return float(np.mean([each.stable.map for each in self.facts]))
 
     def chance(self, answer: str) -> float | None:
-        """What an answer scores that has learnt nothing; ``random`` or ``majority``."""
+        """What an answer scores that looks at no image; ``random``, ``majority`` or ``ideal``."""
         measure = self.measured.measure
         return measure.chance(self.facts[0], answer, self.measured.cutoff)
 

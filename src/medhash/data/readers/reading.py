@@ -113,11 +113,12 @@ class FileReader(DatasetReader):
 
     Attributes:
         layout: name of a part -> pattern of its paths (``images_*/*.png``, ``labels.csv``; a
-            ``*`` stays within one folder), below any number of outer folders. Every part must
-            be there, all in one place.
+            ``*`` stays within one folder), below any number of outer folders; or several
+            patterns, where the upstream is packed in several ways: the first that is there
+            counts. Every part must be there, all in one place.
     """
 
-    layout: ClassVar[Mapping[str, str]]
+    layout: ClassVar[Mapping[str, str | tuple[str, ...]]]
 
     def match(self, card: DatasetCard, places: Sequence[Sequence[Container]]) -> Match:
         """The place that has most of the parts; among equals the first."""
@@ -125,11 +126,16 @@ class FileReader(DatasetReader):
         return min(matches, key=lambda match: len(match.absent), default=Match())
 
     def _match(self, containers: Sequence[Container]) -> Match:
-        parts = {name: _parts(name, self.layout[name], containers) for name in self.layout}
+        patterns = {name: (p,) if isinstance(p, str) else p for name, p in self.layout.items()}
+        parts = {name: _first_parts(name, patterns[name], containers) for name in patterns}
         return Match(
             parts=tuple(part for found in parts.values() for part in found),
-            absent=tuple(f"'{self.layout[name]}'" for name, found in parts.items() if not found),
-            expected=tuple(self.layout.values()),
+            absent=tuple(
+                " or ".join(f"'{pattern}'" for pattern in patterns[name])
+                for name, found in parts.items()
+                if not found
+            ),
+            expected=tuple(" or ".join(choice) for choice in patterns.values()),
             neighbours=tuple(containers),
         )
 
@@ -200,13 +206,30 @@ def read_table(
     container, file = tables[0]
     content, where = container.read(file), container.path / file
     try:
-        lines = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+        lines = list(csv.DictReader(io.StringIO(decoded(where, content), newline="")))
+    except csv.Error as error:
         raise MedhashError(f"{where}: cannot be read as CSV ({error}); get it again") from None
     missing = [name for name in columns if not lines or lines[0].get(name) is None]
     if missing:
         raise MedhashError(f"{where}: has no column '{missing[0]}'; get it again")
     return lines, {PurePosixPath(file).name: hashlib.sha256(content).hexdigest()}
+
+
+def decoded(where: object, content: bytes) -> str:
+    """The text of a table or list; other encodings would give wrong names without a word.
+
+    Raises:
+        MedhashError: it is no text in UTF-8; ``where`` names it.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MedhashError(
+            f"{where}: is no text in UTF-8 ({error.reason}); save it in UTF-8, or get it again"
+        ) from None
+    if "\0" in text:
+        raise MedhashError(f"{where}: is no text in UTF-8 but perhaps in UTF-16; save it in UTF-8")
+    return text
 
 
 def with_known_classes(images: Iterable[ImageFile], known: Iterable[str]) -> list[ImageFile]:
@@ -222,6 +245,14 @@ def with_known_classes(images: Iterable[ImageFile], known: Iterable[str]) -> lis
     return [image for image in kept if image.classes] if classes else list(images)
 
 
+def _first_parts(
+    name: str, patterns: Sequence[str], containers: Sequence[Container]
+) -> list[FoundPart]:
+    """Where a part lies, by the first of its patterns that finds anything."""
+    found = (_parts(name, pattern, containers) for pattern in patterns)
+    return next(filter(None, found), [])
+
+
 def _parts(name: str, pattern: str, containers: Sequence[Container]) -> list[FoundPart]:
     wanted = PurePosixPath(pattern).parts
     parts = []
@@ -234,5 +265,5 @@ def _parts(name: str, pattern: str, containers: Sequence[Container]) -> list[Fou
 
 def _fits(file: str, wanted: tuple[str, ...]) -> bool:
     """Whether the last parts of a path fit patterns, each by itself."""
-    parts = PurePosixPath(file).parts[-len(wanted) :]
+    parts = file.split("/")[-len(wanted) :]
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))
