@@ -32,7 +32,13 @@ for step in steps.needed_for(*map(Path, targets)) if targets else steps.all():
 
 
 class Tree:
-    """A copy of what a run needs: Snakefile, rules, profiles, configuration, package."""
+    """A copy of what a run needs: Snakefile, rules, profiles, configuration, package.
+
+    Attributes:
+        programs: folders whose programs are found before all others.
+    """
+
+    programs = ()
 
     def __init__(self, root):
         self.root = root
@@ -96,8 +102,8 @@ class Tree:
     def environment(self):
         """Variables with which commands run the copy's own package."""
         variables = {name: text for name, text in os.environ.items() if name != "MEDHASH_ARCHIVES"}
-        bin_folder = Path(sys.executable).parent
-        variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
+        folders = [*self.programs, Path(sys.executable).parent, variables["PATH"]]
+        variables["PATH"] = os.pathsep.join(map(str, folders))
         variables["PYTHONPATH"] = str(self.root / "src")
         return variables
 

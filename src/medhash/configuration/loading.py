@@ -400,7 +400,7 @@ def _configured(
     chosen: list[Layer],
 ) -> Configuration:
     """A configuration of checked parts; ``chosen`` are the user's settings."""
-    restriction = Restriction(config, scale, cards)
+    restriction = Restriction(config, scale, cards, list(papers.values()))
     resolved = {
         paper.paper: resolve_settings(paper, path, scale, scale_path, chosen)
         for path, paper in papers.items()

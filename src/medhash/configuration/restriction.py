@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
@@ -22,24 +23,25 @@ class Restriction:
 
     A scale *thins* lists (what it does not list is left out), the user's lists of methods,
     variants, bits and seeds *replace* a paper's. Datasets are never left out, only marked as not
-    run, by the user's list or else by the scale's; a dataset of the user's that the paper does
-    not know becomes one more column.
+    run, by the user's list or else by the scale's; a dataset of the user's that no paper of the
+    run knows becomes one more column of each.
     """
 
     config: ConfigFile
     scale: ScaleFile
     cards: dict[str, DatasetCard]
+    papers: Sequence[Paper]
 
     def datasets(self, paper: Paper) -> tuple[str, ...]:
         """The datasets of a paper, and the user's own, that this run works on."""
         known = [self.stand_in(name) for name in paper.datasets]
-        return tuple(name for name in [*known, *self._own(paper)] if self._is_run(name))
+        return tuple(name for name in [*known, *self._own] if self._is_run(name))
 
     def paper(self, paper: Paper) -> Paper:
         """The paper with its tables and figures as this run makes them."""
-        own = {name: self.cards[name].title for name in self._own(paper)}
-        tables = {name: self._spec(table, paper) for name, table in paper.tables.items()}
-        figures = {name: self._spec(figure, paper) for name, figure in paper.figures.items()}
+        own = {name: self.cards[name].title for name in self._own}
+        tables = {name: self._spec(table) for name, table in paper.tables.items()}
+        figures = {name: self._spec(figure) for name, figure in paper.figures.items()}
         update = {"datasets": paper.datasets | own, "tables": tables, "figures": figures}
         return paper.model_copy(update=update)
 
@@ -72,9 +74,9 @@ class Restriction:
         """Whether a dataset is part of the run."""
         return self._is_run(dataset)
 
-    def _spec(self, spec: Spec, paper: Paper) -> Spec:
+    def _spec(self, spec: Spec) -> Spec:
         own = self._own_grid(spec)
-        datasets = (*map(self.stand_in, spec.datasets), *self._own(paper))
+        datasets = (*map(self.stand_in, spec.datasets), *self._own)
         chosen: dict[str, tuple[Any, ...]] = {
             axis: self._chosen(
                 getattr(spec, axis),
@@ -116,9 +118,11 @@ class Restriction:
             return tuple(replacement)
         return _kept(printed, kept)
 
-    def _own(self, paper: Paper) -> list[str]:
-        """The user's datasets that the paper does not know."""
-        known = {*paper.datasets, *map(self.stand_in, paper.datasets)}
+    @cached_property
+    def _own(self) -> list[str]:
+        """The user's datasets that no paper knows."""
+        of_papers = {name for paper in self.papers for name in paper.datasets}
+        known = of_papers | set(map(self.stand_in, of_papers))
         return [name for name in self.config.datasets or () if name not in known]
 
     def _is_run(self, dataset: str, own: GridSettings | None = None) -> bool:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
     from medhash.papers.paper import Paper
 
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+~-]*$")]
+"""Of what has a file, a folder or a word of a command: nothing that a shell or a path reads."""
+
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 
 
