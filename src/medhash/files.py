@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,10 @@ def written_whole(path: Path) -> Iterator[Path]:
     on the disk, with all that it holds: a power cut leaves the file whole, or as it was before.
 
     Raises:
-        MedhashError: there is no room for the file.
+        MedhashError: there is no room for the file, or it may not be written there.
     """
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
+    own = f"{os.getpid():x}-{uuid.uuid4().hex[:8]}"
+    temporary = path.with_name(f".{path.stem}.{own}.part{path.suffix}")
     try:
         _make_folder(path.parent)
         yield temporary
@@ -38,14 +40,12 @@ def written_whole(path: Path) -> Iterator[Path]:
             shutil.rmtree(path)
         _replace(temporary, path)
     except BaseException as error:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        else:
-            temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        with suppress(OSError):
+            _remove(temporary)
+        remedy = _remedy(error, path, temporary)
+        if remedy:
             raise MedhashError(
-                f"{path}: could not be written ({error.strerror}); make room and start again, "
-                "what is finished is kept"
+                f"{path}: could not be written ({remedy}, what is finished is kept"
             ) from error
         raise
 
@@ -76,6 +76,50 @@ def _sync(path: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def remove_leftovers(paths: Iterable[Path]) -> None:
+    """Remove what runs that were killed left half-written of some files.
+
+    Only :func:`written_whole` gives such names; what a process of this machine is writing stays.
+    """
+    for path in paths:
+        start, end = f".{path.stem}.", f".part{path.suffix}"
+        for left in path.parent.glob(f"{glob.escape(start)}*-????????{glob.escape(end)}"):
+            process = left.name.removeprefix(start).partition("-")[0]
+            if not _is_running(process):
+                _remove(left)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _is_running(process: str) -> bool:
+    """Whether a process of this machine has a number, given in hexadecimal."""
+    try:
+        os.kill(int(process, 16), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _remedy(error: BaseException, path: Path, temporary: Path) -> str:
+    """What stands in the way of a file and what to do; empty for errors of other kinds."""
+    if not isinstance(error, OSError):
+        return ""
+    if error.errno in _NO_ROOM:
+        return f"{error.strerror}); make room and start again"
+    places = {str(place) for place in (temporary, path, *path.parents)}
+    name = str(error.filename)
+    if name in places or name.startswith(f"{temporary}/"):
+        return f"{error.strerror}: {name}); make the folder writable and start again"
+    return ""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -458,7 +458,8 @@ def changed_drawing():
 
 def draw_other_numbers():
     """Pictures of records that were changed for a moment."""
-    kept = Path(RECORD).read_bytes()
+    files = Path(RECORD), receipt_of("record", "mini/covid_ct/hashnet/none/8/0")
+    kept = {path: path.read_bytes() for path in files}
 
     def change(record):
         for k in record["metrics"]["precision_at"]:
@@ -469,8 +470,10 @@ def draw_other_numbers():
         Path(f"{FIGURE}.csv").read_bytes(),
     )
     edit(RECORD, change)
+    forge("record", "mini/covid_ct/hashnet/none/8/0")
     medhash("figure", "mini/table2")
-    Path(RECORD).write_bytes(kept)
+    for path, content in kept.items():
+        path.write_bytes(content)
     receipt_of("figure", "mini/table2").write_bytes(receipt)
     Path(f"{FIGURE}.csv").write_bytes(points)
 

@@ -16,6 +16,7 @@ from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
+from told import description, receipt
 
 CELL = Cell("ach", "covid_ct", "csq", "dbw", 8, 0)
 OUTPUTS = {
@@ -36,8 +37,8 @@ def layout(tmp_path, monkeypatch):
     (layout.cell(CELL) / "checkpoint.safetensors").write_bytes(b"weights")
     layout.split("ach", CELL.dataset, 0).parent.mkdir(parents=True)
     layout.split("ach", CELL.dataset, 0).write_text("row,image_id,role,train\n")
-    description = {"synthetic": False, "title": "COVID-CT-Dataset", "archives": []}
-    write_json(layout.data(CELL.dataset, 64) / "dataset.json", description)
+    facts = description(title="COVID-CT-Dataset")
+    write_json(layout.data(CELL.dataset, 64) / "dataset.json", facts)
     write_facts(layout)
     return layout
 
@@ -64,8 +65,7 @@ def write_facts(layout, **changes):
     write_json(layout.training(CELL), {"selection": "last-epoch", "epochs": 1})
     files = {name: layout.cell(CELL) / file for name, file in OUTPUTS.items()}
     split = layout.split("ach", CELL.dataset, 0)
-    receipt = {
-        "key": str(CELL),
+    facts = {
         "settings": relevant_settings.training(SETTINGS, CELL),
         "inputs": {"split": {"path": str(split), "sha256": sha256_of_file(split)}},
         "outputs": {
@@ -74,15 +74,16 @@ def write_facts(layout, **changes):
         },
         "seconds": 3.5,
     }
-    write_json(layout.receipt("train", str(CELL)), receipt | changes)
+    said = receipt("train", str(CELL), **facts) | changes
+    write_json(layout.receipt("train", str(CELL)), said)
 
 
 def write(layout, settings=SETTINGS):
-    description = layout.data(CELL.dataset, 64) / "dataset.json"
+    described = layout.data(CELL.dataset, 64) / "dataset.json"
     path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
-    files = {"codes": codes, "facts": facts, "description": description}
-    receipt = layout.receipt("train", str(CELL))
-    write_record(path, CELL, settings, files, receipt, scale="small", method_title="CSQ")
+    files = {"codes": codes, "facts": facts, "description": described}
+    account = layout.receipt("train", str(CELL))
+    write_record(path, CELL, settings, files, account, scale="small", method_title="CSQ")
     return path
 
 
@@ -217,4 +218,4 @@ def test_settings_that_the_cell_does_not_depend_on_do_not_matter(layout, changes
 
 def test_spoilt_facts_are_named(layout):
     layout.training(CELL).write_text("{")
-    refused(layout, r"training\.json: not valid JSON")
+    refused(layout, r"training\.json: not a whole account of a training")

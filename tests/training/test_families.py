@@ -32,6 +32,7 @@ from medhash.trained.explanation import load_cell
 from medhash.training.cells import train_cell
 from medhash.training.pretraining import pretrain
 from medhash.training.task import CellInputs
+from told import description
 
 ITQ = Cell("osdh", "toy", "itq", "none", 6, 0)
 CROW = Cell("ynet", "toy", "crow", "none", 26, 0)
@@ -66,7 +67,7 @@ def data(tmp_path_factory):
     pd.DataFrame({"image_id": range(60), "width": 70, "height": 80}).to_csv(
         folder / "index.csv", index=False
     )
-    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    (folder / "dataset.json").write_text(json.dumps(description(synthetic=True)))
     out = folder / "pretrain" / "vgg16_bn.safetensors"
     pretrain("vgg16_bn", settings_of(CROW), folder, folder / "split.csv", out)
     return folder

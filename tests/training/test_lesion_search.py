@@ -25,6 +25,7 @@ from medhash.trained.explanation import load_cell
 from medhash.training.cells import train_cell
 from medhash.training.machine import seed_for
 from medhash.training.task import CellInputs
+from told import description
 
 CELL, BASELINE = (Cell("ach", "folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
 ARRAYS = ("rows", "areas", "patches", "codes")
@@ -38,8 +39,8 @@ def inputs(files, tmp_path_factory):
     shutil.copytree(files.data_folder, folder)
     index = pd.DataFrame({"image_id": [f"image{i}" for i in range(60)], "width": 32, "height": 32})
     index.to_csv(folder / "index.csv", index=False)
-    description = {"synthetic": True, "classes": ["even", "odd"]}
-    (folder / "dataset.json").write_text(json.dumps(description))
+    facts = description(synthetic=True, classes=["even", "odd"])
+    (folder / "dataset.json").write_text(json.dumps(facts))
     return CellInputs(folder, folder / "split.csv", files.pretrained)
 
 

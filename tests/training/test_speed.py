@@ -20,6 +20,7 @@ from medhash.trained import speed
 from medhash.trained.cell import load_encoder
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs
+from told import description
 
 CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
 
@@ -31,7 +32,7 @@ def data(files, tmp_path):
     pd.DataFrame({"image_id": range(60), "width": 20, "height": 30}).to_csv(
         folder / "index.csv", index=False
     )
-    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    (folder / "dataset.json").write_text(json.dumps(description(synthetic=True)))
     return folder
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medhash.files import sha256_of_file
 from medhash.schema.settings import Settings
+from told import receipt
 
 
 def make_settings(**changes: object) -> Settings:
@@ -41,5 +42,5 @@ def write_receipt(folder: Path) -> Path:
         for name, path in files.items()
     }
     path = folder / "receipt.json"
-    path.write_text(json.dumps({"outputs": outputs}))
+    path.write_text(json.dumps(receipt("train", "a", outputs=outputs)))
     return path

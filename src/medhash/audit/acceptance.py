@@ -8,7 +8,6 @@ name and stays outdated.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -25,6 +24,7 @@ from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step, Steps
 from medhash.schema.cell import SCRATCH
 from medhash.schema.variants import parts_of
+from medhash.stored import Part, read_model, read_text
 
 _FOLDER = Path(".cache/medhash")
 """On the file system of the results, so that what is kept can be moved there."""
@@ -282,11 +282,12 @@ def _difference_of_epochs(
     state, outputs = trial.step.into(folder).state, trial.step.outputs
     facts: dict[str, Any] = load_tensors(state)[1] if state else {}
     history = History(facts["history"], facts["states"])
-    kept = _json(outputs["facts"]).get("states", [])[: trial.epochs]
-    if kept and kept != history.states:
+    remedy = "without it the first epochs prove nothing; run the whole step (without --epochs)"
+    kept = read_model(outputs["facts"], _Told, remedy).states[: trial.epochs]
+    if kept and list(kept) != history.states:
         same = sum(a == b for a, b in zip(kept, history.states, strict=True))
         return f"the state after epoch {same + 1} is another than {outputs['facts']} says"
-    lines = _text(outputs["losses"]).splitlines()[: trial.epochs + 1]
+    lines = read_text(outputs["losses"], remedy).splitlines()[: trial.epochs + 1]
     if lines != history.csv().splitlines():
         return f"the losses of the first epochs are others than in {outputs['losses']}"
     return ""
@@ -303,16 +304,5 @@ def _told(trial: Trial) -> dict[str, str]:
     return {"step": str(trial.step), "extent": trial.extent}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(_text(path))
-    return facts
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MedhashError(
-            f"{path}: is not here, and without it the first epochs prove nothing; run the whole "
-            "step (without --epochs)"
-        ) from None
+class _Told(Part):
+    states: tuple[str, ...] = ()

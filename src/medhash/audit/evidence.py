@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from medhash.audit.repository import Repository
 from medhash.configuration.loading import Configuration
 from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import usable_cores
 from medhash.flow import environment, receipts
@@ -23,6 +24,7 @@ from medhash.flow.steps import Step, Steps
 from medhash.flow.tracked import TrackedFiles
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
+from medhash.stored import Part, read_tree
 
 NO_SUCH_FILE = "no such file"
 
@@ -106,12 +108,11 @@ class Evidence:
             return None
         return receipts.sha256_of_output(receipt, maker, path)
 
-    def json(self, path: Path) -> Any:
-        """The content of a JSON file; None if it is not here or not JSON."""
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+    def json(self, path: Path) -> dict[str, Any] | None:
+        """The keys and values of a JSON file; None if it is not here or holds none."""
+        with suppress(MedhashError):
+            return read_tree(path, Part)
+        return None
 
     @cached_property
     def image_names(self) -> ImageNames:
@@ -154,8 +155,8 @@ class Evidence:
                 self._receipts[step] = receipts.read(step)
             except FileNotFoundError:
                 self._receipts[step] = NO_SUCH_FILE
-            except (OSError, ValueError) as error:
-                self._receipts[step] = f"it is no receipt of this step ({error})"
+            except MedhashError as error:
+                self._receipts[step] = str(error)
         return self._receipts[step]
 
 
@@ -174,16 +175,14 @@ class ImageNames:
         return self._names[view].get(row, f"row {row}")
 
     def _read(self, paper: str, dataset: str) -> dict[int, str]:
-        import pandas as pd
-
         configuration = self._evidence.configuration
         folder = configuration.data_for(paper, dataset)
         try:
             if (folder / "index.csv").is_file():
                 ids = PreparedDataset(folder).index["image_id"]
             else:
-                ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
-        except (OSError, ValueError, KeyError, MedhashError):
+                ids = read_split(configuration.split_for(paper, dataset))["image_id"]
+        except MedhashError:
             return {}
         return dict(enumerate(map(str, ids)))
 

@@ -16,7 +16,7 @@ from medhash.audit.cell_checks import (
 )
 from medhash.audit.data_checks import check_archives, check_data
 from medhash.audit.evidence import Encode, Evidence, Retrain
-from medhash.audit.findings import Finding, Link, Report
+from medhash.audit.findings import Finding, Link, Report, broken
 from medhash.audit.made_again import check_again
 from medhash.audit.outside_checks import (
     check_history,
@@ -26,6 +26,7 @@ from medhash.audit.outside_checks import (
 from medhash.audit.receipt_checks import check_inputs, check_outputs, check_receipt
 from medhash.audit.targets import find_target
 from medhash.configuration.loading import Configuration
+from medhash.errors import MedhashError
 from medhash.flow.dvc import metrics_file, versions_file
 from medhash.flow.steps import Step
 from medhash.progress import progress
@@ -102,7 +103,7 @@ def audit(
 
 def _link(step: Step, evidence: Evidence) -> Link:
     checks = (*_OF_EVERY_STEP, *OWN_CHECKS.get(step.rule, ()))
-    findings = tuple(finding for check in checks for finding in check(step, evidence))
+    findings = tuple(f for check in checks for f in _checked(check, step, evidence))
     receipt = evidence.receipt(step) or {}
     return Link(
         step.rule,
@@ -137,6 +138,14 @@ def _made_by_no_step(evidence: Evidence, steps: tuple[Step, ...]) -> Iterator[st
         hidden = any(part.startswith(".") for part in inside)
         if path not in known and not told and not hidden and path.is_file():
             yield f"{path.as_posix()}: no step of this run made it; nothing vouches for it"
+
+
+def _checked(check: Check, step: Step, evidence: Evidence) -> Iterator[Finding]:
+    """What a check finds, among it that a file cannot be read."""
+    try:
+        yield from check(step, evidence)
+    except MedhashError as error:
+        yield broken("reading", step, str(error), remedy=evidence.again(step))
 
 
 def _files(steps: tuple[Step, ...]) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import typer
@@ -25,13 +26,27 @@ for group in (query, runs, audit, status, papers, versioning):
     app.add_typer(group.app)
 
 
+# A disk that is full, a folder that may not be written: logs, locks and marks meet them, too.
+_PLACES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR)
+
+
 def main() -> None:
-    """Run the command line; a :class:`MedhashError` is one message and its exit status."""
+    """Run the command line; what a person can mend is one message and its exit status."""
     try:
         app(prog_name="medhash")
     except MedhashError as error:
-        sys.stderr.write(f"medhash: {error}\n")
-        sys.exit(error.status)
+        _refuse(str(error), error.status)
+    except OSError as error:
+        if error.errno not in _PLACES:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        text = f"{where}{error.strerror}; make room, or the folder writable, and start again"
+        _refuse(text, MedhashError.status)
+
+
+def _refuse(text: str, status: int) -> None:
+    sys.stderr.write(f"medhash: {text}\n")
+    sys.exit(status)
 
 
 if __name__ == "__main__":

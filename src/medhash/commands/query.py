@@ -156,8 +156,11 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 
 
 def _check_files(configuration: Configuration, cell: Cell) -> None:
-    """Everything that a query needs, or one error that names all that is missing."""
+    """Everything that a query needs, or one error that names all that is missing, or is another."""
     from medhash.data.prepared_files import FILES
+    from medhash.flow.hashes import FileHashes
+    from medhash.flow.receipts import require_receipted
+    from medhash.flow.steps import Steps
 
     layout = configuration.layout
     data, folder = configuration.data_of(cell), layout.cell(cell)
@@ -165,6 +168,9 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), _receipt(configuration, cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
+    if not missing:
+        hashes = FileHashes()
+        require_receipted(Steps(configuration), {file: hashes.of(file) for file in files})
     if missing:
         lines = "".join(f"\n  {file}" for file in missing)
         raise AbsentError(

@@ -5,11 +5,12 @@ A memory is of the text of the files in question, and may be deleted at any time
 
 from __future__ import annotations
 
-import json
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field
 
 from medhash import methods
 from medhash.errors import MedhashError
@@ -35,6 +36,10 @@ class Declaration(StrictModel):
     start: Start
 
 
+class _Tokens(StrictModel):
+    patch_tokens: Annotated[bool, Field(strict=True)]
+
+
 @cache
 def declaration_of(method: str) -> Declaration:
     """What a method says of itself; a ``KeyError`` if there is no such file."""
@@ -53,7 +58,7 @@ def has_patch_tokens(kind: str) -> bool:
     """Whether a backbone's tokens are patches on a grid; a ``KeyError`` for an unknown kind."""
     entry = _entry(_file(backbones, kind), _folder(backbones).parent / "backbone.py")
     with suppress(OSError, ValueError):
-        return bool(json.loads(entry.read_bytes())["patch_tokens"])
+        return _Tokens.model_validate_json(entry.read_bytes()).patch_tokens
     patch_tokens = backbones.backbone_class(kind).patch_tokens
     _remember(entry, {"patch_tokens": patch_tokens})
     return patch_tokens

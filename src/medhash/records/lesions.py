@@ -12,9 +12,10 @@ from pydantic import Field
 
 from medhash.configuration.paths import Layout
 from medhash.records.measured import Measured, Single
-from medhash.records.part import Part, Score, read_part
 from medhash.retrieval.arrays import read_arrays
+from medhash.schema.base import Score
 from medhash.schema.cell import Cell
+from medhash.stored import Part, read_model
 
 SOURCES = {
     "boxes": "boxes in config/lesions",
@@ -86,9 +87,9 @@ def load_lesion_search(path: Path) -> LesionSearch | NoSearch:
         MedhashError: it is not whole; the message names the file and the key.
     """
     # Without patches a file has neither scores nor a machine.
-    if read_part(path, _Patches, *_TEXTS).patches:
-        return read_part(path, LesionSearch, *_TEXTS)
-    return read_part(path, NoSearch, *_TEXTS)
+    if read_model(path, _Patches, what="measurement").patches:
+        return read_model(path, LesionSearch, what="measurement")
+    return read_model(path, NoSearch, what="measurement")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +125,6 @@ def load_lesion_patches(layout: Layout, cell: Cell) -> LesionPatches | None:
     if isinstance(search, NoSearch):
         return LesionPatches("", search.reason, **arrays)
     return LesionPatches(search.source, "", **arrays)
-
-
-_TEXTS = ("measurement", "measure")
 
 
 class _Patches(Part):

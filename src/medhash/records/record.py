@@ -17,10 +17,10 @@ from pydantic import (
 )
 
 from medhash.errors import MedhashError
-from medhash.records.part import Part, Score, read_part
-from medhash.schema.base import NaturalNumber
+from medhash.schema.base import NaturalNumber, Score
 from medhash.schema.cell import Cell
 from medhash.schema.measures import MeasureAt
+from medhash.stored import Part, read_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -221,7 +221,7 @@ def load_record(path: Path) -> Record:
         MedhashError: the file is missing, is not JSON, or is not a record of this version; the
             message names the file and the key.
     """
-    return read_part(path, Record, "record", "write it")
+    return read_model(path, Record, what="record")
 
 
 def per_query(records: Sequence[Record], measured: MeasureAt = MAP) -> pd.Series:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
+from medhash.data.prepared import read_description
 from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow.account import described, require_same
-from medhash.records.record import GradedScores, Record
+from medhash.records.record import GradedScores, Record, TrainingFacts
 from medhash.retrieval.chance import chance
 from medhash.retrieval.counting import most_shared
 from medhash.retrieval.evaluation import Evaluation, evaluate
@@ -19,6 +19,7 @@ from medhash.retrieval.reading import load
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 from medhash.schema.settings import EvaluationSettings, Settings
+from medhash.stored import read_model
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -65,14 +66,14 @@ def write_record(
         MedhashError: a file is missing, or the codes are not those that the receipt of the
             training describes: another cell, other settings, other bytes of codes or inputs.
     """
-    training = _read_json(files["facts"])
+    training = read_model(files["facts"], TrainingFacts, what="account of a training")
     account = _account_of_training(receipt, files, cell, settings)
     codes = load(files["codes"])
     if codes.length != cell.bits:
         raise MedhashError(
             f"{files['codes']}: holds {codes.NOUN} of length {codes.length}, not {cell.bits}"
         )
-    dataset = _read_json(files["description"])
+    dataset = read_description(files["description"])
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
@@ -89,7 +90,7 @@ def write_record(
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=graded_scores(evaluation, codes, scoring),
         query_rows=codes.query_rows.tolist(),
-        training={"selection": training["selection"], "seconds": account["seconds"]},
+        training={"selection": training.selection, "seconds": account["seconds"]},
     )
     write_json(path, record.model_dump(mode="json", by_alias=True))
 
@@ -127,13 +128,3 @@ def _account_of_training(
     for name, file in account["inputs"].items():
         require_same(Path(file["path"]), file["sha256"], name, path)
     return account
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; run the steps before this one") from None
-    except ValueError as error:
-        raise MedhashError(f"{path}: not valid JSON ({error}); make it again") from None
-    return content

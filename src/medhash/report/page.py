@@ -24,6 +24,7 @@ from medhash.report.receipts import Told
 from medhash.report.runtimes import runtimes
 from medhash.report.sections import claims_section, figure_section, leakage_section
 from medhash.report.tables import table_section
+from medhash.stored import read_text
 
 if TYPE_CHECKING:
     from medhash.flow.running import Job
@@ -87,5 +88,5 @@ def _fidelity() -> Markup | None:
     """The choices where papers are silent; None where the documentation is not here."""
     if not FIDELITY.is_file():
         return None
-    _, _, body = FIDELITY.read_text(encoding="utf-8").partition("\n")
+    _, _, body = read_text(FIDELITY).partition("\n")
     return markup.html(body, below=1)

@@ -19,7 +19,9 @@ from medhash.papers.specs import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
 from medhash.report.receipts import Told
+from medhash.stored import read_text, reading
 from medhash.verdicts.claims import VERDICTS
+from medhash.verdicts.texts import CSV_COLUMNS
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -98,7 +100,8 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
     if not path.is_file():
         missing = f"{path.as_posix()}: not made yet"
         return FigureSection(spec.key, anchor, caption, missing=missing)
-    content = path.read_bytes()
+    with reading(path):
+        content = path.read_bytes()
     width, height = _size(path, content)
     makers = [maker for maker in told.steps.makers(step) if maker.cell]
     return FigureSection(
@@ -122,7 +125,7 @@ def leakage_section(told: Told, paper: str, dataset: str) -> LeakageSection:
     title = told.configuration.card(dataset).title
     if not path.is_file():
         return LeakageSection(title, missing=f"{path.as_posix()}: not made yet")
-    _, _, body = path.read_text(encoding="utf-8").partition("\n")
+    _, _, body = read_text(path).partition("\n")
     return LeakageSection(title, markup.html(body), command=audit_command(path))
 
 
@@ -134,7 +137,7 @@ def claims_section(told: Told) -> ClaimsSection:
     path = outputs["csv"]
     if not path.is_file():
         return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path)
+    lines = read_lines(path, *CSV_COLUMNS)
     counted = Counter(line["verdict"] for line in lines)
     by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
     return ClaimsSection(
@@ -147,7 +150,7 @@ def claims_section(told: Told) -> ClaimsSection:
 
 def _undecided(path: Path) -> str:
     """The last section of ``claims.md``, if there is any."""
-    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    text = read_text(path) if path.is_file() else ""
     _, heading, after = text.partition("## What no regenerated number decides")
     return heading + after
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -11,15 +10,15 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Literal
 
-from safetensors import SafetensorError, safe_open
-
 from medhash.configuration.loading import Configuration
+from medhash.errors import MedhashError
 from medhash.flow.hashes import FileHashes
 from medhash.flow.locks import Holder, holder_of
 from medhash.flow.receipts import Receipt, Receipts, read
 from medhash.flow.steps import Step, Steps
 from medhash.running.failures import error_in
 from medhash.running.slurm_jobs import SlurmJob, count_states
+from medhash.stored import read_facts
 
 SCHEMA = 1
 
@@ -280,7 +279,7 @@ class _Reader:
 
 
 def _receipt(step: Step) -> Receipt | None:
-    with suppress(OSError, ValueError):
+    with suppress(OSError, MedhashError):
         return read(step)
     return None
 
@@ -305,11 +304,10 @@ def _epochs_done(step: Step) -> int:
     """As the state says that training leaves after each epoch."""
     if step.state is None or not step.state.is_file():
         return 0
-    try:
-        with safe_open(step.state, framework="numpy") as stream:
-            return len(json.loads(stream.metadata()["medhash"])["history"])
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError):
-        return 0
+    with suppress(MedhashError):
+        history = read_facts(step.state).get("history")
+        return len(history) if isinstance(history, list) else 0
+    return 0
 
 
 def project_folder() -> Path:

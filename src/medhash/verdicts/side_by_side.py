@@ -16,7 +16,7 @@ from tabulate import tabulate
 
 from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
 from medhash.configuration.loading import Configuration
-from medhash.errors import AbsentError, MedhashError
+from medhash.errors import AbsentError
 from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
 
@@ -123,13 +123,9 @@ def _file(configuration: Configuration, key: str) -> Path:
 
 def _values(path: Path) -> dict[Place, str]:
     """Place -> number; a place is row, column, quantity and how often that occurred before."""
-    try:
-        lines = read_lines(path)
-    except (OSError, ValueError, csv.Error) as error:
-        raise MedhashError(f"{path}: cannot be read ({error}); make the table again") from None
     found: dict[Place, str] = {}
     seen: Counter[tuple[str, str, str]] = Counter()
-    for line in lines:
+    for line in read_lines(path, "row"):
         for quantity, number in _numbers(line):
             place = (line["row"], column_title(line), quantity)
             found[*place, seen[place]] = number
