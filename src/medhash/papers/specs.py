@@ -210,6 +210,10 @@ class ArtefactSpec(StrictModel):
         """A row's name as printed: ``HashNet+ACH``."""
         return paper.method_title(method, variant)
 
+    def details(self, facts: Sequence[Any], context: Context) -> str:
+        """Data, scale, seeds, evaluated epoch and protocol of what it shows."""
+        return context.details(self, facts)
+
     def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
         """What else a run makes of it, beside datasets, methods, variants, bits and seeds.
 
@@ -291,6 +295,22 @@ class FigureSpec(ArtefactSpec):
             facts: the files of its cells that are there, read and checked, in their order.
             context: names, scale and protocol.
             files: where further files lie.
+        """
+        points = self.points(facts, context)
+        titles = (context.heading(self), self.details(facts, context))
+        return points, lambda: self.draw(points, context, titles)
+
+    def points(self, facts: Any, context: Context) -> pd.DataFrame:
+        """What is drawn, as numbers; what did not run has a row that says so."""
+        raise NotImplementedError
+
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """The figure.
+
+        Args:
+            points: from :meth:`points`.
+            context: names.
+            titles: lines above the panels; long ones are wrapped.
         """
         raise NotImplementedError
 

@@ -123,6 +123,13 @@ class Context:
         synthetic = str(is_synthetic(dataset)).lower()
         return {"scale": self.scale, "protocol": self.protocol, "synthetic": synthetic}
 
+    def place_columns(
+        self, spec: ArtefactSpec, dataset: str, ran: bool, origin: str = ""
+    ) -> dict[str, str]:
+        """The same, and whether a place of a grid ran and, if not, why."""
+        note = "" if ran else self.why_not_run(spec, dataset, origin)
+        return {"status": "ran" if ran else NOT_RUN, **self.run_columns(dataset), "note": note}
+
     def column_groups(
         self, columns: Iterable[GridColumn]
     ) -> tuple[tuple[str, tuple[str, ...]], ...]:
