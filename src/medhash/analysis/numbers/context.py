@@ -26,8 +26,8 @@ PROTOCOLS = {
 }
 
 NOT_RUN = "not run"
+NOTHING_RAN = "Nothing of this table has run."
 SELECTIONS = {"last-epoch": "last epoch", "best-query-map": "epoch picked on the query set"}
-
 
 CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
 """The columns of a CSV that name a cell."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
-from medhash.analysis.numbers.context import NOT_RUN, Context
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Made, TableSpec
 
@@ -76,7 +76,7 @@ def _cell(point: dict[Any, Any]) -> PrintedCell:
 def _notes(points: pd.DataFrame) -> list[str]:
     ran = points[points["status"] == "ran"]
     if ran.empty:
-        return ["Nothing of this table has run."]
+        return [NOTHING_RAN]
     notes = [
         "Strength: in the database the confounder has its class's value with this probability, "
         "otherwise any; in the queries, with the same probability, the value of another class. "
