@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from medhash.analysis.numbers.context import GridColumn, Place
 from medhash.papers.claim_rules import Bound, Claim, Number, RowPair
 from medhash.verdicts.grid import ClaimGrid
+
+if TYPE_CHECKING:
+    from medhash.verdicts.numbers import RunNumbers
 
 _DECIMALS = 4
 
@@ -29,16 +32,6 @@ class SignedRanks(NamedTuple):
 
     p_value: float
     better: bool
-
-
-class Numbers(Protocol):
-    """Where numbers come from."""
-
-    def value(self, need: Need) -> Decimal | None:
-        """A number with the printed digits, or None where it has not been computed."""
-
-    def tested(self, row: Place, baseline: Place) -> SignedRanks | None:
-        """Two rows compared query by query, or None where one of them has not run."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +101,7 @@ class RowDifference:
     def of(
         cls,
         grid: ClaimGrid,
-        numbers: Numbers,
+        numbers: RunNumbers,
         method: str,
         pair: RowPair,
         column: GridColumn,
@@ -137,7 +130,7 @@ class RowDifference:
         return " against ".join(values)
 
 
-def values_and_gains(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[Case]:
+def values_and_gains(claim: Bound | Number, grid: ClaimGrid, numbers: RunNumbers) -> list[Case]:
     """Every value and gain of a claim, there or not; how they come out is not said yet."""
     places = [(method, *place) for method in grid.methods for place in places_of(claim, grid)]
     values = [
@@ -170,7 +163,12 @@ def _column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str
 
 
 def _value(
-    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: GridColumn, cutoff: int | None
+    grid: ClaimGrid,
+    numbers: RunNumbers,
+    row: str,
+    method: str,
+    column: GridColumn,
+    cutoff: int | None,
 ) -> Case:
     need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
     value = numbers.value(need)

@@ -30,16 +30,16 @@ from medhash.verdicts.cases import (
     CaseOutcome,
     ClaimFinding,
     Need,
-    Numbers,
     RowDifference,
     places_of,
     shown,
     values_and_gains,
 )
 from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.numbers import RunNumbers
 
 
-def decide(grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def decide(grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """What the numbers that are there say of a claim.
 
     Raises:
@@ -48,7 +48,7 @@ def decide(grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return RULES[grid.claim.rule](grid.claim, grid, numbers)
 
 
-def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def better(claim: Better, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The first row of each pair is higher: in columns, or on a method's average."""
     tolerance = Decimal(claim.tolerance)
     groups = [
@@ -61,7 +61,7 @@ def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, cases, _better_summary(claim, cases), _same(grid, claim.pairs))
 
 
-def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The gain of one pair is greater than each of the others, column by column."""
     tolerance = Decimal(claim.tolerance)
     cases = []
@@ -75,7 +75,7 @@ def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> Claim
     return _counted(claim, tuple(cases), summary, _same(grid, (claim.gain, *claim.than)))
 
 
-def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def bound(claim: Bound, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
@@ -88,7 +88,7 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
 
-def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def number(claim: Number, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
     cases = tuple(values_and_gains(claim, grid, numbers))
     same_here = _same(grid, claim.gains)
@@ -103,7 +103,7 @@ def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return ClaimFinding(cases, holds, summary, same_here=same_here)
 
 
-def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def significant(claim: Significant, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The rows of each pair differ significantly on per-query average precision."""
     cases = []
     for method in grid.methods:
@@ -115,7 +115,7 @@ def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> ClaimF
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
 
 
-def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def spread(claim: Spread, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """Within each panel of a figure the values differ by no more than so much."""
     cases = [
         _spread_of_panel(claim, grid, numbers, method, column, title)
@@ -129,7 +129,7 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
-_RULES: tuple[Callable[[Any, ClaimGrid, Numbers], ClaimFinding], ...]
+_RULES: tuple[Callable[[Any, ClaimGrid, RunNumbers], ClaimFinding], ...]
 _RULES = (better, greater_gain, bound, number, significant, spread)
 RULES = {rule.__name__: rule for rule in _RULES}
 """Name of a rule in the file -> the function that decides."""
@@ -163,7 +163,7 @@ def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decima
 def _tested(
     claim: Significant,
     grid: ClaimGrid,
-    numbers: Numbers,
+    numbers: RunNumbers,
     method: str,
     pair: RowPair,
     column: GridColumn,
@@ -183,7 +183,7 @@ def _tested(
 
 
 def _spread_of_panel(
-    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: GridColumn, title: str
+    claim: Spread, grid: ClaimGrid, numbers: RunNumbers, method: str, column: GridColumn, title: str
 ) -> Case:
     rows = grid.panels[title]
     needs = tuple(Need(claim.measure, grid.place(row, method, column)) for row in rows)

@@ -16,7 +16,7 @@ from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
 from medhash.data.prepared import PreparedDataset
 from medhash.data.prepared_files import FILES
-from medhash.papers.specs import Drawn, FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Count
 from medhash.schema.cell import Cell
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.loading import Configuration
 
 MAPS = {"patch_embedding": "patch embedding", "cam": "CAM", "grad_cam": "Grad-CAM"}
 """Array of the explanation -> its name in a figure."""
@@ -107,7 +109,7 @@ class PictureSpec(FigureSpec):
 
     examples: Count = 3
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """Records, what the cells look at, their codes and their images."""
         cells, layout = self.cells(), files.layout
         paths = [*map(layout.record, cells), *map(layout.explanation, cells)]
@@ -116,7 +118,7 @@ class PictureSpec(FigureSpec):
         folders = dict.fromkeys(map(files.data_of, cells))
         return paths + [folder / name for folder in folders for name in names]
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Configuration) -> Drawn:
         """From the explanations of its cells; one without is shown as not run."""
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])
         cells = [self.cell(*coordinates) for coordinates in axes]

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.figures.drawing import write_figure
 from medhash.analysis.numbers.context import Context, select
-from medhash.papers.specs import FigureSpec, Files
+from medhash.papers.specs import FigureSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
 
 
 def make_figure(
-    spec: FigureSpec, facts: Sequence[Any], context: Context, output_stem: Path, files: Files
+    spec: FigureSpec,
+    facts: Sequence[Any],
+    context: Context,
+    output_stem: Path,
+    files: Configuration,
 ) -> list[Path]:
     """Write ``<output_stem>.pdf``, ``.png`` and ``.csv``.
 

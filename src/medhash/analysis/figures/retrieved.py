@@ -16,7 +16,7 @@ from medhash.analysis.figures.explained import Explained, Explanations, PictureS
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.papers.specs import Drawn, Files
+from medhash.papers.specs import Drawn
 from medhash.records.lesions import SOURCES, LesionPatches, load_lesion_patches
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.search import nearest
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.loading import Configuration
 
 BOX = "#ff9900"
 NOTE = "On the left of each row the query; ties in Hamming distance stand in database order."
@@ -68,7 +70,7 @@ class Spec(PictureSpec):
     kind: Literal["retrieved"]
     queries: Literal["images", "lesions"] = "images"
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """Those of any picture, and the patches."""
         cells, layout = self.cells() if self.queries == "lesions" else [], files.layout
         patches = [*map(layout.lesions, cells), *map(layout.lesion_patches, cells)]

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, Place
 from medhash.analysis.numbers.summaries import summarise
-from medhash.papers.specs import Choice, FigureSpec, Name
+from medhash.papers.specs import FigureSpec, Name
 from medhash.records.record import Record
 from medhash.schema.base import StrictModel
 from medhash.schema.variants import BASELINE, split_variant
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.restriction import Restriction
 
 COLUMNS = (
     *("panel", "label", "dataset", "method", "variant", "bits", "status", "map", "deviation"),
@@ -82,7 +84,7 @@ class Spec(FigureSpec):
         """Title of a panel -> its variants."""
         return {panel.title: tuple(panel.points.values()) for panel in self.panels}
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """The points of the variants that run, without the ablations that are thinned."""
 
         def is_kept(variant: str) -> bool:

@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from medhash.analysis.numbers.context import PROTOCOLS, Context, evaluated_epochs, seeds_of
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
-from medhash.papers.specs import ArtefactSpec, Choice, Name
+from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
 from medhash.schema.base import Count, Fraction
 from medhash.schema.datasets import PHANTOM_PREFIX
@@ -23,6 +23,8 @@ from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from medhash.configuration.restriction import Restriction
 
 CSV_COLUMNS = (
     *("row", "phantom", "confounder", "strength", "method", "variant", "bits", "status"),
@@ -59,7 +61,7 @@ class ConfounderSpec(ArtefactSpec):
             raise ValueError(f"'confounders': none is named for {unknown[0]}")
         return self
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Its datasets are confounded phantoms, one a strength; never a real one."""
         kept = run.kept(self, "strengths")
         strengths = tuple(s for s in self.strengths if kept is None or s in kept)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,10 @@ from medhash.analysis.numbers.statistics import (
 from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, lengths_row
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Made, Name, PairedSpec
+from medhash.papers.specs import Made, Name, PairedSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
 
 TEST_COLUMNS = (
     *("p_value", "p_holm", "effect_size", "test_outcome", "test_seeds", "wins", "ties", "losses"),
@@ -48,7 +51,7 @@ class Spec(PairedSpec):
         """Those of the pairs, opponents first."""
         return tuple(dict.fromkeys(variant for pair in self.pairs for variant in reversed(pair)))
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """The pairs of which both variants are chosen; without any, nothing runs."""
         chosen = run.variants
         pairs = tuple(p for p in self.pairs if chosen is None or set(p) <= set(chosen))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.context import (
     NOT_RUN,
@@ -17,7 +17,10 @@ from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, 
 from medhash.analysis.numbers.summaries import percent, shared_notes, summarise
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Made, Name, PairedSpec
+from medhash.papers.specs import Made, Name, PairedSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
 
 CSV_COLUMNS = (
     *("row", "column", "dataset", "method", "variant", "baseline", "bits", "status", "printed"),
@@ -48,7 +51,7 @@ class Spec(PairedSpec):
         """The compared pair."""
         return self.compare
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Nothing runs unless both variants are among those that the run trains."""
         compared = run.variants is None or set(self.compare) <= set(run.variants)
         return {} if compared else {"available": ()}
