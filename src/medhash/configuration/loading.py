@@ -43,6 +43,7 @@ from medhash.schema.validation import (
     Origin,
     check_name,
     parse_value,
+    read_model,
     read_yaml,
     validate,
 )
@@ -476,9 +477,7 @@ def _papers_of_scale(scale: ScaleFile, folder: Path) -> tuple[str, ...]:
 
 
 def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
-    paper = validate(Paper, read_yaml(path), lambda _: str(path))
-    if paper.paper != path.stem:
-        raise MedhashError(f"{path}: paper: '{paper.paper}' must be the file's name, '{path.stem}'")
+    paper = read_model(Paper, path, "paper")
     for dataset in paper.datasets:
         check_name(dataset, cards, "dataset", f"{path}: datasets")
     for variant in paper.variants:

@@ -14,24 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 from medhash.errors import MedhashError
-from medhash.papers.derivations import (
-    Arrows,
-    AttainablePrecision,
-    AverageImprovements,
-    Comparison,
-    Derived,
-    DerivedBound,
-    FromTable,
-    GainComparison,
-    ImprovementRange,
-    Pair,
-    PairCounts,
-    Proportions,
-    RepeatedValues,
-    SameForDatasets,
-    SignificanceCounts,
-    Sum,
-)
+from medhash.papers import derivations as models
+from medhash.papers.derivations import Derived, FromTable, Pair
 from medhash.papers.reported import SUMMARY_ROW, ReportedColumn, ReportedPaper
 from medhash.schema.validation import check_name
 from medhash.verdicts.cases import CaseOutcome, shown
@@ -73,7 +57,7 @@ class Check:
     note: str
 
 
-def arrows(derived: Arrows, paper: ReportedPaper) -> Iterator[Check]:
+def arrows(derived: models.Arrows, paper: ReportedPaper) -> Iterator[Check]:
     """Each arrow against the difference to the row without ``+MODULE``."""
     for method, row in paper.table(derived.table).by_method.items():
         pair = (method, _without_modules(method))
@@ -92,7 +76,7 @@ def arrows(derived: Arrows, paper: ReportedPaper) -> Iterator[Check]:
             )
 
 
-def proportions(derived: Proportions, paper: ReportedPaper) -> Iterator[Check]:
+def proportions(derived: models.Proportions, paper: ReportedPaper) -> Iterator[Check]:
     """Each ``(7/8)`` against the number of columns that beat the row without ``+MODULE``."""
     for method, row in paper.table(derived.table).by_method.items():
         if not row.proportion:
@@ -110,7 +94,9 @@ def proportions(derived: Proportions, paper: ReportedPaper) -> Iterator[Check]:
         )
 
 
-def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> Iterator[Check]:
+def significance_counts(
+    derived: models.SignificanceCounts, paper: ReportedPaper
+) -> Iterator[Check]:
     """Each W/T/L cell against the p-values of its column."""
     level = Decimal(derived.level)
     rows = paper.table(derived.table).by_method.values()
@@ -133,7 +119,7 @@ def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> It
     return _summary_checks(derived, paper, outcomes)
 
 
-def pair_counts(derived: PairCounts, paper: ReportedPaper) -> Iterator[Check]:
+def pair_counts(derived: models.PairCounts, paper: ReportedPaper) -> Iterator[Check]:
     """Each W/T/L cell against the pairs of rows of its column."""
 
     def outcomes(column: ReportedColumn) -> list[tuple[str, CaseOutcome]]:
@@ -144,7 +130,7 @@ def pair_counts(derived: PairCounts, paper: ReportedPaper) -> Iterator[Check]:
     return _summary_checks(derived, paper, outcomes)
 
 
-def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
+def comparison(derived: models.Comparison, paper: ReportedPaper) -> list[Check]:
     """The first row of each pair is higher: in every column, in most, or on average."""
     pairs = _filled_all(derived.pairs, derived.methods)
     if derived.holds == "average":
@@ -160,7 +146,7 @@ def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, (printed, found), follows, cases=cases)]
 
 
-def gain_comparison(derived: GainComparison, paper: ReportedPaper) -> list[Check]:
+def gain_comparison(derived: models.GainComparison, paper: ReportedPaper) -> list[Check]:
     """The gain of one pair of rows is greater than that of another, in every column."""
     cases = []
     for method in derived.methods:
@@ -172,7 +158,7 @@ def gain_comparison(derived: GainComparison, paper: ReportedPaper) -> list[Check
     return [_of_all(derived, paper, "greater", cases)]
 
 
-def average_improvements(derived: AverageImprovements, paper: ReportedPaper) -> list[Check]:
+def average_improvements(derived: models.AverageImprovements, paper: ReportedPaper) -> list[Check]:
     """Each printed average difference; the average over all columns is named beside it."""
     return [
         _average_improvement(derived, paper, _filled(derived.pair, method), printed)
@@ -180,7 +166,7 @@ def average_improvements(derived: AverageImprovements, paper: ReportedPaper) -> 
     ]
 
 
-def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[Check]:
+def improvement_range(derived: models.ImprovementRange, paper: ReportedPaper) -> list[Check]:
     """The least and the greatest difference, one check each."""
     pairs = _filled_all([derived.pair], derived.methods)
     ordered = sorted(_differences(derived, paper, pairs), key=lambda each: each.points)
@@ -198,7 +184,7 @@ def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[C
     ]
 
 
-def bound(derived: DerivedBound, paper: ReportedPaper) -> list[Check]:
+def bound(derived: models.DerivedBound, paper: ReportedPaper) -> list[Check]:
     """All values of the rows stand in a relation to a number."""
     value = Decimal(derived.value)
     relations: dict[str, Callable[[Decimal], bool]] = {
@@ -216,7 +202,7 @@ def bound(derived: DerivedBound, paper: ReportedPaper) -> list[Check]:
     return [_of_all(derived, paper, f"{derived.relation} {derived.value}", cases)]
 
 
-def repeated_values(derived: RepeatedValues, paper: ReportedPaper) -> list[Check]:
+def repeated_values(derived: models.RepeatedValues, paper: ReportedPaper) -> list[Check]:
     """A row that two tables print has the same values in both."""
     cases = []
     for method in derived.methods:
@@ -229,7 +215,7 @@ def repeated_values(derived: RepeatedValues, paper: ReportedPaper) -> list[Check
     return [_of_all(derived, paper, "the same", cases)]
 
 
-def same_for_datasets(derived: SameForDatasets, paper: ReportedPaper) -> list[Check]:
+def same_for_datasets(derived: models.SameForDatasets, paper: ReportedPaper) -> list[Check]:
     """A row has the same value at one code length, whatever the dataset."""
     columns = _columns(derived, paper)
     cases = []
@@ -242,7 +228,7 @@ def same_for_datasets(derived: SameForDatasets, paper: ReportedPaper) -> list[Ch
     return [_of_all(derived, paper, "the same", cases)]
 
 
-def parts_of_a_whole(derived: Sum, paper: ReportedPaper) -> list[Check]:
+def parts_of_a_whole(derived: models.Sum, paper: ReportedPaper) -> list[Check]:
     """The printed parts add up to the printed whole."""
     total = sum(derived.parts)
     says = f"{derived.says}: {' + '.join(map(str, derived.parts))}"
@@ -250,7 +236,9 @@ def parts_of_a_whole(derived: Sum, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, numbers, total == derived.printed, says=says)]
 
 
-def attainable_precision(derived: AttainablePrecision, paper: ReportedPaper) -> Iterator[Check]:
+def attainable_precision(
+    derived: models.AttainablePrecision, paper: ReportedPaper
+) -> Iterator[Check]:
     """Each printed percentage is a whole number of the results that all queries returned."""
     results = derived.queries * derived.cutoff
     for printed in derived.printed:
@@ -331,7 +319,7 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
 
 
 def _summary_checks(
-    derived: SignificanceCounts | PairCounts,
+    derived: models.SignificanceCounts | models.PairCounts,
     paper: ReportedPaper,
     outcomes: Callable[[ReportedColumn], list[tuple[str, CaseOutcome]]],
 ) -> Iterator[Check]:
@@ -351,7 +339,7 @@ def _summary_checks(
 
 
 def _average_improvement(
-    derived: AverageImprovements, paper: ReportedPaper, pair: Pair, printed: str
+    derived: models.AverageImprovements, paper: ReportedPaper, pair: Pair, printed: str
 ) -> Check:
     differences = _differences(derived, paper, [pair])
     average = _average(differences)

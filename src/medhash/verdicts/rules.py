@@ -13,18 +13,8 @@ from typing import Any
 
 from medhash.analysis.numbers.context import GridColumn
 from medhash.errors import MedhashError
-from medhash.papers.claim_rules import (
-    Better,
-    Bound,
-    Claim,
-    GreaterGain,
-    Holds,
-    Number,
-    Row,
-    RowPair,
-    Significant,
-    Spread,
-)
+from medhash.papers import claim_rules as models
+from medhash.papers.claim_rules import Claim, Holds, Row, RowPair
 from medhash.verdicts.cases import (
     Case,
     CaseOutcome,
@@ -48,7 +38,7 @@ def decide(grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     return RULES[grid.claim.rule](grid.claim, grid, numbers)
 
 
-def better(claim: Better, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def better(claim: models.Better, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The first row of each pair is higher: in columns, or on a method's average."""
     tolerance = Decimal(claim.tolerance)
     groups = [
@@ -61,7 +51,7 @@ def better(claim: Better, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     return _counted(claim, cases, _better_summary(claim, cases), _same(grid, claim.pairs))
 
 
-def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def greater_gain(claim: models.GreaterGain, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The gain of one pair is greater than each of the others, column by column."""
     tolerance = Decimal(claim.tolerance)
     cases = []
@@ -75,7 +65,7 @@ def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: RunNumbers) -> Cl
     return _counted(claim, tuple(cases), summary, _same(grid, (claim.gain, *claim.than)))
 
 
-def bound(claim: Bound, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def bound(claim: models.Bound, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
@@ -88,7 +78,7 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
 
-def number(claim: Number, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def number(claim: models.Number, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
     cases = tuple(values_and_gains(claim, grid, numbers))
     same_here = _same(grid, claim.gains)
@@ -103,7 +93,7 @@ def number(claim: Number, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     return ClaimFinding(cases, holds, summary, same_here=same_here)
 
 
-def significant(claim: Significant, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def significant(claim: models.Significant, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """The rows of each pair differ significantly on per-query average precision."""
     cases = []
     for method in grid.methods:
@@ -115,7 +105,7 @@ def significant(claim: Significant, grid: ClaimGrid, numbers: RunNumbers) -> Cla
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
 
 
-def spread(claim: Spread, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
+def spread(claim: models.Spread, grid: ClaimGrid, numbers: RunNumbers) -> ClaimFinding:
     """Within each panel of a figure the values differ by no more than so much."""
     cases = [
         _spread_of_panel(claim, grid, numbers, method, column, title)
@@ -161,7 +151,7 @@ def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decima
 
 
 def _tested(
-    claim: Significant,
+    claim: models.Significant,
     grid: ClaimGrid,
     numbers: RunNumbers,
     method: str,
@@ -183,7 +173,12 @@ def _tested(
 
 
 def _spread_of_panel(
-    claim: Spread, grid: ClaimGrid, numbers: RunNumbers, method: str, column: GridColumn, title: str
+    claim: models.Spread,
+    grid: ClaimGrid,
+    numbers: RunNumbers,
+    method: str,
+    column: GridColumn,
+    title: str,
 ) -> Case:
     rows = grid.panels[title]
     needs = tuple(Need(claim.measure, grid.place(row, method, column)) for row in rows)
@@ -200,10 +195,7 @@ def _spread_of_panel(
 
 
 def _counted(
-    claim: Better | GreaterGain | Bound | Significant | Spread,
-    cases: tuple[Case, ...],
-    summary: str,
-    same_here: str,
+    claim: models.Counted, cases: tuple[Case, ...], summary: str, same_here: str
 ) -> ClaimFinding:
     """A claim that holds if enough cases do."""
     won = sum(case.complete and case.outcome == "W" for case in cases)
@@ -233,7 +225,7 @@ def _bounds(holds: Holds, total: int) -> tuple[int, int]:
     return int(least), total
 
 
-def _better_summary(claim: Better, cases: Sequence[Case]) -> str:
+def _better_summary(claim: models.Better, cases: Sequence[Case]) -> str:
     what = "higher on average" if claim.per == "method" else "higher"
     over = _over_a_part(cases, "columns")
     return f"{_outcome_summary(what, cases)}{over}{_range(claim, cases, 'differences ')}"
@@ -270,7 +262,7 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
-def _relation(claim: Bound) -> Callable[[Decimal], bool]:
+def _relation(claim: models.Bound) -> Callable[[Decimal], bool]:
     value, tolerance = Decimal(claim.value), Decimal(claim.tolerance)
     relations: dict[str, Callable[[Decimal], bool]] = {
         "=": lambda number: abs(number - value) <= tolerance,
@@ -299,7 +291,7 @@ def _outcome(difference: Decimal, tolerance: Decimal) -> CaseOutcome:
     return "W" if difference > 0 else "L"
 
 
-def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[GridColumn, int | None]]]:
+def _grouped(claim: models.Better, grid: ClaimGrid) -> list[list[tuple[GridColumn, int | None]]]:
     """The places of each case: one by one, or all together."""
     places = places_of(claim, grid)
     return [places] if claim.per == "method" else [[place] for place in places]
