@@ -35,14 +35,10 @@ class ClaimRun:
     unmarked: Mapping[Cell, str]
 
     def grid(self, claim: Claim) -> ClaimGrid:
-        """The rows and columns of a claim."""
-        return ClaimGrid(claim, self.context, self.claimed.merges)
-
-    def numbers(self, claim: Claim) -> RunNumbers:
-        """The numbers of a claim's cells."""
-        return RunNumbers(
-            self.claimed.printed.paper, self.claimed.seeds(claim.artefact), self.facts
-        )
+        """The rows and columns of a claim, with the numbers of its cells."""
+        seeds = self.claimed.seeds(claim.artefact)
+        numbers = RunNumbers(self.claimed.printed.paper, seeds, self.facts)
+        return ClaimGrid(claim, self.context, numbers, self.claimed.merges)
 
 
 def load_runs(configuration: Configuration) -> list[ClaimRun]:
