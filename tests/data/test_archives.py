@@ -31,12 +31,18 @@ def unpacked(files, folder):
             path.unlink()
 
 
+def images_in(found):
+    """Their number; a layout with tables and masks calls the part of the images so."""
+    own = [part for part in found.parts if part.name == "images"]
+    return sum(len(part.files) for part in own or found.parts)
+
+
 @pytest.mark.parametrize("name", BUILDERS)
 def test_zips_are_found_in_upstream_layout(tmp_path, name):
     card, files = BUILDERS[name]()
     found = find_archives(card, [write(tmp_path, files)])
     assert found.complete
-    assert sum(len(part.files) for part in found.parts) == card.image_count
+    assert images_in(found) == card.image_count
 
 
 @pytest.mark.parametrize("name", BUILDERS)
@@ -45,10 +51,10 @@ def test_unpacked_folders_are_found(tmp_path, name):
     unpacked(files, tmp_path / "some/where")
     found = find_archives(card, [tmp_path])
     assert found.complete
-    assert sum(len(part.files) for part in found.parts) == card.image_count
+    assert images_in(found) == card.image_count
 
 
-def test_four_datasets_in_one_folder_are_told_apart_whatever_their_names(tmp_path):
+def test_datasets_in_one_folder_are_told_apart_whatever_their_names(tmp_path):
     cards = {}
     for number, (name, build) in enumerate(BUILDERS.items()):
         cards[name], files = build()
@@ -61,7 +67,7 @@ def test_four_datasets_in_one_folder_are_told_apart_whatever_their_names(tmp_pat
     for name, card in cards.items():
         found = find_archives(card, [tmp_path])
         assert found.complete, name
-        assert sum(len(part.files) for part in found.parts) == card.image_count
+        assert images_in(found) == card.image_count
     assert missing_report(cards, [tmp_path], {}) == ""
 
 

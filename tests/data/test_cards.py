@@ -33,7 +33,7 @@ def write_cards(folder: Path, **changes: object) -> Path:
     return path
 
 
-def test_the_cards_of_the_four_datasets_count_what_the_archives_hold():
+def test_the_cards_count_what_the_archives_hold():
     cards = load_cards(CARDS_FILE)
     images = {name: card.image_count for name, card in cards.items() if not card.synthetic}
     assert images == {
@@ -41,6 +41,8 @@ def test_the_cards_of_the_four_datasets_count_what_the_archives_hold():
         "covid_ct": 746,
         "brain_tumor_mri": 3264,
         "thermal_ir": 369,
+        "origa_fundus": 650,
+        "jsrt": 154,
         "folder": 0,
     }
 
@@ -56,6 +58,20 @@ def test_splits_are_those_of_the_ach_paper():
     assert rules["brain_tumor_mri"] == ("official", None, "database")
 
 
+def test_splits_are_those_of_the_ynet_paper():
+    cards = load_cards(CARDS_FILE)
+    queries = {
+        "origa_fundus": {"Normal": 49, "Glaucoma": 16},
+        "jsrt": {"malignant": 11, "benign": 5},
+    }
+    for name, query in queries.items():
+        card = cards[name]
+        assert card.split.query == query
+        assert card.reported_counts["query"] == sum(query.values())
+        assert card.reported_counts["images"] == card.image_count
+        assert card.reported_counts["database"] == card.image_count - sum(query.values())
+
+
 def test_cards_note_where_paper_and_archive_disagree():
     cards = load_cards(CARDS_FILE)
     assert "743" in " ".join(cards["covid_ct"].notes)
@@ -67,7 +83,7 @@ def test_cards_note_where_paper_and_archive_disagree():
 def test_each_dataset_with_a_source_has_a_phantom_like_it():
     cards = load_cards(CARDS_FILE)
     phantoms = {card.stands_for: card for card in cards.values() if card.synthetic}
-    assert set(phantoms) == {"covid_radiograph", "covid_ct", "brain_tumor_mri", "thermal_ir"}
+    assert set(phantoms) == {name for name, card in cards.items() if card.sources}
     for name, phantom in phantoms.items():
         assert phantom.name == f"phantom_{name}"
         assert phantom.classes == cards[name].classes

@@ -19,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from medhash.data.cards import load_cards
-from medhash.data.phantoms import MODALITIES, Confounding, generate, thermal
+from medhash.data.phantoms import MODALITIES, Confounding, fundus, generate, lung_nodule, thermal
 from medhash.data.phantoms.canvas import Canvas, Ellipse
 from medhash.data.phantoms.confounding import draw_confounders
 from medhash.data.phantoms.generation import rescaled_counts
@@ -61,7 +61,8 @@ def test_files_are_those_of_a_prepared_dataset(name, tmp_path):
     confounders = pd.read_csv(tmp_path / "out" / "confounders.csv", keep_default_na=False)
     description = json.loads((tmp_path / "out" / "dataset.json").read_text())
     assert (images.shape, images.dtype) == ((48, 24, 24, 3), np.uint8)
-    assert (masks.shape, masks.dtype, masks.max()) == ((48, 24, 24), np.uint8, 1)
+    assert (masks.shape, masks.dtype) == ((48, 24, 24), np.uint8)
+    assert masks.max() == max(len(card.mask_classes), 2) - 1
     assert labels.dtype == np.uint8
     assert (labels.sum(axis=1) == 1).all()
     classes = list(card.classes)
@@ -132,6 +133,11 @@ def drawings(
 def without_lesion(name: str, finding: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the class draw everything as before, with the same random numbers, but no lesion."""
     module = MODULES[name]
+    if module is fundus:
+        cup = fundus._cup
+        shown = 0.0 if finding == "Glaucoma" else 1.0
+        monkeypatch.setattr(fundus, "_cup", lambda *a: cup(*a) * shown)
+        return
     if module is thermal:
         parts = thermal._hot_parts
         monkeypatch.setattr(thermal, "_hot_parts", lambda *a: [0 * p for p in parts(*a)])
@@ -334,7 +340,13 @@ def test_confounded_phantom_follows_its_official_split(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("covid_ct", 0.08), ("brain_tumor_mri", 0.08), ("covid_radiograph", 0.2), ("thermal_ir", 0.2)],
+    [
+        ("covid_ct", 0.08),
+        ("brain_tumor_mri", 0.08),
+        ("covid_radiograph", 0.2),
+        ("thermal_ir", 0.2),
+        ("origa_fundus", 0.08),
+    ],
 )
 def test_classes_are_learnable_but_not_easy(name, least, tmp_path):
     """Balanced accuracy of a linear model on raw pixels: above chance, and well below 1."""
@@ -468,3 +480,44 @@ def test_a_phantom_may_have_several_findings_class_masks_and_attributes(tmp_path
     assert len(rows_of(split_csv, "query")) == 12  # 20 of 100, rescaled to 60
     summary = json.loads(split_csv.with_suffix(".json").read_text())
     assert sum(part["query"] for part in summary["sizes_by_class"].values()) > 12
+
+
+def test_the_ratio_of_a_fundus_is_that_of_its_mask_and_overlaps_between_classes(tmp_path):
+    generate(card_of("origa_fundus"), tmp_path / "out", 160, 60, 0)
+    dataset = PreparedDataset(tmp_path / "out")
+    assert dataset.mask_classes == ("background", "disc", "cup")
+    measured = []
+    for mask in dataset.masks:
+        # Areas, since the disc is tilted: the ratio of diameters is the root of theirs.
+        measured.append(np.sqrt((mask == 2).sum() / (mask > 0).sum()))
+    ratios = dataset.numbers("cdr")
+    np.testing.assert_allclose(measured, ratios, atol=0.04)
+    normal = ratios[dataset.labels[:, dataset.classes.index("Normal")] == 1]
+    glaucoma = ratios[dataset.labels[:, dataset.classes.index("Glaucoma")] == 1]
+    assert normal.mean() < glaucoma.mean()
+    assert normal.max() > glaucoma.min()
+    assert set(dataset.attributes["eye"]) == {"OD", "OS"}
+    for row, mask in enumerate(dataset.masks):
+        right = ndimage.center_of_mass(mask > 0)[1] > 80
+        assert (dataset.attributes["eye"][row] == "OD") == right
+
+
+def test_a_nodule_lies_in_the_lung_that_its_mask_shows(tmp_path):
+    generate(card_of("jsrt"), tmp_path / "out", 128, 90, 0)
+    dataset = PreparedDataset(tmp_path / "out")
+    assert dataset.mask_classes == ("background", "lung")
+    for row, mask in enumerate(dataset.masks):
+        x, y = (int((dataset.numbers(name)[row] + 1) * 64) for name in ("x", "y"))
+        assert mask[y, x] == 1
+        assert (dataset.attributes["side"][row] == "left") == (x > 64)
+    kinds = set(zip(dataset.index["classes"], dataset.attributes["diagnosis"], strict=True))
+    assert kinds == {
+        ("malignant", "lung cancer"),
+        ("malignant", "metastasis"),
+        ("benign", "hamartoma"),
+        ("benign", "granuloma"),
+    }
+    looks = lung_nodule._LOOKS
+    assert looks["malignant"]["metastasis"] == looks["benign"]["hamartoma"]
+    assert dataset.numbers("subtlety").min() == 1
+    assert dataset.numbers("subtlety").max() == 5

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import openpyxl
 from PIL import Image
+from scipy.io import savemat
 
 from medhash.data.cards import load_cards
 from medhash.schema.datasets import DatasetCard
@@ -155,6 +156,120 @@ def thermal_ir() -> tuple[DatasetCard, dict[str, bytes]]:
     return card_with_counts("thermal_ir", counts), {"m4sbt8hbvk-3.zip": zip_bytes(members)}
 
 
+def png(values: np.ndarray, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(values).save(stream, kind)
+    return stream.getvalue()
+
+
+def matlab(**arrays: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    savemat(stream, arrays, do_compression=True)
+    return stream.getvalue()
+
+
+def disc_and_cup(number: int) -> np.ndarray:
+    """(18, 24): the disc of eight rows from ``number``, in it the cup of four rows."""
+    mask = np.zeros((18, 24), np.uint8)
+    mask[number : number + 8], mask[number + 2 : number + 6] = 1, 2
+    return mask
+
+
+ORIGA_TABLE = """\
+Eye,Filename,ExpCDR,Set,Glaucoma
+OD,001.jpg,0.7097,A,0
+OS,002.jpg,0.8012,B,1
+OD,003.jpg,0.6525,A,0
+"""
+
+
+def origa_fundus(
+    table: str = ORIGA_TABLE, masks: str = "Masks"
+) -> tuple[DatasetCard, dict[str, bytes]]:
+    """The bundle of three datasets, other crops beside; the lists as they lie on GitHub."""
+    members = {"ORIGA/OrigaList.csv": table.encode(), "ORIGA/origa_info.csv": b"Image,CDR\n"}
+    for number in (1, 2, 3):
+        name = f"{number:03d}"
+        members[f"ORIGA/Images/{name}.jpg"] = image_bytes(600 + number, "jpg")
+        members[f"ORIGA/Images_Cropped/{name}.jpg"] = image_bytes(610 + number, "jpg")
+        members[f"ORIGA/Masks_Cropped/{name}.png"] = png(np.zeros((9, 9), np.uint8))
+        mask = disc_and_cup(number)
+        members[f"ORIGA/Semi-automatic-annotations/{name}.mat"] = matlab(mask=mask)
+        if masks == "Masks":
+            members[f"ORIGA/Masks/{name}.png"] = png(mask)
+    members |= {
+        "G1020/Images/image_0.jpg": image_bytes(620, "jpg"),
+        "G1020/Masks/image_0.png": png(disc_and_cup(0)),
+        "REFUGE/train/Images/g0001.jpg": image_bytes(621, "jpg"),
+    }
+    heading = "filename,diagnosis(glaucoma=True)\r\n"
+    files = {
+        "glaucoma-datasets.zip": zip_bytes(members),
+        "trainset-origa.csv": f"{heading}    '001.jpg',False\r\n    '002.jpg',True\r\n".encode(),
+        "testset-origa.csv": f"{heading}    '003.jpg',False\r\n".encode(),
+    }
+    return card_with_counts("origa_fundus", {"Normal": 2, "Glaucoma": 1}), files
+
+
+JSRT_METADATA = """\
+study_id,subtlety,size,age,gender,x,y,state,position,diagnosis
+JPCLN001.png,5,15,53,male,1634,692,malignant,l.upper lobe,lung cancer
+JPCLN002.png,5,30,78,female,1614,1090,benign,l.upper lobe(S5),pulmonary hematoma
+JPCLN003.png,1,?,63,female,400,447,malignant,r.upper lobe,lung cancer
+JPCNN001.png,,,58,female,,,non-nodule,,
+"""
+JSRT_CLINICAL = """\
+JPCLN001.IMG\t5\t15\t53\tmale\t1634\t692\tmalignant\tl.upper lobe\tlung cancer\t
+
+JPCLN002.IMG\t5\t30\t78\tfemale\t1614\t1090\tbenign\tl.upper lobe(S5)\tpulmonary hematoma
+JPCLN003.IMG\t1\t?\t63\tfemale\t400\t447\tmalignant\tr.upper lobe\tlung\tcancer
+"""
+
+
+def lung(side: str) -> np.ndarray:
+    """(16, 16): white (255) where the lung is; the patient's left is the picture's right."""
+    mask = np.zeros((16, 16), np.uint8)
+    mask[3:13, slice(9, 15) if side == "left" else slice(1, 7)] = 255
+    return mask
+
+
+def lung_outlines() -> dict[str, bytes]:
+    """SCR's folders: odd numbers in one fold, even ones in the other, five organs each."""
+    members = {}
+    for number in (1, 2, 3):
+        for organ in ("left lung", "right lung", "heart"):
+            mask = lung(organ.split()[0]) if "lung" in organ else np.zeros((16, 16), np.uint8)
+            path = f"fold{2 - number % 2}/masks/{organ}/JPCLN{number:03d}.gif"
+            members[path] = png(mask, "GIF")
+    return members
+
+
+def jsrt(table: str = JSRT_METADATA) -> tuple[DatasetCard, dict[str, bytes]]:
+    """The PNG bundle with its table, and SCR's outlines in a zip of their own."""
+    members = {"jsrt_metadata.csv": table.encode()}
+    for number in (1, 2, 3):
+        films = image_bytes(700 + number, mode="L", size=(32, 32))
+        members[f"images/images/JPCLN{number:03d}.png"] = films
+    members["images/images/JPCNN001.png"] = image_bytes(710, mode="L", size=(32, 32))
+    files = {"bundle.zip": zip_bytes(members), "masks.zip": zip_bytes(lung_outlines())}
+    return card_with_counts("jsrt", {"malignant": 2, "benign": 1}), files
+
+
+def raw_film(side: str, dark_is_high: bool) -> bytes:
+    """2048 × 2048 pixels of 16 bits, big-endian: a dark lung in a bright body, or the negative."""
+    film = np.where(np.kron(lung(side), np.ones((128, 128))) > 0, 600, 3000)
+    return (4095 - film if dark_is_high else film).astype(">u2").tobytes()
+
+
+def jsrt_raw(table: str = JSRT_CLINICAL) -> tuple[DatasetCard, dict[str, bytes]]:
+    """The upstream's own films, one of them a negative, and its table without a heading."""
+    sides = {1: "left", 2: "left", 3: "right"}
+    files = {f"All247images/JPCLN{n:03d}.IMG": raw_film(sides[n], n == 2) for n in sides}
+    files["Clinical_Information/CLNDAT_EN.txt"] = table.encode()
+    files["masks.zip"] = zip_bytes(lung_outlines())
+    return card_with_counts("jsrt", {"malignant": 2, "benign": 1}), files
+
+
 TOY_TABLE = """\
 file,findings,patient,age
 007.png,Mass|Effusion,p3,71
@@ -203,4 +318,6 @@ BUILDERS = {
     "brain_tumor_mri": brain_tumor_mri,
     "covid_radiograph": covid_radiograph,
     "thermal_ir": thermal_ir,
+    "origa_fundus": origa_fundus,
+    "jsrt": jsrt,
 }

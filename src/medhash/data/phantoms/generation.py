@@ -15,7 +15,14 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
-from medhash.data.phantoms import computed_tomography, magnetic_resonance, radiograph, thermal
+from medhash.data.phantoms import (
+    computed_tomography,
+    fundus,
+    lung_nodule,
+    magnetic_resonance,
+    radiograph,
+    thermal,
+)
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
@@ -29,6 +36,8 @@ MODALITIES: dict[str, Modality] = {
     "brain_tumor_mri": magnetic_resonance.MODALITY,
     "covid_radiograph": radiograph.MODALITY,
     "thermal_ir": thermal.MODALITY,
+    "origa_fundus": fundus.MODALITY,
+    "jsrt": lung_nodule.MODALITY,
 }
 LEAST_IMAGES_OF_A_CLASS = 4
 MOST_IMAGES_OF_A_PATIENT = 3

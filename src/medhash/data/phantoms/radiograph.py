@@ -6,7 +6,9 @@ exposed, so that penetration decides whether the spine shows through the heart, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,7 +20,7 @@ _EXPOSURES = {"low": (0.02, 0.82, 0.85), "normal": (0.06, 1.05, 1.0), "high": (0
 
 
 @dataclass(frozen=True)
-class _Chest:
+class Chest:
     """Where the lungs and the heart are; ``lungs``: the patient's right (picture's left), left."""
 
     x: float
@@ -29,22 +31,50 @@ class _Chest:
     tilt: float
 
 
+Opacity = Callable[[Canvas, Chest, Plane, np.random.Generator], tuple[Plane, Plane]]
+"""Draws a finding into the lungs (canvas, chest, both lungs' coverage, the image's random numbers):
+coverage in [0, 1], and what it adds to the attenuation."""
+
+
+class Film(NamedTuple):
+    """A drawn film.
+
+    Attributes:
+        image: float64 (S, S).
+        lesion: float64 (S, S), coverage.
+        chest: where the organs are.
+        lungs: float64 (S, S) each, coverage of the patient's right lung and of the left one.
+    """
+
+    image: Plane
+    lesion: Plane
+    chest: Chest
+    lungs: tuple[Plane, Plane]
+
+
 def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`."""
+    drawn = film(request, _FINDINGS[request.finding])
+    return Drawing(drawn.image, drawn.lesion)
+
+
+def film(request: Request, finding: Opacity) -> Film:
+    """A chest with one finding, exposed and marked as the confounders say."""
     canvas, rng = request.canvas, request.rng
     chest = _geometry(request)
-    lungs = _lungs(canvas, chest)
+    each = _lungs(canvas, chest)
+    lungs = np.maximum(*each)
     attenuation = _soft_tissue(canvas, chest, lungs, request)
     attenuation = attenuation + _vessels(canvas, chest, rng) * lungs
-    lesion, opacity = _FINDINGS[request.finding](canvas, chest, lungs, rng)
+    lesion, opacity = finding(canvas, chest, lungs, rng)
     # Lung behind an opacity is denser, but never denser than soft tissue.
     attenuation = attenuation + opacity * np.clip((0.95 - attenuation) / 0.75, 0.0, 1.0)
     attenuation = attenuation + _bones(canvas, chest, request.patient)
     image = _display(request, attenuation, rng)
-    return Drawing(_artifacts(request, chest, image, rng), lesion)
+    return Film(_artifacts(request, chest, image, rng), lesion, chest, each)
 
 
-def _geometry(request: Request) -> _Chest:
+def _geometry(request: Request) -> Chest:
     patient, rng = request.patient, request.rng
     portable = request.confounders["view"] == "ap"
     x, y = rng.uniform(-0.05, 0.05), rng.uniform(-0.05, 0.05)
@@ -56,20 +86,20 @@ def _geometry(request: Request) -> _Chest:
     right = Ellipse(x - 0.40 * width, y - 0.05, 0.33 * width, height, 0.10 + tilt, 2.4)
     left = Ellipse(x + 0.41 * width, y - 0.04, 0.31 * width, height, -0.10 + tilt, 2.4)
     heart = Ellipse(x + 0.13, y + 0.27, 0.27 * heart_size, 0.23 * heart_size, 0.55 + tilt)
-    return _Chest(x, y, width, (right, left), heart, tilt)
+    return Chest(x, y, width, (right, left), heart, tilt)
 
 
-def _lungs(canvas: Canvas, chest: _Chest) -> Plane:
+def _lungs(canvas: Canvas, chest: Chest) -> tuple[Plane, Plane]:
     """Lung fields: two ellipses cut off by the domes of the diaphragm."""
     right, left = (canvas.ellipse(shape, softness=0.03) for shape in chest.lungs)
     bottom = chest.lungs[0].y + chest.lungs[0].ry
     for shape, lift in ((chest.lungs[0], 0.06), (chest.lungs[1], 0.01)):
         dome = Ellipse(shape.x, bottom + 0.30 - lift, shape.rx * 1.35, 0.50)
         right, left = (lung * (1.0 - canvas.ellipse(dome, 0.03)) for lung in (right, left))
-    return np.maximum(right, left)
+    return right, left
 
 
-def _soft_tissue(canvas: Canvas, chest: _Chest, lungs: Plane, request: Request) -> Plane:
+def _soft_tissue(canvas: Canvas, chest: Chest, lungs: Plane, request: Request) -> Plane:
     broad = request.confounders["habitus"] == "broad"
     x, y = chest.x, chest.y
     torso = Ellipse(x, y + 0.45, (1.16 if broad else 1.03) * chest.width, 1.25, chest.tilt, 3.2)
@@ -92,7 +122,7 @@ def _soft_tissue(canvas: Canvas, chest: _Chest, lungs: Plane, request: Request) 
     return attenuation - 0.16 * canvas.ellipse(bubble, 0.08)
 
 
-def _vessels(canvas: Canvas, chest: _Chest, rng: np.random.Generator) -> Plane:
+def _vessels(canvas: Canvas, chest: Chest, rng: np.random.Generator) -> Plane:
     """Hilar shadows and the vessels that fan out of them."""
     hila, tree = [], []
     for side in (-1, 1):
@@ -107,7 +137,7 @@ def _vessels(canvas: Canvas, chest: _Chest, rng: np.random.Generator) -> Plane:
     return 0.10 * coverage
 
 
-def _bones(canvas: Canvas, chest: _Chest, patient: np.random.Generator) -> Plane:
+def _bones(canvas: Canvas, chest: Chest, patient: np.random.Generator) -> Plane:
     """Ribs, clavicles, shoulder blades' edges and the spine."""
     coverage, cage = canvas.zeros(), []
     slope = patient.uniform(0.16, 0.26)
@@ -130,7 +160,7 @@ def _bones(canvas: Canvas, chest: _Chest, patient: np.random.Generator) -> Plane
     return 0.10 * coverage + 0.15 * column * np.clip(vertebrae, 0.0, 1.0)
 
 
-def _rib(canvas: Canvas, chest: _Chest, side: int, top: float, slope: float) -> Plane:
+def _rib(canvas: Canvas, chest: Chest, side: int, top: float, slope: float) -> Plane:
     """A posterior arc with bright edges and, fainter, the anterior arc that meets it."""
     reach = 0.70 * chest.width * np.sqrt(max(1.0 - ((top - 0.1) / 1.15) ** 2, 0.1))
     across = np.linspace(0.10, 1.0, 7)
@@ -156,7 +186,7 @@ def _patches(canvas: Canvas, spots: list[Ellipse], rng: np.random.Generator) -> 
 
 
 def _covid(
-    canvas: Canvas, chest: _Chest, lungs: Plane, rng: np.random.Generator
+    canvas: Canvas, chest: Chest, lungs: Plane, rng: np.random.Generator
 ) -> tuple[Plane, Plane]:
     """Patchy opacities at the periphery of both lungs, lower zones first."""
     spots = []
@@ -173,7 +203,7 @@ def _covid(
 
 
 def _focal(
-    canvas: Canvas, chest: _Chest, lungs: Plane, rng: np.random.Generator
+    canvas: Canvas, chest: Chest, lungs: Plane, rng: np.random.Generator
 ) -> tuple[Plane, Plane]:
     """One consolidation in one lung, with air bronchograms left out."""
     lung = chest.lungs[rng.integers(0, 2)]
@@ -185,7 +215,7 @@ def _focal(
 
 
 def _perihilar(
-    canvas: Canvas, chest: _Chest, lungs: Plane, rng: np.random.Generator
+    canvas: Canvas, chest: Chest, lungs: Plane, rng: np.random.Generator
 ) -> tuple[Plane, Plane]:
     """Diffuse streaky opacities around both hila, the periphery spared."""
     spots = [
@@ -198,7 +228,7 @@ def _perihilar(
 
 
 def _clear(
-    canvas: Canvas, chest: _Chest, lungs: Plane, rng: np.random.Generator
+    canvas: Canvas, chest: Chest, lungs: Plane, rng: np.random.Generator
 ) -> tuple[Plane, Plane]:
     return canvas.zeros(), canvas.zeros()
 
@@ -215,7 +245,7 @@ def _display(request: Request, attenuation: Plane, rng: np.random.Generator) -> 
     return np.clip(finish(canvas, image, rng, 0.022), 0.0, 1.0)
 
 
-def _artifacts(request: Request, chest: _Chest, image: Plane, rng: np.random.Generator) -> Plane:
+def _artifacts(request: Request, chest: Chest, image: Plane, rng: np.random.Generator) -> Plane:
     """Tubes and electrodes on the patient, letters on the film."""
     canvas, kind = request.canvas, request.confounders["artifact"]
     if kind == "tube":

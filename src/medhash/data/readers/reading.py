@@ -113,11 +113,12 @@ class FileReader(DatasetReader):
 
     Attributes:
         layout: name of a part -> pattern of its paths (``images_*/*.png``, ``labels.csv``; a
-            ``*`` stays within one folder), below any number of outer folders. Every part must
-            be there, all in one place.
+            ``*`` stays within one folder), below any number of outer folders; or several
+            patterns, where the upstream is packed in several ways: the first that is there
+            counts. Every part must be there, all in one place.
     """
 
-    layout: ClassVar[Mapping[str, str]]
+    layout: ClassVar[Mapping[str, str | tuple[str, ...]]]
 
     def match(self, card: DatasetCard, places: Sequence[Sequence[Container]]) -> Match:
         """The place that has most of the parts; among equals the first."""
@@ -125,11 +126,16 @@ class FileReader(DatasetReader):
         return min(matches, key=lambda match: len(match.absent), default=Match())
 
     def _match(self, containers: Sequence[Container]) -> Match:
-        parts = {name: _parts(name, self.layout[name], containers) for name in self.layout}
+        patterns = {name: (p,) if isinstance(p, str) else p for name, p in self.layout.items()}
+        parts = {name: _first_parts(name, patterns[name], containers) for name in patterns}
         return Match(
             parts=tuple(part for found in parts.values() for part in found),
-            absent=tuple(f"'{self.layout[name]}'" for name, found in parts.items() if not found),
-            expected=tuple(self.layout.values()),
+            absent=tuple(
+                " or ".join(f"'{pattern}'" for pattern in patterns[name])
+                for name, found in parts.items()
+                if not found
+            ),
+            expected=tuple(" or ".join(choice) for choice in patterns.values()),
             neighbours=tuple(containers),
         )
 
@@ -220,6 +226,14 @@ def with_known_classes(images: Iterable[ImageFile], known: Iterable[str]) -> lis
         for image in images
     ]
     return [image for image in kept if image.classes] if classes else list(images)
+
+
+def _first_parts(
+    name: str, patterns: Sequence[str], containers: Sequence[Container]
+) -> list[FoundPart]:
+    """Where a part lies, by the first of its patterns that finds anything."""
+    found = (_parts(name, pattern, containers) for pattern in patterns)
+    return next(filter(None, found), [])
 
 
 def _parts(name: str, pattern: str, containers: Sequence[Container]) -> list[FoundPart]:
