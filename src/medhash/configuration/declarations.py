@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import StrictBool, TypeAdapter
 
 from medhash import methods
 from medhash.files import sha256_of_value
@@ -30,39 +33,45 @@ class Declaration(StrictModel):
     start: Start
 
 
+T = TypeVar("T")
+
+
 @cache
 def declaration_of(method: str) -> Declaration:
     """What a method says of itself; a ``KeyError`` if there is no such file."""
 
-    def ask() -> dict[str, Any]:
+    def ask() -> Declaration:
         declared = methods.method_class(method)
-        values = {name: getattr(declared, name) for name in Declaration.model_fields}
-        return Declaration.model_validate(values).model_dump(mode="json")
+        return Declaration(**{name: getattr(declared, name) for name in Declaration.model_fields})
 
     shared = (Path(__file__), *_folder(families).glob("*.py"))
-    return Declaration.model_validate(_remembered(methods, method, shared, ask))
+    return _remembered(methods, method, shared, TypeAdapter(Declaration), ask)
 
 
 @cache
 def has_patch_tokens(kind: str) -> bool:
     """Whether a backbone's tokens are patches on a grid; a ``KeyError`` for an unknown kind."""
+
+    def ask() -> bool:
+        return bool(backbones.backbone_class(kind).patch_tokens)
+
     shared = (_folder(backbones).parent / "backbone.py",)
-    return bool(
-        _remembered(backbones, kind, shared, lambda: backbones.backbone_class(kind).patch_tokens)
-    )
+    return _remembered(backbones, kind, shared, TypeAdapter(StrictBool), ask)
 
 
-def _remembered(package: Any, name: str, shared: Iterable[Path], ask: Callable[[], Any]) -> Any:
+def _remembered(
+    package: Any, name: str, shared: Iterable[Path], form: TypeAdapter[T], ask: Callable[[], T]
+) -> T:
     """What ``ask`` says of a file of a package, unless the texts that decide it are known."""
     path = _folder(package) / f"{name}.py"
     if not path.is_file():
         raise KeyError(name)
     files = sorted((path, *shared))
     state = sha256_of_value([file.read_text(encoding="utf-8") for file in files])
-    told = _MEMORY.recall([package.__name__, name], state)
-    if told is None:
-        told = ask()
-        _MEMORY.remember([package.__name__, name], state, told)
+    with suppress(ValueError):  # nothing is remembered, or something else than is asked
+        return form.validate_python(_MEMORY.recall([package.__name__, name], state))
+    told = ask()
+    _MEMORY.remember([package.__name__, name], state, form.dump_python(told, mode="json"))
     return told
 
 
