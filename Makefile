@@ -26,7 +26,7 @@ $(STAMP): requirements.lock pyproject.toml tools/install.sh
 demo: install
 	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) all
 	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) \
-	  --config run=families 'papers=[osdh,ynet]' -- all_tables
+	  --config run=families 'papers=[osdh,ynet,mth]' -- all_tables
 	$(RUN) medhash show --scale demo
 
 test: install

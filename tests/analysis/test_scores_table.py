@@ -15,7 +15,7 @@ from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 
 CUTOFFS = (5, 10, 100)
-CHANCE = ("Random order", "Most frequent class first")
+CHANCE = ("Random order", "Most frequent class first", "Most shared labels first")
 
 OSDH = """
 paper: osdh
@@ -148,13 +148,7 @@ def test_measures_are_columns(made):
         f"NIH Chest X-ray<br>{name}" for name in ("NDCG@100", "ACG@100", "weighted mAP")
     ]
     printed = table.printed()
-    assert list(printed) == [
-        "OSDH-R",
-        "OSDH-C",
-        "OSDH",
-        "Random order",
-        "Most frequent class first",
-    ]
+    assert list(printed) == ["OSDH-R", "OSDH-C", "OSDH", *CHANCE]
     for row, variant in (("OSDH-R", "lcr"), ("OSDH-C", "dbw"), ("OSDH", "none")):
         metrics = by_variant[variant].metrics
         values = (metrics.ndcg_at[100], metrics.acg_at[100], metrics.map_weighted)
@@ -166,7 +160,12 @@ def test_measures_are_columns(made):
     assert printed["Random order"] == [
         f"{value:.4f}" for value in (random.ndcg_at[100], random.acg_at[100], random.map_weighted)
     ]
+    best = records[0].chance["ideal"]
+    assert printed[CHANCE[2]] == ["1.0000", f"{best.acg_at[100]:.4f}", f"{best.map_weighted:.4f}"]
+    assert best.acg_at[100] > random.acg_at[100]
+    assert "Most shared labels first: the best that an order can have." in "\n".join(table.notes)
     found = table.cell("OSDH", "NIH Chest X-ray/ACG@100")
+    assert float(found["ideal"]) == pytest.approx(best.acg_at[100], abs=1e-6)
     assert (found["reported"], found["measure"], found["cutoff"]) == ("0.4163", "acg_at", "100")
     compared = table.compared()["OSDH"][0].split(" / ")
     assert compared[0] == "0.2396"

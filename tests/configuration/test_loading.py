@@ -4,6 +4,7 @@ from itertools import product
 import pytest
 import yaml
 
+from medhash.configuration import dependencies
 from medhash.configuration.loading import check_method_settings, load
 from medhash.errors import MedhashError
 from medhash.papers.paper import PHANTOM_PREFIX
@@ -134,6 +135,10 @@ def test_a_bad_value_of_a_scale_names_its_file(config_path):
         ({"grid": {"bits": [8, 8]}}, "grid.bits: 8 is listed twice"),
         ({"grid": {"methods": ["cqs"]}}, "grid.methods: unknown method 'cqs'; did you mean 'csq'"),
         ({"phantoms": {"images": 0}}, "phantoms.images: 0 must be at least 1"),
+        (
+            {"phantoms": {"images": 9, "images_of": {"nih_chestxray": 9}}},
+            "phantoms.images_of: unknown dataset 'nih_chestxray'; did you mean 'nih_chestxray14'",
+        ),
         ({"seeds": []}, "seeds: .* must have at least 1 value"),
     ],
 )
@@ -262,6 +267,16 @@ def test_phantoms_stand_in_for_every_dataset(config_path):
     assert title == "Phantom of COVID-CT-Dataset"
 
 
+def test_a_scale_may_give_one_phantom_other_images(config_path):
+    edit(scale(config_path), phantoms={"images": 60, "images_of": {"covid_ct": 90}})
+    configuration = load(config_path, {"scale": "demo"})
+    made = {
+        name: dependencies.phantom(configuration.card(name), 16, configuration.required_phantoms())
+        for name in ("phantom_covid_ct", "phantom_covid_radiograph")
+    }
+    assert [(each["images"], each["seed"]) for each in made.values()] == [(90, 0), (60, 0)]
+
+
 @pytest.mark.parametrize("name", ["covid_ct", "phantom_covid_ct"])
 def test_the_users_datasets_restrict_but_keep_the_columns(config_path, name):
     spec = load(config_path, {"scale": "demo", "datasets": [name]}).tables["ach/table3"]
@@ -315,7 +330,8 @@ def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
     configuration = load(config_path, {"scale": "demo"})
     assert configuration.tables["ach/table3"].bits == (16, 24)
     assert configuration.tables["ach/table3"].variants == ("none", "dbw")
-    assert configuration.figures == {}  # the figures are drawn at 8 bits
+    drawn = {spec.paper for spec in configuration.figures.values()}
+    assert "ach" not in drawn  # its figures are drawn at 8 bits
     assert "ach/table4" not in configuration.tables  # it compares ach, which is left out
 
 

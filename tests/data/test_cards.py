@@ -41,8 +41,11 @@ def test_the_cards_count_what_the_archives_hold():
         "covid_ct": 746,
         "brain_tumor_mri": 3264,
         "thermal_ir": 369,
+        "nih_chestxray14": 13000,
         "origa_fundus": 650,
         "jsrt": 154,
+        "curated_xray": 9208,
+        "skin_mnist": 10015,
         "folder": 0,
     }
 

@@ -90,6 +90,24 @@ def test_gist_is_its_definition(size):
     assert gist(images) == pytest.approx(expected, abs=1e-6)
 
 
+def test_gist_is_that_of_a_public_port_of_its_authors_code():
+    """github.com/imoken1122/GIST-feature-extractor at 4489479, gist.py, run on this image.
+
+    With four scales of four orientations, 8 x 8 blocks (which it lists column by column) and a
+    border of 32. Given are each filter's mean, and some of the 1024 numbers.
+    """
+    grey = np.random.default_rng(7).integers(0, 256, (24, 24), dtype=np.uint8)
+    found = gist(np.repeat(grey[None, :, :, None], 3, axis=3))[0].reshape(16, 8, 8)
+    means = [
+        *(0.163843, 0.175867, 0.178201, 0.180975, 0.081432, 0.076554, 0.076187, 0.078769),
+        *(0.02436, 0.024678, 0.016833, 0.018961, 0.004031, 0.004584, 0.003115, 0.003271),
+    ]
+    assert found.mean(axis=(1, 2)) == pytest.approx(means, abs=1e-6)
+    theirs = found.transpose(0, 2, 1).ravel()
+    some = [0.198424, 0.168712, 0.193215, 0.125159, 0.127142, 0.029725, 0.002291, 0.001725]
+    assert theirs[[0, 1, 8, 63, 64, 517, 1000, 1023]] == pytest.approx(some, abs=1e-6)
+
+
 def test_an_image_is_described_alike_in_every_batch():
     images = random_images(9, 24)
     together = gist(images)

@@ -3,7 +3,16 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from upstream_archives import BUILDERS, card_with_counts, covid_ct, own_folder, write, zip_bytes
+from upstream_archives import (
+    BUILDERS,
+    SKIN_TABLE,
+    card_with_counts,
+    covid_ct,
+    own_folder,
+    skin_mnist,
+    write,
+    zip_bytes,
+)
 
 from medhash.data import readers
 from medhash.data.archives.containers import open_containers
@@ -237,3 +246,37 @@ def test_a_class_of_too_few_images_gives_all_and_says_so(tmp_path, monkeypatch):
     chosen, notes = selected(tmp_path, monkeypatch, entries, images=2)
     assert chosen == {"1", "2", "3"}
     assert "class a: 1 images to select, not 2" in notes
+
+
+def test_skin_lesions_are_groups_and_the_table_s_columns_attributes(tmp_path):
+    card, files = skin_mnist()
+    images = {image.image_id: image for image in read(card, write(tmp_path, files)).images}
+    lesions = {name: image.groups["lesion_id"] for name, image in images.items()}
+    assert lesions["ISIC_0027419"] == lesions["ISIC_0025030"] == "HAM_0000118"
+    assert len(set(lesions.values())) == 3
+    first = images["ISIC_0027419"]
+    assert first.attributes == {
+        "confirmed_by": "histo",
+        "age": 80.0,
+        "sex": "male",
+        "localization": "scalp",
+    }
+    assert images["ISIC_0026769"].attributes["age"] == ""
+    assert first.file == "HAM10000_images_part_1/ISIC_0027419.jpg"
+    assert images["ISIC_0031633"].file == "HAM10000_images_part_2/ISIC_0031633.jpg"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("localization", "place", "has no column 'localization'"),
+        ("75.0", "old", "line 5: age is 'old', no number"),
+        ("HAM_0002730", "", "line 4: image 'ISIC_0026769' has no lesion_id"),
+        ("ISIC_0031633", "ISIC_1", "there is no file 'ISIC_1.jpg'"),
+        ("mel", "melanoma", "is of the class 'melanoma', which the card does not list"),
+    ],
+)
+def test_a_bad_table_of_skin_lesions_is_one_error(tmp_path, old, new, message):
+    card, files = skin_mnist(SKIN_TABLE.replace(old, new))
+    with pytest.raises(MedhashError, match=message):
+        read(card, write(tmp_path, files))

@@ -270,6 +270,39 @@ def jsrt_raw(table: str = JSRT_CLINICAL) -> tuple[DatasetCard, dict[str, bytes]]
     return card_with_counts("jsrt", {"malignant": 2, "benign": 1}), files
 
 
+SKIN_TABLE = """\
+lesion_id,image_id,dx,dx_type,age,sex,localization
+HAM_0000118,ISIC_0027419,bkl,histo,80.0,male,scalp
+HAM_0000118,ISIC_0025030,bkl,histo,80.0,male,scalp
+HAM_0002730,ISIC_0026769,nv,follow_up,,female,back
+HAM_0001466,ISIC_0031633,mel,consensus,75.0,unknown,ear
+"""
+
+
+def skin_mnist(table: str = SKIN_TABLE) -> tuple[DatasetCard, dict[str, bytes]]:
+    """Two folders of images, the table, and the tables of shrunken pixels that nobody reads."""
+    parts = {1: ("ISIC_0027419", "ISIC_0025030"), 2: ("ISIC_0026769", "ISIC_0031633")}
+    members = {"HAM10000_metadata.csv": table.encode(), "hmnist_28_28_L.csv": b"pixel0000,label"}
+    for part, names in parts.items():
+        for number, name in enumerate(names):
+            path = f"HAM10000_images_part_{part}/{name}.jpg"
+            members[path] = image_bytes(800 + 10 * part + number, "jpg")
+    counts = {"bkl": 2, "nv": 1, "mel": 1}
+    return card_with_counts("skin_mnist", counts), {"archive.zip": zip_bytes(members)}
+
+
+def curated_xray() -> tuple[DatasetCard, dict[str, bytes]]:
+    counts = dict.fromkeys(REAL_CARDS["curated_xray"].classes, 2)
+    members = {
+        f"Curated X-Ray Dataset/{name}/{number}.jpg": image_bytes(
+            900 + 10 * number + len(name), "jpg"
+        )
+        for name in counts
+        for number in range(2)
+    }
+    return card_with_counts("curated_xray", counts), {"9xkhgts2s6-4.zip": zip_bytes(members)}
+
+
 TOY_TABLE = """\
 file,findings,patient,age
 007.png,Mass|Effusion,p3,71
@@ -320,4 +353,6 @@ BUILDERS = {
     "thermal_ir": thermal_ir,
     "origa_fundus": origa_fundus,
     "jsrt": jsrt,
+    "curated_xray": curated_xray,
+    "skin_mnist": skin_mnist,
 }

@@ -30,7 +30,10 @@ def labels() -> torch.Tensor:
 
 def make(name: str, labels: torch.Tensor, generator: torch.Generator, **own: object):
     kind = methods.method_class(name)
-    return kind(kind.Settings(**own), BITS, labels, generator)
+    method = kind(kind.Settings(**own), BITS, labels, generator)
+    # Here the pooled features are as many numbers as a code has.
+    method.stand_on(BITS)
+    return method
 
 
 HASHING = [name for name in methods.names() if methods.method_class(name).family == "hashing"]
@@ -50,7 +53,8 @@ class TestEveryMethod:
         references = method.references(codes, labels)
         target = method.target(labels[:7], references)
         similar = method.similarity_loss(codes[:7], references, target)
-        coded = Coded(codes, codes.detach(), labels, rows, 7)
+        pooled = torch.arange(codes.numel()).view_as(codes).to(codes)
+        coded = Coded(codes, pooled, labels, rows, 7)
         return {"similarity": similar} | method.further_terms(coded)
 
     def test_gives_one_value_a_sample(self, name, labels, generator):

@@ -30,10 +30,15 @@ def make(labels: torch.Tensor = LABELS, **own: object) -> Method:
     return Method(OsdhSettings.model_validate(own), BITS, labels, generator)
 
 
-def by_loops(distances, levels, margin, log=math.log) -> float:
+NORMALISERS = ("ideal-dcg", "binary-ideal-dcg", "length")
+
+
+def by_loops(distances, levels, margin, normaliser="ideal-dcg") -> float:
     """Eq. 2 as printed: every pair of the list of which i is the more similar."""
     ordered = sorted(levels, reverse=True)
-    z = sum((2**r - 1) / log(1 + rank) for rank, r in enumerate(ordered, start=1))
+    log = math.log if normaliser == "ideal-dcg" else math.log2
+    z = sum((2**r - 1) / log(1 + rank) for rank, r in enumerate(ordered, start=1)) or 1
+    z = len(levels) if normaliser == "length" else z
     cost = 0.0
     for i, j in product(range(len(levels)), repeat=2):
         if levels[j] < levels[i]:
@@ -42,38 +47,63 @@ def by_loops(distances, levels, margin, log=math.log) -> float:
     return cost
 
 
+def loss_of(distances, levels, *, normaliser="ideal-dcg", left_out=None) -> torch.Tensor:
+    """Of lists, float (A, M) each, in which one place may not count."""
+    counts = torch.ones_like(levels, dtype=torch.bool)
+    if left_out is not None:
+        counts[:, left_out] = False
+    z = make(normaliser=normaliser)._normaliser
+    return ranking_loss(distances, levels, counts, 5.0, z)
+
+
 class TestRankingLoss:
     def test_weights_of_the_list_two_one_nought(self):
         """With equal distances each pair costs its weight times the margin: 2, 3 and 1 over Z."""
-        found = ranking_loss(torch.ones(1, 3), torch.tensor([[2.0, 1, 0]]), 5.0, "natural")
+        found = loss_of(torch.ones(1, 3), torch.tensor([[2.0, 1, 0]]))
         z = 3 / math.log(2) + 1 / math.log(3)
         assert found.item() == pytest.approx(5 * (2 + 3 + 1) / z)
 
-    @pytest.mark.parametrize("logarithm", ["natural", "binary"])
-    def test_random_lists(self, logarithm):
+    @pytest.mark.parametrize("length", [2, 3, 7])
+    @pytest.mark.parametrize("normaliser", NORMALISERS)
+    def test_random_lists(self, normaliser, length):
+        """In any order, with equal levels."""
         generator = torch.Generator().manual_seed(1)
-        log = math.log if logarithm == "natural" else math.log2
-        levels = torch.randint(0, 5, (200, 3), generator=generator).sort(1, descending=True).values
-        levels = levels[(levels[:, 0] > levels[:, 1]) & (levels[:, 1] > levels[:, 2])]
-        assert len(levels) > 20
-        distances = torch.rand(len(levels), 3, generator=generator) * 12
-        found = ranking_loss(distances, levels.float(), 5.0, logarithm)
-        for row in range(len(levels)):
-            expected = by_loops(distances[row].tolist(), levels[row].tolist(), 5.0, log)
+        levels = torch.randint(0, 5, (50, length), generator=generator)
+        distances = torch.rand(50, length, generator=generator) * 12
+        found = loss_of(distances, levels.float(), normaliser=normaliser)
+        for row in range(50):
+            expected = by_loops(distances[row].tolist(), levels[row].tolist(), 5.0, normaliser)
             assert found[row].item() == pytest.approx(expected, rel=1e-5)
 
-    @pytest.mark.parametrize("middle", [1.0, 0.0])
-    def test_a_single_label_weighs_its_pair_by_ln_2(self, middle):
-        """No image shares some labels: whatever stands there is no part of the list."""
-        levels = torch.tensor([[1.0, middle, 0.0]])
-        distances = torch.tensor([[3.0, 100.0, 2.0]])
-        found = ranking_loss(distances, levels, 5.0, "natural")
-        assert found.item() == pytest.approx(math.log(2) * 6)
-        assert found.item() == pytest.approx(by_loops([3.0, 2.0], [1, 0], 5.0))
+    def test_what_does_not_count_is_no_part_of_the_list(self):
+        levels, distances = torch.tensor([[3.0, 2, 1, 0]]), torch.tensor([[7.0, 100, 4, 2]])
+        for normaliser in NORMALISERS:
+            found = loss_of(distances, levels, normaliser=normaliser, left_out=1)
+            assert found.item() == pytest.approx(by_loops([7, 4, 2], [3, 1, 0], 5.0, normaliser))
 
     def test_a_list_of_equals_costs_nothing(self):
         levels = torch.tensor([[0.0, 0, 0], [2.0, 2, 2]])
-        assert ranking_loss(torch.rand(2, 3), levels, 5.0, "natural").tolist() == [0.0, 0.0]
+        assert loss_of(torch.rand(2, 3), levels).tolist() == [0.0, 0.0]
+
+    def test_gradient(self):
+        levels = torch.tensor([[2.0, 1, 0], [3.0, 3, 1]], dtype=torch.float64)
+        distances = torch.tensor([[3.0, 4, 5], [9, 1, 2]], dtype=torch.float64, requires_grad=True)
+        assert torch.autograd.gradcheck(lambda d: loss_of(d, levels), distances)
+
+
+@pytest.mark.parametrize("middle", [1, 0])
+def test_a_single_label_weighs_its_pair_by_ln_2(middle):
+    """No image shares some labels: whatever is drawn there is no part of the list."""
+    method = make(torch.eye(4)[[0, 0, 1, 1]], ranking_weight=1)
+    codes = torch.randn(4, BITS, generator=torch.Generator().manual_seed(5)).tanh()
+    rows = [0, 1, 1 if middle else 2, 3]
+    references = References(codes, torch.eye(4)[[0, 0, 1, 1]][rows])
+    found = method.similarity_loss(
+        codes[:1], references, method.target(torch.eye(4)[:1], references)
+    )
+    near, far = ((BITS - codes[0] @ codes[place]).item() / 2 for place in (1, 3))
+    assert found.item() == pytest.approx(math.log(2) * max(0, near - far + 5))
+    assert found.item() == pytest.approx(by_loops([near, far], [1, 0], 5.0))
 
 
 class TestCompanions:
@@ -106,6 +136,13 @@ class TestCompanions:
             counts = torch.bincount(drawn[:, query, place], minlength=6)
             assert set(counts.nonzero().flatten().tolist()) == allowed
             assert counts.max() < 1.3 * counts[counts > 0].min()
+
+    def test_the_query_itself_if_it_may_be_drawn(self):
+        method, rows = make(query_in_list=True), torch.arange(6)
+        generators = (torch.Generator().manual_seed(seed) for seed in range(50))
+        most = torch.stack([method.companions(rows, each)[:, 0] for each in generators])
+        assert set(most[:, 0].tolist()) == {0, 1}
+        assert set(most[:, 2].tolist()) == {0, 1, 2}
 
     def test_the_generator_decides(self):
         assert torch.equal(self.drawn(3), self.drawn(3))
@@ -148,6 +185,28 @@ def test_each_query_is_ranked_over_its_own_list(distance):
         assert found[query].item() == pytest.approx(0.1 * by_loops(apart, levels, 5.0), rel=1e-4)
 
 
+def test_lists_of_the_batch_hold_every_other_image():
+    method = make(lists="batch")
+    assert method.companions_each == 0
+    assert make().companions_each == Method.companions_each == 3
+    codes = batch(make())[1][:6]
+    references = method.references(codes, LABELS)
+    found = method.similarity_loss(codes, references, method.target(LABELS, references))
+    for query in range(6):
+        items = [item for item in range(6) if item != query]
+        levels = [int(LABELS[query] @ LABELS[item]) for item in items]
+        apart = [(BITS - float(codes[query] @ codes[item])) / 2 for item in items]
+        assert found[query].item() == pytest.approx(0.1 * by_loops(apart, levels, 5.0), rel=1e-4)
+
+
+def test_a_batch_of_one_has_an_empty_list():
+    method, codes = make(lists="batch"), torch.zeros(1, BITS, requires_grad=True)
+    references = method.references(codes, LABELS[:1])
+    found = method.similarity_loss(codes, references, method.target(LABELS[:1], references))
+    found.sum().backward()
+    assert (found.tolist(), codes.grad.abs().sum().item()) == ([0.0], 0.0)
+
+
 def test_both_distances_of_binary_codes_are_hamming():
     codes = torch.where(torch.randn(4, BITS, generator=torch.Generator().manual_seed(2)) < 0, -1, 1)
     codes = codes.float()
@@ -185,6 +244,14 @@ def test_a_weight_of_nought_is_the_ablation():
         }
         assert (costs.pop(silent) == 0).all()
         assert all((cost > 0).any() for cost in costs.values())
+
+
+def test_without_continuation_codes_stay_smooth():
+    method = make(scales=[1], stage_epochs=2)
+    outputs = torch.randn(5, BITS, generator=torch.Generator().manual_seed(3))
+    for epoch in (0, 3, 50):
+        method.start_epoch(epoch)
+        assert torch.equal(method.relax(outputs), outputs.tanh())
 
 
 def test_continuation_goes_through_its_stages_and_ends_at_the_sign():

@@ -13,6 +13,8 @@ from medhash.models.backbones.alexnet import AlexNetSettings, Backbone
 from medhash.models.heads import HashHead, HashingNetwork
 from medhash.schema.settings import NetworkSettings
 
+ORDERS = ("before-pooling", "after-pooling")
+
 
 def make(**own: object) -> Backbone:
     torch.manual_seed(0)
@@ -52,20 +54,27 @@ def test_shapes_through_caffes_layers():
     assert backbone.grid is None
 
 
-def test_caffes_order_is_convolution_relu_normalisation_pooling():
-    backbone = make(width=0.1, image_size=67).eval()
-    pixels = torch.randn(1, 3, 67, 67)
+@pytest.mark.parametrize("normalised", ORDERS)
+def test_caffes_order_is_convolution_relu_normalisation_pooling(normalised):
+    """CaffeNet pools before it normalises."""
+    backbone = make(width=0.1, image_size=67, normalised=normalised).eval()
+    pixels = 30 * torch.randn(1, 3, 67, 67)
     layers = [each for each in backbone.convolutions if isinstance(each, torch.nn.Conv2d)]
     value = pixels
     for place, layer in enumerate(layers):
         value = layer(value).relu()
-        if place < 2:
+        if place < 2 and normalised == "before-pooling":
             value = functional.local_response_norm(value, 5, 1e-4, 0.75, 1.0)
         if place in (0, 1, 4):
             value = functional.max_pool2d(value, 3, 2)
+        if place < 2 and normalised == "after-pooling":
+            value = functional.local_response_norm(value, 5, 1e-4, 0.75, 1.0)
     first, second = (each for each in backbone.fully_connected if hasattr(each, "weight"))
     expected = second(first(value.flatten(1)).relu()).relu()
-    assert torch.allclose(backbone.pool(backbone.encode(pixels)), expected, atol=1e-6)
+    assert torch.allclose(backbone.pool(backbone.encode(pixels)), expected, rtol=1e-5)
+    orders = [make(width=0.1, image_size=67, normalised=each).eval() for each in ORDERS]
+    first, second = (each.convolutions(1000 * pixels) for each in orders)
+    assert not torch.allclose(first, second)
 
 
 def test_the_other_layout_is_torchvisions():
@@ -150,6 +159,18 @@ class TestStoredImages:
         before = generator.get_state()
         assert self.network().backbone.draw_corners(5, 67, generator) is None
         assert torch.equal(generator.get_state(), before)
+
+
+@pytest.mark.parametrize("pixels", ["centred", "standardised"])
+def test_pixels_keep_their_scale_as_in_caffe(pixels):
+    images = torch.randint(0, 256, (9, 67, 67, 3), generator=torch.Generator().manual_seed(1))
+    images = (images // torch.tensor([1, 2, 4])).to(torch.uint8)
+    backbone = make(width=0.05, image_size=67, pixels=pixels)
+    backbone.set_normalisation(images)
+    found = backbone.normalise(images)
+    assert found.mean(dim=(0, 2, 3)).tolist() == pytest.approx([0, 0, 0], abs=1e-4)
+    spread = images.reshape(-1, 3).double().std(dim=0) if pixels == "centred" else torch.ones(3)
+    assert found.std(dim=(0, 2, 3)).tolist() == pytest.approx(spread.tolist(), rel=1e-4)
 
 
 def test_backbones_are_found_by_name():

@@ -77,3 +77,23 @@ def test_the_most_frequent_class_comes_first():
 
 def test_cutoffs_beyond_the_database_are_left_out():
     assert set(chance(labels_of(2, 0), labels_of(5, 1), (5, 6))["random"]["map_at"]) == {"5"}
+
+
+def test_the_ideal_order_is_the_best_of_each_query():
+    queries, database = labels_of(6, 0), labels_of(24, 1)
+    shared = queries.astype(int) @ database.T
+    orders = np.argsort(-shared, axis=1, kind="stable")
+    own = [ranked(queries[[i]], database, order) for i, order in enumerate(orders)]
+    ideal = chance(queries, database, CUTOFFS)["ideal"]
+    assert ideal["map"] == pytest.approx(1)
+    assert ideal["map_weighted"] == pytest.approx(np.mean([each["map_weighted"] for each in own]))
+    for k in map(str, CUTOFFS):
+        assert ideal["ndcg_at"][k] == pytest.approx(1)
+        assert ideal["acg_at"][k] == pytest.approx(np.mean([each["acg_at"][k] for each in own]))
+    best = np.sort(shared, axis=1)[:, ::-1]
+    assert ideal["acg_at"]["3"] == pytest.approx(best[:, :3].mean())
+
+
+def test_with_one_label_an_image_there_is_no_ideal_to_tell():
+    labels = np.eye(3, dtype=np.uint8)[[0, 1, 2, 0]]
+    assert set(chance(labels, labels, CUTOFFS)) == {"random", "majority"}

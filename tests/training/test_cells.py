@@ -357,6 +357,31 @@ class TestOnAlexNet:
         with pytest.raises(MedhashError, match="'alexnet' has no grid of patch tokens"):
             train_cell(cell, settings, larger, tmp_path / "lcr", device="cpu")
 
+    def test_dsh_trains_its_own_network_from_scratch(self, alexnet, larger, tmp_path):
+        """As OSDH's comparator: linear outputs, and stored images that are shrunk."""
+        quick = OptimisationSettings(epochs=10, batch_size=16, learning_rate=2e-3)
+        settings = make_settings(
+            network={"kind": "dsh", "image_size": 32, "resize": "shrink"},
+            hashing=quick.model_dump(),
+            stored_size=80,
+            start="scratch",
+            methods={"dsh": {"activation": "linear"}},
+        )
+        cell = Cell.parse("osdh/toy/dsh/none/8/0")
+        train_cell(cell, settings, larger, tmp_path, device="cpu")
+        assert map_of(Codes.load(tmp_path / "codes.npz")) > 0.85
+
+    def test_osdh_trains_with_lists_of_the_batch(self, alexnet, larger, tmp_path):
+        network = alexnet.network.model_copy(update={"width": 0.1, "dropout": 0.0})
+        quick = OptimisationSettings(epochs=10, batch_size=16, learning_rate=2e-3)
+        own = {"scales": [1], "lists": "batch"}
+        settings = alexnet.model_copy(
+            update={"network": network, "hashing": quick, "methods": {"osdh": own}}
+        )
+        cell = Cell.parse("ach/toy/osdh/none/8/0")
+        train_cell(cell, settings, larger, tmp_path, device="cpu")
+        assert map_of(Codes.load(tmp_path / "codes.npz")) > 0.85
+
     def test_the_version_knows_this_backbone_and_no_other(self, alexnet):
         cell = Cell.parse("ach/toy/osdh/none/8/0")
         modules = relevant_settings.modules_of(alexnet, cell)

@@ -30,7 +30,8 @@ def preparation(card: DatasetCard, image_size: int) -> dict[str, Any]:
 
 def phantom(card: DatasetCard, image_size: int, phantoms: PhantomSettings) -> dict[str, Any]:
     """A phantom depends also on how many images it has and on its seed."""
-    return preparation(card, image_size) | phantoms.model_dump(mode="json")
+    own = {"images": phantoms.count(card), "seed": phantoms.seed}
+    return preparation(card, image_size) | own
 
 
 def split(card: DatasetCard, seed: int) -> dict[str, Any]:

@@ -447,6 +447,8 @@ def _load_scale(
     layers = Layers((read_yaml(path), str(path)))
     scale = validate(ScaleFile, layers.tree, layers.origin)
     _check_axes(scale.grid, cards, layers.origin, ("grid",))
+    for dataset in scale.phantoms.images_of if scale.phantoms else ():
+        check_name(dataset, cards, "dataset", f"{path}: phantoms.images_of")
     return path, scale
 
 

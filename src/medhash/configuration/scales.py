@@ -9,6 +9,7 @@ from pydantic import Field, field_validator
 
 from medhash.papers.specs import Name, without_repeats
 from medhash.schema.base import Count, Fraction, NaturalNumber, StrictModel
+from medhash.schema.datasets import DatasetCard
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 
 RunName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
@@ -19,7 +20,14 @@ class PhantomSettings(StrictModel):
     """Phantoms instead of datasets: each dataset ``x`` becomes ``phantom_x``."""
 
     images: Count = Field(description="number of images of each phantom")
+    images_of: dict[Name, Count] = Field(
+        default_factory=dict, description="dataset -> number of images of its phantom, instead"
+    )
     seed: NaturalNumber = 0
+
+    def count(self, card: DatasetCard) -> int:
+        """How many images a phantom has."""
+        return self.images_of.get(card.stands_for or card.name, self.images)
 
 
 class GridSettings(StrictModel):

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from medhash.data.prepared_files import FILES, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
+from medhash.data.prepared_files import FILES, FINDINGS, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
 
@@ -50,6 +50,15 @@ class PreparedDataset:
     def masks(self) -> NDArray[np.uint8] | None:
         """uint8 (N, S, S), memory-mapped: places in :attr:`mask_classes`; None without masks."""
         path = self.folder / MASKS
+        return _array(path, mapped=True) if path.is_file() else None
+
+    @cached_property
+    def findings(self) -> NDArray[np.uint16] | None:
+        """uint16 (N, S, S), memory-mapped: bit c is set where the c-th of :attr:`classes` lies.
+
+        None where no mask tells classes apart that may overlap.
+        """
+        path = self.folder / FINDINGS
         return _array(path, mapped=True) if path.is_file() else None
 
     @cached_property

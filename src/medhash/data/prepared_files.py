@@ -12,6 +12,7 @@ FILES = {
     "description": "dataset.json",
 }
 MASKS = "masks.npy"
+FINDINGS = "findings.npy"
 GIST = "gist.npy"
 
 # What the index says of every image; a reader's further groups and attributes follow.

@@ -36,11 +36,12 @@ class Derived(StrictModel):
 
 
 class FromTable(Derived):
-    """Derived from one table; ``datasets`` and ``bits`` restrict its columns."""
+    """Derived from one table; ``datasets``, ``bits`` and ``measures`` restrict its columns."""
 
     table: str
     datasets: tuple[str, ...] | None = None
     bits: tuple[Count, ...] | None = None
+    measures: tuple[str, ...] | None = None
 
 
 class FromRows(FromTable):

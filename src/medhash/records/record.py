@@ -142,8 +142,9 @@ class Record(Part):
         method_title: the method as printed.
         metrics: under the protocol of the settings.
         stable: under the papers' own protocol.
-        chance: what answers score that have learnt nothing, ``random`` and ``majority``
-            (:mod:`medhash.retrieval.chance`); the same for every cell of a split.
+        chance: what answers score that look at no image, ``random``, ``majority`` and, where
+            relevance has degrees, ``ideal`` (:mod:`medhash.retrieval.chance`); the same for every
+            cell of a split.
         per_query_ap: average precision of each query, in the order of the query set.
         per_query: further metrics of each query, where relevance has degrees.
         query_rows: the queries: rows of the dataset's ``index.csv``, in the same order.
@@ -161,7 +162,7 @@ class Record(Part):
     method_title: str = ""
     metrics: Metrics
     stable: StableMetrics
-    chance: dict[Literal["random", "majority"], Scores] = Field(default_factory=dict)
+    chance: dict[Literal["random", "majority", "ideal"], Scores] = Field(default_factory=dict)
     per_query_ap: tuple[Score, ...]
     per_query: GradedScores | None = None
     query_rows: tuple[NaturalNumber, ...]

@@ -1,4 +1,4 @@
-"""What answers that have learnt nothing score: the floor that every measure is shown beside."""
+"""What answers that look at no image score: the floor, and the ceiling where labels are shared."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def chance(
     cutoffs: Sequence[int],
     map_at: MapAt = "reachable",
 ) -> dict[str, dict[str, Any]]:
-    """Score two answers that look at no image, exactly.
+    """Score answers that look at no image, exactly.
 
     Args:
         query_labels: uint8 (queries, C).
@@ -33,20 +33,22 @@ def chance(
     Returns:
         ``random``: the expectation of a random order, in which all items are one tie;
         ``majority``: the same list for every query, first all items of the class that is most
-        frequent in the database, then the others. Of each the means over the queries, keyed as by
-        :func:`~medhash.retrieval.evaluation.evaluate` (``map``, ``map_weighted``, ``map_at``, …).
+        frequent in the database, then the others; and where two images can share several labels
+        ``ideal``: the most shared first, for what ACG and weighted mAP can reach. Of each the
+        means over the queries, keyed as by :func:`~medhash.retrieval.evaluation.evaluate` (``map``,
+        ``map_weighted``, ``map_at``, …).
     """
     reached = [k for k in sorted(set(cutoffs)) if k <= len(database_labels)]
     most_frequent = database_labels[:, database_labels.sum(axis=0).argmax()] > 0
-    answers: dict[str, list[NDArray[np.bool_]]] = {
-        "random": [np.ones(len(database_labels), bool)],
-        "majority": [most_frequent, ~most_frequent],
-    }
     counted = _counter(query_labels, database_labels)
+    every = counted(np.ones(len(database_labels), bool))
+    majority = np.stack([counted(most_frequent), counted(~most_frequent)], axis=1)
+    answers = {"random": every[:, None], "majority": majority}
+    if every.shape[1] > 2:
+        answers["ideal"] = every[:, ::-1, None] * np.eye(every.shape[1], dtype=np.int64)[::-1]
     of_answers = {}
-    for name, ties in answers.items():
-        counts = Counts(np.stack([*map(counted, ties)], axis=1))
-        scored = means(tie_aware_scores(counts, reached, map_at))
+    for name, table in answers.items():
+        scored = means(tie_aware_scores(Counts(table), reached, map_at))
         of_answers[name] = scored | ({"map_at": {}} if map_at == "found" else {})
     return of_answers
 

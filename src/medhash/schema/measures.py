@@ -58,11 +58,11 @@ class Measure:
         return self._at(facts, self.path, cutoff)
 
     def chance(self, record: Any, answer: str, cutoff: int | None = None) -> float | None:
-        """What an answer that has learnt nothing scores, or None where the record has none.
+        """What an answer that looks at no image scores, or None where the record has none.
 
         Args:
             record: of any cell of the same split.
-            answer: ``random`` or ``majority``; see :mod:`medhash.retrieval.chance`.
+            answer: ``random``, ``majority`` or ``ideal``; see :mod:`medhash.retrieval.chance`.
             cutoff: the K.
         """
         _, within, key = self.path.partition("metrics.")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from medhash.analysis.numbers.context import bits_label
 from medhash.errors import MedhashError
 from medhash.papers import derivations as models
 from medhash.papers.derivations import Derived, FromTable, Pair
@@ -312,9 +313,11 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
         for column in table.column_list
         if (derived.datasets is None or column.dataset in derived.datasets)
         and (derived.bits is None or column.bits in derived.bits)
+        and (derived.measures is None or column.at in derived.measures)
     ]
     if not columns:
-        raise MedhashError(f"{where}: bits: no column has {list(derived.bits or ())} bits")
+        wanted = [*map(bits_label, derived.bits or ()), *(derived.measures or ())]
+        raise MedhashError(f"{where}: no column has {' or '.join(wanted)}")
     return columns
 
 

@@ -71,7 +71,7 @@ class Summary:
         return float(np.mean([each.stable.map for each in self.facts]))
 
     def chance(self, answer: str) -> float | None:
-        """What an answer scores that has learnt nothing; ``random`` or ``majority``."""
+        """What an answer scores that looks at no image; ``random``, ``majority`` or ``ideal``."""
         measure = self.measured.measure
         return measure.chance(self.facts[0], answer, self.measured.cutoff)
 

@@ -376,7 +376,7 @@ def _numbers(summary: Summary, standing: Standing) -> dict[str, str]:
         numbers |= dict(zip(("tie_least", "tie_greatest"), summary.ties, strict=True))
         numbers |= {"tie_spread": summary.tie_spread, "stable": summary.stable}
     if summary.measured.measure.source == "record":
-        numbers |= {answer: summary.chance(answer) for answer in ("random", "majority")}
+        numbers |= {answer: summary.chance(answer) for answer in ("random", "majority", "ideal")}
         sizes = ("queries", "queries_without_relevant", "database")
         texts |= {name: str(getattr(summary.metrics, name)) for name in sizes}
     factor = summary.measured.measure.factor

@@ -31,12 +31,16 @@ AXES = ("dataset", "method", "variant", "bits", "measure")
 COLUMNS = (
     *("row", "column", "dataset", "origin", "method", "variant", "bits", "measure", "cutoff"),
     *("unit", "status", "printed", "mark", "rank", "value", "deviation", "n_seeds", "seeds"),
-    *("random", "majority", "reported", "regenerated_minus_reported", "queries"),
+    *("random", "majority", "ideal", "reported", "regenerated_minus_reported", "queries"),
     *("queries_without_relevant", "database", "scale", "protocol", "synthetic", "note"),
 )
 
-CHANCE = {"random": "Random order", "majority": "Most frequent class first"}
-"""Answer that has learnt nothing -> its row."""
+CHANCE = {
+    "random": "Random order",
+    "majority": "Most frequent class first",
+    "ideal": "Most shared labels first",
+}
+"""Answer that looks at no image -> its row."""
 
 _READING = "Bold: best, underlined: second best of a column."
 
@@ -45,7 +49,7 @@ class Spec(TableSpec):
     """Measures of cells on a grid of axes.
 
     Best and second best are marked within a column. The last rows are what answers score that
-    have learnt nothing.
+    look at no image.
 
     Attributes:
         measures: what is shown: ``map``, ``ndcg_at@100``; or without K, for each of
@@ -108,7 +112,7 @@ class Spec(TableSpec):
         return {"methods": methods} if methods else {"methods": self.methods, "available": ()}
 
     def made(self, facts: Sequence[Any], context: Context) -> Made:
-        """One row of the CSV a value, and one each for what is known by chance."""
+        """One row of the CSV a value; what is known by chance stands in its columns."""
         columns, labels = self._columns(context)
         rows = [
             self._row(dict(zip(self.rows, values, strict=True)), columns, context)
@@ -118,7 +122,7 @@ class Spec(TableSpec):
         chance = () if "dataset" in self.rows else _chance_rows(grid)
         printed = grid.printed(more=(chance,) if chance else (), reading=_READING)
         if chance:
-            printed = replace(printed, notes=(*printed.notes, _CHANCE_NOTE))
+            printed = replace(printed, notes=(*printed.notes, _chance_note(chance)))
         return grid.csv_rows({name: name for name in COLUMNS}), printed
 
     def _values(self, axis: str) -> tuple[Any, ...]:
@@ -168,15 +172,23 @@ class Spec(TableSpec):
         return self.row_title(context.paper, method, variant)
 
 
-_CHANCE_NOTE = (
-    f"{CHANCE['random']}: the expectation over all orders of the database. {CHANCE['majority']}: "
-    "the same list for every query, all images of the database's most frequent class before the "
-    "others."
-)
+_MEANINGS = {
+    "random": "the expectation over all orders of the database",
+    "majority": "the same list for every query, all images of the database's most frequent class "
+    "before the others",
+    "ideal": "the best that an order can have",
+}
+
+
+def _chance_note(rows: Sequence[PrintedRow]) -> str:
+    """What the rows of :func:`_chance_rows` are."""
+    shown = {row.label for row in rows}
+    texts = [f"{t}: {_MEANINGS[answer]}." for answer, t in CHANCE.items() if t in shown]
+    return " ".join(texts)
 
 
 def _chance_rows(grid: Grid) -> tuple[PrintedRow, ...]:
-    """What answers score that have learnt nothing; nothing where no record knows it."""
+    """What answers score that look at no image; nothing where no record knows it."""
     rows = []
     for answer, title in CHANCE.items():
         values = [_chance(grid, number, answer) for number in range(len(grid.columns))]

@@ -114,8 +114,9 @@ class FoundArchives:
         lines += [f"  from     {source.page}" for source in card.sources]
         lines += [f"  size     {size}"] if card.sources else []
         lines += [f"  by hand  {card.by_hand}"]
-        if self.parts:
-            lines += [f"  found    only a part; no {', '.join(self.match.absent)}"]
+        if self.parts or self.match.advice:
+            absent = ", ".join(self.match.absent)
+            lines += [f"  found    only a part; no {absent}{self.match.advice}"]
         lines += [f"  spoilt   {error}" for error in self.unusable]
         lines += [f"  waiting  {', '.join(waiting)}"] if waiting else []
         return "\n".join(lines)

@@ -16,17 +16,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medhash.data.phantoms import (
+    chest_findings,
     computed_tomography,
     fundus,
     lung_nodule,
     magnetic_resonance,
     radiograph,
+    skin,
     thermal,
 )
 from medhash.data.phantoms.canvas import Canvas
 from medhash.data.phantoms.confounding import Confounding, draw_confounders
 from medhash.data.phantoms.modality import Drawing, Modality, Request
-from medhash.data.prepared_files import FILES, MASKS
+from medhash.data.prepared_files import FILES, FINDINGS, MASKS
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text, written_whole
 from medhash.schema.datasets import DatasetCard
@@ -36,11 +38,13 @@ MODALITIES: dict[str, Modality] = {
     "brain_tumor_mri": magnetic_resonance.MODALITY,
     "covid_radiograph": radiograph.MODALITY,
     "thermal_ir": thermal.MODALITY,
+    "nih_chestxray14": chest_findings.MODALITY,
     "origa_fundus": fundus.MODALITY,
     "jsrt": lung_nodule.MODALITY,
+    "curated_xray": radiograph.CURATED,
+    "skin_mnist": skin.MODALITY,
 }
 LEAST_IMAGES_OF_A_CLASS = 4
-MOST_IMAGES_OF_A_PATIENT = 3
 _LEAST_SIZE = 16
 # Purposes of random streams: the same seed never serves two of them.
 _PATIENT_SIZE, _PATIENT, _CONFOUNDERS, _IMAGE, _FURTHER = range(5)
@@ -70,9 +74,10 @@ def generate(
 
     Writes ``images.npy`` uint8 (N, S, S, 3), ``labels.npy`` uint8 (N, C), ``masks.npy`` uint8
     (N, S, S; 0 background and 1 lesion, or the card's ``mask_classes``), ``index.csv``,
-    ``confounders.csv`` (row, then one column a confounder) and ``dataset.json``. An image depends
-    on the seed, its class and its number within the class, never on how many images there are;
-    the same arguments give the same bytes.
+    ``confounders.csv`` (row, then one column a confounder) and ``dataset.json``; where images have
+    several classes, ``findings.npy`` uint16 (N, S, S) too, in which bit c is set where the c-th
+    class lies. An image depends on the seed, its class and its number within the class, never on
+    how many images there are; the same arguments give the same bytes.
 
     ``official_role`` in ``index.csv`` puts each patient, with all images, on one side; with
     ``confounding``, use a split of rule ``official``, because the roles decide the correlation.
@@ -178,7 +183,7 @@ def _plan(
         while drawn < count:
             rng = _rng(seed, _PATIENT_SIZE, class_number, patient)
             # The first leaves room for the second in a class of the least size.
-            most = MOST_IMAGES_OF_A_PATIENT - (patient < 1)
+            most = modality.films - (patient < 1)
             size = int(rng.integers(1, most + 1))
             missing = query_share * (drawn + size) - queries
             is_query = patient == 1 or (patient > 1 and missing >= size / 2)
@@ -206,6 +211,7 @@ def _write_images(
     pixels = np.zeros((len(plans), image_size, image_size, 3), dtype=np.uint8)
     masks = np.zeros((len(plans), image_size, image_size), dtype=np.uint8)
     labels = np.zeros((len(plans), len(card.classes)), dtype=np.uint8)
+    findings = np.zeros(masks.shape, dtype=np.uint16)
     index, confounders = [], []
     for row, plan in enumerate(plans):
         values = draw_confounders(
@@ -218,14 +224,18 @@ def _write_images(
         )
         drawing = _draw(canvas, modality, plan, values, seed)
         pixels[row], masks[row] = _to_bytes(drawing)
+        for name, coverage in drawing.findings.items():
+            findings[row] |= (coverage > 0.5).astype(np.uint16) << [*card.classes].index(name)
         own = [name in (plan.finding, *plan.further) for name in card.classes]
         labels[row] = own
         classes = "|".join(itertools.compress(card.classes, own))
-        entry = _index_entry(plan, pixels[row]) | {"classes": classes}
+        entry = _index_entry(plan, pixels[row], modality.group) | {"classes": classes}
         index.append(entry | dict(drawing.attributes))
         confounders.append({"row": row, **values})
     for file, array in ((FILES["images"], pixels), (FILES["labels"], labels), (MASKS, masks)):
         np.save(folder / file, array, allow_pickle=False)
+    if modality.further is not None:
+        np.save(folder / FINDINGS, findings, allow_pickle=False)
     write_text(folder / FILES["index"], _csv(index))
     write_text(folder / "confounders.csv", _csv(confounders))
 
@@ -248,7 +258,7 @@ def _to_bytes(drawing: Drawing) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return grey_levels, (drawing.lesion > 0.5).astype(np.uint8)
 
 
-def _index_entry(plan: _Plan, pixels: NDArray[np.uint8]) -> dict[str, object]:
+def _index_entry(plan: _Plan, pixels: NDArray[np.uint8], group: str) -> dict[str, object]:
     """A row of index.csv. There is no file: its checksum is that of the pixels."""
     digest = hashlib.sha256(pixels.tobytes()).hexdigest()
     name = f"{plan.finding}/{plan.number:05d}"
@@ -262,8 +272,9 @@ def _index_entry(plan: _Plan, pixels: NDArray[np.uint8]) -> dict[str, object]:
         "width": pixels.shape[1],
         "height": pixels.shape[0],
         "mode": "RGB",
-        "patient_id": f"{plan.finding}/patient_{plan.patient:05d}",
+        "patient_id": "",
         "official_role": plan.role,
+        group: f"{plan.finding}/{group.removesuffix('_id')}_{plan.patient:05d}",
     }
 
 

@@ -77,7 +77,7 @@ def draw(request: Request) -> Drawing:
         "y": round(place.y, 4),
     }
     mask = (film.lungs[nodule.side] > 0.5).astype(np.uint8)
-    return Drawing(film.image, film.lesion, mask, facts)
+    return Drawing(film.image, film.lesions[0], mask, facts)
 
 
 def _nodule(finding: str, rng: np.random.Generator) -> _Nodule:

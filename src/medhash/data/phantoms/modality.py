@@ -19,8 +19,8 @@ class Request:
         canvas: the coordinate planes.
         finding: the class, which alone decides the lesion where an image has one.
         confounders: name -> value, one for each of the modality's confounders.
-        patient: the patient's own random numbers (build, organs); images of one patient get
-            generators in the same state.
+        patient: the patient's own random numbers (build, organs), or the lesion's; images of one
+            get generators in the same state.
         rng: the image's own random numbers (slice, lesion, noise).
         further: the image's other classes, where the modality gives an image several.
     """
@@ -44,12 +44,14 @@ class Drawing:
             more than half of the pixel, 0 elsewhere.
         attributes: what is known of the image by its making (``cdr``): columns of the index, the
             same for every image of a phantom.
+        findings: the coverage of each of its classes by itself, where an image has several.
     """
 
     image: NDArray[np.float64]
     lesion: Plane
     mask: NDArray[np.uint8] | None = None
     attributes: Mapping[str, str | float] = field(default_factory=dict)
+    findings: Mapping[str, Plane] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,17 @@ class Modality:
             groups of ACH Section I: host organs, imaging discrepancies, artifacts, protocols.
         draw: makes one image.
         further: draws what an image of a class has besides, in no order; None: nothing.
+        films: most images of a patient; at least 2.
+        group: the column of the index that says which images belong together: those of a
+            patient, or of a lesion.
     """
 
     findings: tuple[str, ...]
     confounders: Mapping[str, tuple[str, ...]]
     draw: Callable[[Request], Drawing]
     further: Callable[[str, np.random.Generator], Collection[str]] | None = None
+    films: int = 3
+    group: str = "patient_id"
 
 
 def finish(canvas: Canvas, image: Plane, rng: np.random.Generator, noise: float) -> Plane:

@@ -6,8 +6,8 @@ exposed, so that penetration decides whether the spine shows through the heart, 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -41,13 +41,13 @@ class Film(NamedTuple):
 
     Attributes:
         image: float64 (S, S).
-        lesion: float64 (S, S), coverage.
+        lesions: float64 (S, S) each, coverage of each finding.
         chest: where the organs are.
         lungs: float64 (S, S) each, coverage of the patient's right lung and of the left one.
     """
 
     image: Plane
-    lesion: Plane
+    lesions: tuple[Plane, ...]
     chest: Chest
     lungs: tuple[Plane, Plane]
 
@@ -55,23 +55,25 @@ class Film(NamedTuple):
 def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`."""
     drawn = film(request, _FINDINGS[request.finding])
-    return Drawing(drawn.image, drawn.lesion)
+    return Drawing(drawn.image, drawn.lesions[0])
 
 
-def film(request: Request, finding: Opacity) -> Film:
-    """A chest with one finding, exposed and marked as the confounders say."""
+def film(request: Request, *findings: Opacity) -> Film:
+    """A chest with findings that add up, exposed and marked as the confounders say."""
     canvas, rng = request.canvas, request.rng
     chest = _geometry(request)
     each = _lungs(canvas, chest)
     lungs = np.maximum(*each)
     attenuation = _soft_tissue(canvas, chest, lungs, request)
     attenuation = attenuation + _vessels(canvas, chest, rng) * lungs
-    lesion, opacity = finding(canvas, chest, lungs, rng)
+    painted = [paint(canvas, chest, lungs, rng) for paint in findings]
+    opacity = sum((added for _, added in painted), canvas.zeros())
     # Lung behind an opacity is denser, but never denser than soft tissue.
     attenuation = attenuation + opacity * np.clip((0.95 - attenuation) / 0.75, 0.0, 1.0)
     attenuation = attenuation + _bones(canvas, chest, request.patient)
     image = _display(request, attenuation, rng)
-    return Film(_artifacts(request, chest, image, rng), lesion, chest, each)
+    lesions = tuple(coverage for coverage, _ in painted)
+    return Film(_artifacts(request, chest, image, rng), lesions, chest, each)
 
 
 def _geometry(request: Request) -> Chest:
@@ -176,7 +178,7 @@ def _rib(canvas: Canvas, chest: Chest, side: int, top: float, slope: float) -> P
     return np.maximum(band - 0.45 * core, 0.5 * canvas.line(inner, 0.05, 0.02))
 
 
-def _patches(canvas: Canvas, spots: list[Ellipse], rng: np.random.Generator) -> Plane:
+def patches(canvas: Canvas, spots: Sequence[Ellipse], rng: np.random.Generator) -> Plane:
     """Fluffy coverage of several ellipses."""
     coverage = canvas.zeros()
     wobble = 0.28 * canvas.texture(rng, 12)
@@ -197,7 +199,7 @@ def _covid(
         x = lung.x + side * np.cos(around) * lung.rx * rng.uniform(0.55, 0.85)
         y = lung.y + np.sin(around) * lung.ry * rng.uniform(0.5, 0.8)
         spots.append(Ellipse(x, y, rng.uniform(0.11, 0.17), rng.uniform(0.13, 0.22)))
-    coverage = _patches(canvas, spots, rng) * lungs
+    coverage = patches(canvas, spots, rng) * lungs
     grain = 1.0 + 0.25 * canvas.texture(rng, 18)
     return coverage, coverage * grain * rng.uniform(0.32, 0.50)
 
@@ -210,7 +212,7 @@ def _focal(
     x = lung.x + lung.rx * rng.uniform(-0.25, 0.25)
     y = lung.y + lung.ry * rng.uniform(-0.55, 0.45)
     spot = Ellipse(x, y, rng.uniform(0.20, 0.28), rng.uniform(0.20, 0.30), rng.uniform(-0.5, 0.5))
-    coverage = _patches(canvas, [spot], rng) * lungs
+    coverage = patches(canvas, [spot], rng) * lungs
     return coverage, coverage * rng.uniform(0.42, 0.60)
 
 
@@ -222,7 +224,7 @@ def _perihilar(
         Ellipse(chest.x + side * 0.24, chest.y + rng.uniform(-0.05, 0.12), 0.22, 0.40)
         for side in (-1, 1)
     ]
-    coverage = _patches(canvas, spots, rng) * lungs
+    coverage = patches(canvas, spots, rng) * lungs
     streaks = np.abs(canvas.texture(rng, 22)) * 0.8 + 0.35
     return coverage, coverage * streaks * rng.uniform(0.32, 0.50)
 
@@ -269,10 +271,14 @@ _FINDINGS = {
     "Lung_Opacity": _focal,
     "Normal": _clear,
     "Viral Pneumonia": _perihilar,
+    # As Curated X-ray calls them.
+    "COVID-19": _covid,
+    "Pneumonia-Bacterial": _focal,
+    "Pneumonia-Viral": _perihilar,
 }
 
 MODALITY = Modality(
-    findings=tuple(_FINDINGS),
+    findings=("COVID", "Lung_Opacity", "Normal", "Viral Pneumonia"),
     confounders={
         "view": ("pa", "ap"),
         "habitus": ("slim", "broad"),
@@ -281,4 +287,8 @@ MODALITY = Modality(
         "artifact": ("none", "tube", "marker", "text"),
     },
     draw=draw,
+)
+
+CURATED = replace(
+    MODALITY, findings=("COVID-19", "Normal", "Pneumonia-Bacterial", "Pneumonia-Viral")
 )

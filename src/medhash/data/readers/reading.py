@@ -248,5 +248,5 @@ def _parts(name: str, pattern: str, containers: Sequence[Container]) -> list[Fou
 
 def _fits(file: str, wanted: tuple[str, ...]) -> bool:
     """Whether the last parts of a path fit patterns, each by itself."""
-    parts = PurePosixPath(file).parts[-len(wanted) :]
+    parts = file.split("/")[-len(wanted) :]
     return len(parts) == len(wanted) and all(map(fnmatchcase, parts, wanted))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medhash.data.prepared_files import MASKS
+from medhash.data.prepared_files import FINDINGS, MASKS
 from medhash.flow.kind import DATASET, Files, Parts, Resources, Wildcard
 from medhash.flow.kinds import prepare
 
@@ -28,11 +28,16 @@ class Kind(prepare.Kind):
         own = {"masks": folder / MASKS, "confounders": folder / "confounders.csv"}
         return super().outputs(layout, *values) | own
 
+    def further(self, layout: Layout, *values: str) -> Files:
+        """Masks of each finding, where images have several."""
+        return {"findings": layout.data(*values) / FINDINGS}
+
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The card, and how phantoms are made."""
         from medhash.configuration import dependencies
 
         configuration, (dataset, size) = steps.configuration, values
-        phantoms = configuration.required_phantoms()
-        settings = dependencies.phantom(configuration.card(dataset), int(size), phantoms)
-        return Parts({}, settings, (self.runs_in,))
+        card, phantoms = configuration.card(dataset), configuration.required_phantoms()
+        settings = dependencies.phantom(card, int(size), phantoms)
+        findings = self.further(configuration.layout, *values) if card.images else {}
+        return Parts({}, settings, (self.runs_in,), findings)

@@ -1,4 +1,4 @@
-"""The fitted family: codes in closed form on features, without gradients and without torch."""
+"""The fitted family: what is fitted at once to features, in NumPy and without torch."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     family: ClassVar[Family] = "hashing"
     distance: ClassVar[Distance] = "hamming"
     plugs: ClassVar[frozenset[str]] = frozenset({"dbw", "lcr", "lfr"})
-    companions_each: ClassVar[int] = 0
+    companions_each: int = 0
     labels: Tensor
 
     def __init__(
@@ -95,6 +95,12 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     def head(cls, network: Any, bits: int) -> nn.Module:
         """The layers between features and outputs; see :class:`HashHead` for their form."""
         return HashHead(network, bits)
+
+    def stand_on(self, width: int) -> None:
+        """Build what the method itself puts on the pooled features, of ``width`` numbers.
+
+        Called once, before weights are loaded; by default a method puts nothing there.
+        """
 
     def relax(self, outputs: Tensor) -> Tensor:
         """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""

@@ -14,12 +14,13 @@ from typing import Annotated, ClassVar, Literal, NamedTuple
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
 
-from medhash.models.backbone import CHANNELS, ImageBackbone
+from medhash.models.backbone import CHANNELS
+from medhash.models.caffe import CaffeBackbone, CaffeSettings
 from medhash.schema.base import Count, Fraction
 from medhash.schema.settings import NetworkSettings
 
 
-class AlexNetSettings(NetworkSettings):
+class AlexNetSettings(CaffeSettings):
     """AlexNet's own settings."""
 
     model_config = ConfigDict(extra="forbid")
@@ -27,6 +28,8 @@ class AlexNetSettings(NetworkSettings):
     kind: Literal["alexnet"] = "alexnet"
     image_size: Count = Field(227, ge=67, description="three poolings need 67 pixels")
     layout: Literal["caffe", "torchvision"] = "caffe"
+    normalised: Literal["before-pooling", "after-pooling"] = "before-pooling"
+    """Where layout caffe normalises: as ``bvlc_alexnet`` and the paper, or as ``CaffeNet``."""
     width: Annotated[float, Field(gt=0, le=1)] = 1.0
     """Share of the channels of every layer, for machines that cannot carry them all."""
     dropout: Fraction = 0.5
@@ -66,7 +69,7 @@ _FULLY_CONNECTED = 4096
 _TORCHVISION_SIDE = 6
 
 
-class Backbone(ImageBackbone):
+class Backbone(CaffeBackbone):
     """Images to what fc7 says of them.
 
     Shapes: B images of S pixels; features are the n places of the last pooling (6 x 6 of 227
@@ -121,15 +124,16 @@ class Backbone(ImageBackbone):
 
 
 def _convolutional(settings: AlexNetSettings, plan: tuple[_Convolution, ...]) -> list[nn.Module]:
-    """Convolution, ReLU, in Caffe's layout normalisation, pooling: in this order."""
+    """Convolution, ReLU, in Caffe's layout normalisation, pooling: in this order by default."""
     layers: list[nn.Module] = []
     channels = CHANNELS
+    normalised = (0, 1) if settings.layout == "caffe" else ()
     for place, (width, kernel, stride, padding, groups, _, pooled) in enumerate(plan):
         scaled = _scaled(width, settings)
         layers += [nn.Conv2d(channels, scaled, kernel, stride, padding, groups=groups), nn.ReLU()]
-        if settings.layout == "caffe" and place < 2:
-            layers.append(nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75))
-        layers += [nn.MaxPool2d(3, 2)] if pooled else []
+        pool = [nn.MaxPool2d(3, 2)] if pooled else []
+        norm = [nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75)] if place in normalised else []
+        layers += [*norm, *pool] if settings.normalised == "before-pooling" else [*pool, *norm]
         channels = scaled
     return layers
 

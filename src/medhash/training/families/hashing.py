@@ -14,6 +14,7 @@ from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.methods import method_class
 from medhash.methods.families.hashing import HashingMethod
+from medhash.models import backbones
 from medhash.models.heads import HashingNetwork
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import SCRATCH, Cell
@@ -163,6 +164,7 @@ def build_objective(
     own = kind.Settings(**settings.methods.get(cell.method, {}))
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
     method: HashingMethod[Any] = kind(own, cell.bits, labels.cpu(), generator)
+    method.stand_on(backbones.pooled_width(settings.network))
     return HashingObjective(network, method, cell.variant, settings, labels.cpu(), device)
 
 
