@@ -18,6 +18,7 @@ from typing import Any
 from medhash.errors import MedhashError
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_NOT_SYNCED = (errno.EINVAL, errno.ENOTSUP)
 
 
 @contextmanager
@@ -25,18 +26,19 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Yield a temporary file name beside ``path``; rename it to ``path`` on success.
 
     On an error the temporary file is removed and ``path`` is left as it was. A name given as a
-    folder is handled the same way: create the folder under the yielded name.
+    folder is handled the same way: create the folder under the yielded name. What has the name is
+    on the disk, with all that it holds: a power cut leaves the file whole, or as it was before.
 
     Raises:
         MedhashError: there is no room for the file.
     """
     temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:8]}.part{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folder(path.parent)
         yield temporary
         if path.is_dir() and temporary.is_dir():
             shutil.rmtree(path)
-        temporary.replace(path)
+        _replace(temporary, path)
     except BaseException as error:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -48,6 +50,34 @@ def written_whole(path: Path) -> Iterator[Path]:
                 "what is finished is kept"
             ) from error
         raise
+
+
+def _make_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+        _sync(folder.parent)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Rename what is on the disk; the new name goes there, too."""
+    inside = temporary.rglob("*") if temporary.is_dir() else ()
+    for written in (*inside, temporary):
+        _sync(written)
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk; some file systems take no folder."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCED:
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def write_text(path: Path, text: str) -> None:

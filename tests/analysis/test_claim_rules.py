@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.numbers.summaries import Place
@@ -56,8 +56,9 @@ class Given:
         text = self.values.get(self.key(need.place) + (f"@{need.cutoff}" if need.cutoff else ""))
         return None if text is None else Decimal(text)
 
-    def tested(self, row: Place, baseline: Place):
-        return self.tests.get(self.key(row))
+    def tested(self, row: Need, baseline: Need):
+        assert (row.measure, row.cutoff) == (baseline.measure, baseline.cutoff)
+        return self.tests.get(self.key(row.place) + (f"@{row.cutoff}" if row.cutoff else ""))
 
     @staticmethod
     def key(place: Place) -> str:
@@ -337,6 +338,17 @@ def test_significant_tells_a_loss_from_what_is_not_significant():
     assert not found.complete
     assert found.summary == "p <= 0.05 in favour of the first: in 1 of 3 that ran, of 4"
     assert found.cases[1].text.endswith("p = 1.000e-03, in favour of the second")
+
+
+def test_significant_is_about_any_measure_of_queries_at_each_cutoff():
+    at_ten = {"a/x/ach@10": SignedRanks(0.01, True), "a/y/ach@10": SignedRanks(0.01, False)}
+    own = SIGNIFICANT | {"measure": "ndcg_at", "cutoffs": [10, 100], "datasets": ["a"]}
+    found = find(Given(tests=at_ten), **own)
+    assert [case.outcome for case in found.cases] == ["W", None, "L", None]
+    assert ", K = 10: p = " in found.cases[0].text
+    assert found.cases[1].needs[0].cutoff == 100
+    with pytest.raises(ValidationError, match="compares values of each query \\(map, map_weighted"):
+        find(Given(), **SIGNIFICANT, measure="queries")
 
 
 SPREAD = {"rule": "spread", "figure": "fig10", "at_most": "2"}

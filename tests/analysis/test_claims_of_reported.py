@@ -91,9 +91,10 @@ class Printed:
         )
 
     def tested(self, row, baseline):
-        names = [CONTEXT.paper.method_title(p.method, p.variant) for p in (row, baseline)]
+        places = row.place, baseline.place
+        names = [CONTEXT.paper.method_title(place.method, place.variant) for place in places]
         maps = PAPER.tables["table3"].model_copy(update={"name": "table3"})
-        column = GridColumn(row.dataset, row.bits)
+        column = GridColumn(row.place.dataset, row.place.bits)
         values = [CONTEXT.reported_number(maps, name, column) for name in names]
         p_value = CONTEXT.reported_number(self.spec, " vs. ".join(names), column)
         return None if p_value is None else SignedRanks(float(p_value), values[0] > values[1])

@@ -124,6 +124,17 @@ def test_where_images_share_several_labels_their_metrics_stand_beside_the_ap(lay
     assert record.metrics.acg_at[10] == pytest.approx(sum(record.per_query.acg_at[10]) / 5)
 
 
+def test_metrics_of_queries_are_kept_where_a_setting_asks_for_them(layout):
+    graded = SETTINGS.evaluation.model_copy(update={"graded": True})
+    record = load_record(write(layout, SETTINGS.model_copy(update={"evaluation": graded})))
+    scores = evaluate(Codes.load(layout.codes(CELL))).scores
+    assert record.per_query.ndcg_at[5] == tuple(scores.ndcg_at[5])
+    # At its default it is no part of what a record depends on.
+    kept = relevant_settings.recording(SETTINGS.model_copy(update={"evaluation": graded}))
+    assert kept == relevant_settings.recording(SETTINGS) | {"graded": True}
+    assert "graded" not in relevant_settings.recording(SETTINGS)
+
+
 def test_the_analysis_can_read_it(layout):
     record = load_record(write(layout))
     assert record.cell == CELL

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from medhash.retrieval.codes import Codes
+from medhash.retrieval.descriptors import Descriptors
 from medhash.retrieval.hamming import pack
 
 
@@ -38,6 +39,31 @@ def random_arrays(seed, bits, queries, items, classes, multi_label):
         query_labels = np.eye(classes, dtype=int)[rng.integers(0, classes, queries)]
         database_labels = np.eye(classes, dtype=int)[rng.integers(0, classes, items)]
     return query, database, query_labels, database_labels
+
+
+def make_descriptors(query, database, query_labels, database_labels, distance="euclidean"):
+    """Descriptors from vectors and 0/1 label matrices."""
+    query, database = np.asarray(query, np.float32), np.asarray(database, np.float32)
+    return Descriptors(
+        query,
+        database,
+        distance,
+        np.asarray(query_labels, np.uint8),
+        np.asarray(database_labels, np.uint8),
+        np.arange(len(query)),
+        np.arange(len(database)),
+    )
+
+
+def random_vectors(seed, length, queries, items, classes, multi_label, tied):
+    """Random vectors with labels; of tied ones, many are equal or equally far."""
+    rng = np.random.default_rng(seed)
+    labels = random_arrays(seed, 1, queries, items, classes, multi_label)[2:]
+    shapes = (queries, length), (items, length)
+    if tied:
+        vectors = [rng.integers(-1, 2, shape) for shape in shapes]
+        return (*(v + 2 * (v == 0).all(axis=1, keepdims=True) for v in vectors), *labels)
+    return (*(rng.normal(size=shape) for shape in shapes), *labels)
 
 
 def random_codes(*arguments) -> Codes:

@@ -6,7 +6,9 @@ import pytest
 from retrieval_reference import (
     flattened,
     make_codes,
+    make_descriptors,
     random_arrays,
+    random_vectors,
     scores_of_list,
     shared_labels,
     stable_list,
@@ -14,36 +16,12 @@ from retrieval_reference import (
 )
 
 from medhash.errors import MedhashError
-from medhash.retrieval import hamming
+from medhash.retrieval import blocks, hamming
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.counting import count, count_blocks, levels_of
+from medhash.retrieval.counting import count, with_counts
 from medhash.retrieval.descriptors import Descriptors
 from medhash.retrieval.evaluation import evaluate, evaluate_file, summary_text
 from medhash.retrieval.reading import load, read_foreign
-
-
-def make_descriptors(query, database, query_labels, database_labels, distance="euclidean"):
-    query, database = np.asarray(query, np.float32), np.asarray(database, np.float32)
-    return Descriptors(
-        query,
-        database,
-        distance,
-        np.asarray(query_labels, np.uint8),
-        np.asarray(database_labels, np.uint8),
-        np.arange(len(query)),
-        np.arange(len(database)),
-    )
-
-
-def random_vectors(seed, length, queries, items, classes, multi_label, tied):
-    """Random vectors with labels; of tied ones, many are equal or equally far."""
-    rng = np.random.default_rng(seed)
-    labels = random_arrays(seed, 1, queries, items, classes, multi_label)[2:]
-    shapes = (queries, length), (items, length)
-    if tied:
-        vectors = [rng.integers(-1, 2, shape) for shape in shapes]
-        return (*(v + 2 * (v == 0).all(axis=1, keepdims=True) for v in vectors), *labels)
-    return (*(rng.normal(size=shape) for shape in shapes), *labels)
 
 
 def slow_distance(distance, first, second):
@@ -140,8 +118,8 @@ def test_signs_as_descriptors_are_tied_exactly_as_codes(bits):
 
 def levels_by_query(descriptors):
     """The rows of the counts' tables without the empty levels that come last."""
-    for counts in count_blocks(descriptors):
-        for row in counts.table:
+    for table in with_counts(lambda counts: counts.table, descriptors):
+        for row in table:
             used = row.sum(axis=1) > 0
             assert not used[np.count_nonzero(used) :].any()
             yield row[used]
@@ -157,7 +135,7 @@ def test_equal_vectors_are_tied_wherever_they_stand(distance):
     )
     distances = descriptors.distances(descriptors.query_descriptors)
     assert all(len(np.unique(row)) == 5 for row in distances)
-    assert levels_of(distances).max() == 4
+    assert [len(row) for row in levels_by_query(descriptors)] == [5] * 33
 
 
 def test_cosine_knows_directions_alone():
@@ -174,12 +152,12 @@ def test_cosine_knows_directions_alone():
 def test_blocks_of_queries_do_not_change_anything(monkeypatch):
     descriptors = make_descriptors(*random_vectors(5, 3, 20, 50, 4, True, True))
     whole = evaluate(descriptors, cutoffs=[5, 50])
-    monkeypatch.setattr(hamming, "PAIRS_PER_BLOCK", 150)
-    assert len(list(count_blocks(descriptors))) == 7
-    blocks = evaluate(descriptors, cutoffs=[5, 50])
-    assert blocks.per_query_ap == pytest.approx(whole.per_query_ap, abs=1e-15)
-    assert flattened(blocks.metrics) == pytest.approx(flattened(whole.metrics), abs=1e-14)
-    assert blocks.metrics["tie_range"] == pytest.approx(whole.metrics["tie_range"], abs=1e-14)
+    monkeypatch.setattr(blocks, "PAIRS_PER_BLOCK", 150)
+    assert len(with_counts(id, descriptors)) == 7
+    cut = evaluate(descriptors, cutoffs=[5, 50])
+    assert cut.per_query_ap == pytest.approx(whole.per_query_ap, abs=1e-15)
+    assert flattened(cut.metrics) == pytest.approx(flattened(whole.metrics), abs=1e-14)
+    assert cut.metrics["tie_range"] == pytest.approx(whole.metrics["tie_range"], abs=1e-14)
 
 
 class TestDenominatorOfMapAt:

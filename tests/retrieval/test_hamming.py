@@ -20,17 +20,6 @@ def test_longest_code_does_not_overflow():
     assert hamming.distances(pack(query), pack(database)).tolist() == [[bits]]
 
 
-@pytest.mark.parametrize(("queries", "items"), [(0, 5), (1, 1), (7, 3), (10, 10**9)])
-def test_blocks_cover_each_query_once(queries, items):
-    covered = [i for block in hamming.query_blocks(queries, items) for i in range(queries)[block]]
-    assert covered == list(range(queries))
-
-
-def test_blocks_are_bounded():
-    sizes = [b.stop - b.start for b in hamming.query_blocks(10_000, 1000)]
-    assert max(sizes) * 1000 <= hamming.PAIRS_PER_BLOCK
-
-
 def test_padding_is_seen():
     assert hamming.padding_is_clear(np.array([[0b10100000]], dtype=np.uint8), 3)
     assert not hamming.padding_is_clear(np.array([[0b10110000]], dtype=np.uint8), 3)

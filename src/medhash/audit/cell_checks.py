@@ -27,6 +27,8 @@ from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
+from medhash.records.record import GradedScores
+from medhash.records.scoring import graded_scores
 from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
@@ -141,10 +143,12 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
-    by_chance = chance(loaded.query_labels, loaded.database_labels, settings.cutoffs)
+    labels = loaded.query_labels, loaded.database_labels
+    by_chance = chance(*labels, settings.cutoffs, settings.map_at)
     remedy = evidence.restore(path, step)
     yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)
+    yield from _check_graded(path, record, graded_scores(again, loaded, settings), remedy)
 
 
 def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -276,6 +280,19 @@ def _check_queries(
         found=listed([f"{n}: {said[i]:.9f}" for n, i in zip(names, others, strict=True)]),
         remedy=remedy,
     )
+
+
+def _check_graded(
+    path: Path, record: dict[str, Any], again: GradedScores | None, remedy: str
+) -> Iterator[Finding]:
+    """Each query's further metrics, where a record has or should have some."""
+    expected = plain(again.model_dump(mode="json")) if again else None
+    found = record.get("per_query")
+    if expected is None and found is None:
+        return
+    others = [str(each) for each in differences(expected, found, "per_query")]
+    text = "NDCG, ACG and weighted AP of every query computed again"
+    yield settled("per-query metrics", path, others, text, remedy)
 
 
 def _check_codes(step: Step, cell: Cell, evidence: Evidence) -> Iterator[Finding]:

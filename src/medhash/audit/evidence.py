@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from medhash.audit.tracked import TrackedFiles
+from medhash.audit.repository import Repository
 from medhash.configuration.loading import Configuration
 from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
@@ -19,6 +20,7 @@ from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.receipts import Receipt
 from medhash.flow.steps import Step, Steps
+from medhash.flow.tracked import TrackedFiles
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 
@@ -26,6 +28,24 @@ NO_SUCH_FILE = "no such file"
 
 Encode = Callable[[Cell], Representation]
 """Encodes the images of a cell again, with its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What came of training a step again.
+
+    Attributes:
+        extent: whole, or how many of its epochs.
+        difference: the first one from what was kept; empty if there is none.
+        device: where it ran.
+    """
+
+    extent: str
+    difference: str
+    device: dict[str, object]
+
+
+Retrain = Callable[[Step], Retrained]
 
 
 class Evidence:
@@ -37,14 +57,22 @@ class Evidence:
         configuration: what should have been run.
         encode: given for a deep audit, which also encodes images and prepares data again. It
             comes from outside so that this package needs no torch.
+        retrain: given for an audit that trains again, likewise.
     """
 
-    def __init__(self, configuration: Configuration, encode: Encode | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        encode: Encode | None = None,
+        retrain: Retrain | None = None,
+    ) -> None:
         self.configuration = configuration
         self.encode = encode
+        self.retrain = retrain
         self.layout = configuration.layout
         self.steps = Steps(configuration)
         self.tracked = TrackedFiles(Path())
+        self.repository = Repository(Path())
         self._hashes: dict[Path, str | None] = {}
         self._receipts: dict[Step, Receipt | str] = {}
 
@@ -89,6 +117,21 @@ class Evidence:
     def image_names(self) -> ImageNames:
         """Ids of images, for messages."""
         return ImageNames(self)
+
+    @cached_property
+    def cells_by_codes(self) -> dict[str, list[str]]:
+        """SHA-256 of codes -> the cells of the run whose receipts say so."""
+        cells: dict[str, list[str]] = {}
+        for step in self.steps.all():
+            if step.rule == "train" and (said := self.receipted(step.outputs["codes"])):
+                cells.setdefault(said, []).append(step.key)
+        return cells
+
+    def has_other_libraries(self, step: Step) -> bool:
+        """Whether a step ran with other versions of what decides its numbers."""
+        before = (self.receipt(step) or {}).get("environment") or {}
+        now = environment.describe()
+        return any(before.get(name) != now[name] for name in environment.LIBRARIES)
 
     def is_elsewhere(self, step: Step) -> bool:
         """Whether a step ran in another environment than this: last bits may differ."""

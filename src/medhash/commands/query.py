@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
-from medhash.errors import MedhashError
+from medhash.errors import AbsentError, MedhashError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -167,7 +167,7 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
     missing = [file.as_posix() for file in files if not file.is_file()]
     if missing:
         lines = "".join(f"\n  {file}" for file in missing)
-        raise MedhashError(
+        raise AbsentError(
             f"cell {cell}: a query needs files that are not here:{lines}\n"
             "`dvc pull FILE …` fetches those that are published, "
             f"`snakemake --config scale={configuration.scale} -- FILE …` makes them"

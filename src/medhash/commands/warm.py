@@ -38,6 +38,7 @@ Any other value, such as ``off``, lets commands do their work themselves, and st
 PACKAGES = (
     "markdown_it",
     "matplotlib.pyplot",
+    "numba.core.registry",
     "pandas",
     "PIL.Image",
     "pydantic",
@@ -145,6 +146,8 @@ def serve(path: str) -> None:
     copy = _Copy()
     for name in PACKAGES:
         import_module(name)
+    # What numba does at its first call takes as long as loading it.
+    sys.modules["numba.core.registry"].cpu_target.target_context.refresh()
     # Else the copies' garbage collections would copy the memory that they share.
     gc.freeze()
     # Nobody waits for the copies.

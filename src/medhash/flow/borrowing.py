@@ -56,6 +56,8 @@ def home_of(configuration: Configuration, step: Step, path: Path) -> Path:
 
 def _twin(theirs: Steps, step: Step) -> Step | None:
     """The scale's step of the same name, if it would do the same with the same input."""
+    if not theirs.configuration.layout.receipt(step.rule, step.key).is_file():
+        return None
     try:
         twin = theirs.find(step.rule, step.key)
     except MedhashError:

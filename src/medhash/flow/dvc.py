@@ -20,6 +20,7 @@ import yaml
 
 from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
+from medhash.errors import AbsentError
 from medhash.files import sha256_of_value, write_json, write_text
 from medhash.flow.steps import Step, Steps
 
@@ -65,6 +66,9 @@ def write_metrics(configuration: Configuration) -> Path:
 
     Paper -> dataset (and origin) -> method -> variant -> ``<bits> bits`` -> seed -> mAP, its range
     over the order of ties, and P@10, as fractions.
+
+    Raises:
+        AbsentError: there is no record.
     """
     tree: dict[str, Any] = {}
     for cell in configuration.cells:
@@ -75,6 +79,11 @@ def write_metrics(configuration: Configuration) -> Path:
                 place = place.setdefault(name, {})
             seeds = place.setdefault(f"{cell.bits} bits", {})
             seeds[f"seed {cell.seed}"] = _metrics(json.loads(record.read_text(encoding="utf-8")))
+    if not tree:
+        raise AbsentError(
+            f"medhash metrics: no record of the run '{configuration.run}' is here, so that there "
+            "is no number to write"
+        )
     path = metrics_file(configuration.layout)
     write_json(path, tree)
     return path

@@ -119,6 +119,7 @@ class StepKind:
         made_again: whether an audit makes the files again to compare them: always, in a deep
             audit, or never, because it would take too long.
         gathers: whether it reads those of its inputs that are there, and asks for none to be made.
+        partial: whether what it writes says itself which of its inputs are not here.
         trains: whether it runs in epochs: it can be stopped after each and goes on from there.
         facts: the output that says device and archives, if there is one.
         target: Snakemake's name for all the files of the rule that a run asks for.
@@ -137,6 +138,7 @@ class StepKind:
     timed: ClassVar[Values] = ()
     made_again: ClassVar[Literal["always", "deep", "never"]] = "never"
     gathers: ClassVar[bool] = False
+    partial: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     facts: ClassVar[str] = ""
     target: ClassVar[str] = ""

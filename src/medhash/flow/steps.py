@@ -108,6 +108,7 @@ class Steps:
         self._made: dict[tuple[str, Values], Step] = {}
         self._makers: dict[Path, Step] = {}
         self._makers_of: dict[Step, list[Step]] = {}
+        self._declared: dict[Step, set[Path]] = {}
 
     def of(self, command: str, *coordinates: object) -> Step:
         """The step that a command runs: ``of("train", cell)``, ``of("split", paper, dataset)``.
@@ -132,6 +133,8 @@ class Steps:
         kind = kind_of(rule)
         values = kind.values(key) if kind else None
         if kind is not None and values is not None:
+            if (rule, values) in self._made:
+                return self._made[rule, values]
             given = "/".join(value for _, value in kind.typed(*values))
             if kind.find(self.configuration, given) == values:
                 return self._step(kind, values)
@@ -154,8 +157,10 @@ class Steps:
         maker = self.making(path)
         if maker is None or path == maker.receipt:
             return path
-        forms = maker.kind.forms(self._layout, *maker.values)
-        return path if any(path in form.outputs.values() for form in forms) else maker.receipt
+        if maker not in self._declared:
+            forms = maker.kind.forms(self._layout, *maker.values)
+            self._declared[maker] = {file for form in forms for file in form.outputs.values()}
+        return path if path in self._declared[maker] else maker.receipt
 
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 
+@cache
 def names() -> list[str]:
     """Names of all methods, sorted; found by file name, so that torch need not be imported."""
     return sorted(each.name for each in pkgutil.iter_modules(__path__) if not each.ispkg)

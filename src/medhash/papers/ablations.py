@@ -7,6 +7,7 @@ A paper's file declares ablations under ``ablations:``. The part of a cell's var
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
@@ -60,7 +61,7 @@ class Ablation(StrictModel):
             raise ValueError("nothing is changed; name at least one setting")
         return self
 
-    @property
+    @cached_property
     def changes(self) -> dict[str, Any]:
         """The partial tree."""
         tree = self.model_dump(exclude={"title"}, exclude_unset=True)
@@ -69,11 +70,11 @@ class Ablation(StrictModel):
 
 def known_variants(ablations: Mapping[str, Ablation]) -> list[str]:
     """Every variant, and every ablation of each; of LCR alone, of those that reason with it."""
+    reasoning = list(filter(reasons_about_lesions, VARIANTS))
     ablated_variants = [
         f"{base}{ABLATION_SEPARATOR}{name}"
         for name, ablation in ablations.items()
-        for base in VARIANTS
-        if reasons_about_lesions(base) or set(ablation.changes) != {"lcr"}
+        for base in (reasoning if set(ablation.changes) == {"lcr"} else VARIANTS)
     ]
     return [*VARIANTS, *ablated_variants]
 
@@ -104,7 +105,9 @@ def ablated(
     change = ablations[name].changes
     if "lcr" in change and settings.network.grid and paper_grid:
         factor = settings.network.grid / paper_grid
-        change |= {"lcr": {key: _scaled(value, factor) for key, value in change["lcr"].items()}}
+        change = change | {
+            "lcr": {key: _scaled(value, factor) for key, value in change["lcr"].items()}
+        }
     try:
         return Settings.model_validate(_laid_over(settings.model_dump(), change))
     except ValidationError as error:

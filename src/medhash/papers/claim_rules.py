@@ -213,7 +213,9 @@ class Number(OfRowsOrGains):
 
 
 class Significant(Counted):
-    """The rows of each pair differ by a two-sided Wilcoxon signed-rank test on per-query AP.
+    """The rows of each pair differ by a two-sided Wilcoxon signed-rank test over the queries.
+
+    What is compared is the measure's value of each query: AP for ``map``.
 
     Attributes:
         pairs: what is compared.
@@ -228,8 +230,9 @@ class Significant(Counted):
 
     @model_validator(mode="after")
     def _is_about_queries(self) -> Self:
-        if self.measure != "map":
-            raise ValueError("'measure': this rule compares average precision, measure map")
+        if not MEASURES[self.measure].of_queries:
+            known = ", ".join(name for name, each in MEASURES.items() if each.of_queries)
+            raise ValueError(f"'measure': this rule compares values of each query ({known})")
         return self
 
     @property

@@ -63,6 +63,11 @@ class ReportedColumn(NamedTuple):
         """The code length, None where columns are something else."""
         return int(self.at) if self.axis == "bits" else None
 
+    @property
+    def cutoff(self) -> int | None:
+        """The K, None where columns are something else."""
+        return int(self.at) if self.axis == "cutoff" else None
+
 
 class ReportedValue(NamedTuple):
     """One printed number with its place; ``value`` keeps the printed digits."""

@@ -14,11 +14,11 @@ from medhash.flow.account import described, require_same
 from medhash.records.record import GradedScores, Record
 from medhash.retrieval.chance import chance
 from medhash.retrieval.counting import most_shared
-from medhash.retrieval.evaluation import evaluate
-from medhash.retrieval.metrics import QueryScores
+from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.reading import load
+from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
+from medhash.schema.settings import EvaluationSettings, Settings
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -87,15 +87,20 @@ def write_record(
         stable={"map": stable.metrics["map"]},
         chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
         per_query_ap=evaluation.per_query_ap.tolist(),
-        per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
+        per_query=graded_scores(evaluation, codes, scoring),
         query_rows=codes.query_rows.tolist(),
         training={"selection": training["selection"], "seconds": account["seconds"]},
     )
     write_json(path, record.model_dump(mode="json", by_alias=True))
 
 
-def _graded(scores: QueryScores) -> GradedScores:
-    """With one label an image these repeat the average precision, and are not written."""
+def graded_scores(
+    evaluation: Evaluation, codes: Representation, scoring: EvaluationSettings
+) -> GradedScores | None:
+    """A record's ``per_query``; None where relevance has no degrees and nobody asks for it."""
+    if not scoring.graded and most_shared(codes) == 1:
+        return None
+    scores = evaluation.scores
     return GradedScores(
         map_weighted=scores.weighted_average_precision.tolist(),
         ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},

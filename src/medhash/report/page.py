@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> str:
-    """Write the page of a step; its path."""
-    path = step.outputs["page"]
-    write_text(path, report_html(configuration, Steps(configuration)))
-    return str(path)
+    """Write the page of a step; its path, and what it shows that is not as it was made."""
+    path, steps = step.outputs["page"], Steps(configuration)
+    write_text(path, report_html(configuration, steps))
+    shown = [each for each in step.inputs.values() if steps.making(each)]
+    changed = Told(configuration, steps).changed(shown)
+    return "\n".join([str(path), *(f"Not as recorded: {text}" for text in changed)])
 
 
 def report_html(configuration: Configuration, steps: Steps) -> str:

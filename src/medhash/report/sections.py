@@ -86,14 +86,14 @@ class ClaimsSection(Section):
     undecided: Markup = Markup("")  # noqa: RUF009
 
 
-def made(told: Told, step: Step, *names: str) -> dict[str, Any]:
-    """What a section says of the outputs of its step, the first of which must be there."""
-    path = step.outputs[names[0]]
+def made(told: Told, step: Step, name: str, *shown: Path) -> dict[str, Any]:
+    """What a section says of an output of its step, and of what else is shown, if it is there."""
+    path = step.outputs[name]
     if not path.is_file():
         return {"missing": f"{path.as_posix()}: not made yet"}
     return {
         "files": tuple(file.as_posix() for file in step.outputs.values()),
-        "changed": told.changed(step.outputs[name] for name in names),
+        "changed": told.changed((path, *shown)),
         "command": audit_command(path),
     }
 
@@ -137,7 +137,7 @@ def claims_section(told: Told) -> ClaimsSection:
     if not claimed_by(told.configuration):
         return ClaimsSection(missing="no paper of this run has a file of claims")
     step = told.steps.of("claims")
-    section = ClaimsSection(**made(told, step, "csv", "md"))
+    section = ClaimsSection(**made(told, step, "csv", step.outputs["md"]))
     if section.missing:
         return section
     lines = read_lines(step.outputs["csv"])

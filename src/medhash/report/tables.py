@@ -87,7 +87,7 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
         MedhashError: a file of a cell is not whole, or of another scale.
     """
     step = told.steps.of("table", spec.key)
-    about = made(told, step, "csv", "md")
+    about = made(told, step, "csv", step.outputs["md"], *step.inputs.values())
     section = TableSection(key=spec.key, anchor=f"t-{spec.label}", title=spec.title, **about)
     if section.missing:
         return section

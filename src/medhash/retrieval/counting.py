@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medhash.retrieval.blocks import in_blocks
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.hamming import as_words, query_blocks, word_overlaps
+from medhash.retrieval.hamming import as_words, word_overlaps
 from medhash.retrieval.representation import Representation
 
 Numbers = NDArray[np.float64]
 Whole = NDArray[np.int64]
 Small = NDArray[np.uint16]
 Distances = NDArray[Any]
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,32 +40,39 @@ class Counts:
     @cached_property
     def items(self) -> Whole:
         """Items at each level, (queries, levels)."""
-        return self.table.sum(axis=2)
+        return self._weighed(np.ones(self.table.shape[2], np.int64))
 
     @cached_property
     def relevant(self) -> Whole:
         """Relevant items at each level, (queries, levels)."""
-        return self.table[:, :, 1:].sum(axis=2)
+        return self._weighed((np.arange(self.table.shape[2]) > 0).astype(np.int64))
 
     @cached_property
     def shared(self) -> Whole:
         """Labels shared with the items at each level, summed, (queries, levels)."""
-        return self.table @ np.arange(self.table.shape[2])
+        return self._weighed(np.arange(self.table.shape[2]))
 
     @cached_property
     def gains(self) -> Numbers:
         """NDCG's gains 2^s - 1 of the items at each level, summed, (queries, levels)."""
-        return self.table @ gain(np.arange(self.table.shape[2]))
+        return self._weighed(gain(np.arange(self.table.shape[2])))
 
     @cached_property
     def by_shared(self) -> Whole:
         """Items of the whole database that share s labels, (queries, most + 1)."""
-        return self.table.sum(axis=1)
+        from medhash.retrieval.kernels import over_levels
+
+        return np.asarray(over_levels(self.table))
 
     @cached_property
     def total_relevant(self) -> Whole:
         """Relevant items of the whole database, (queries,)."""
-        return self.relevant.sum(axis=1)
+        return self.by_shared[:, 1:].sum(axis=1)
+
+    def _weighed(self, weights: NDArray[Any]) -> NDArray[Any]:
+        from medhash.retrieval.kernels import weighed
+
+        return np.asarray(weighed(self.table, weights))
 
 
 def gain(shared: Whole) -> Numbers:
@@ -71,18 +80,21 @@ def gain(shared: Whole) -> Numbers:
     return np.exp2(shared) - 1.0
 
 
-def count_blocks(vectors: Representation) -> Iterator[Counts]:
-    """Counts of all queries in their order, of as many at a time as fit in little memory.
+def with_counts(function: Callable[[Counts], Result], vectors: Representation) -> list[Result]:
+    """What a function returns for the counts of all queries, of some at a time, in their order.
 
-    Codes have few levels and come at once. Time grows with queries x items.
+    Codes have few levels and come at once. Descriptors come in blocks of queries that fit in
+    little memory, and the function runs in as many threads as there are. Time grows with
+    queries x items.
     """
     if isinstance(vectors, Codes):
-        yield count(vectors)
-        return
+        return [function(count(vectors))]
     kinds = most_shared(vectors) + 1
-    for _, distances, shared in pair_blocks(vectors):
-        levels = levels_of(distances)
-        yield Counts(_table(levels, shared, int(levels.max()) + 1, kinds))
+
+    def count_block(distances: Distances, shared: Small) -> Result:
+        return function(count_levels(distances, shared, kinds))
+
+    return with_pairs(count_block, vectors)
 
 
 def count(codes: Codes) -> Counts:
@@ -90,50 +102,59 @@ def count(codes: Codes) -> Counts:
 
     Memory grows with queries x (q + 1) x shared labels only.
     """
-    levels, kinds = codes.bits + 1, most_shared(codes) + 1
-    table = np.empty((len(codes.query_codes), levels, kinds), dtype=np.int64)
-    for block, distances, shared in pair_blocks(codes):
-        table[block] = _table(distances, shared, levels, kinds)
+    from medhash.retrieval.kernels import count_pairs
+
+    queries, items = len(codes.query_codes), len(codes.database_codes)
+    table = np.zeros((queries, codes.bits + 1, most_shared(codes) + 1), dtype=np.int64)
+    query_words, query_labels = as_words(codes.query_codes), label_words(codes.query_labels)
+    words = np.ascontiguousarray(as_words(codes.database_codes).T)
+    labels = np.ascontiguousarray(label_words(codes.database_labels).T)
+
+    def count_block(block: slice) -> None:
+        count_pairs(query_words[block], words, query_labels[block], labels, table[block])
+
+    in_blocks(count_block, queries, items)
     return Counts(table)
 
 
-def pair_blocks(vectors: Representation) -> Iterator[tuple[slice, Distances, Small]]:
-    """Walk over the queries in blocks that fit in little memory.
+def count_levels(distances: Distances, shared: Small, kinds: int) -> Counts:
+    """Count the items at each distance that occurs at a query by the labels that they share.
 
-    Yields:
-        Which queries; their distances (queries, items); and the labels that they share with each
-        item, uint16 (queries, items).
+    Args:
+        distances: float64 (queries, items).
+        shared: uint16 (queries, items), fewer than ``kinds`` labels each.
+        kinds: length of the last axis of the table.
     """
-    # Labels are bits too: those that both have are shared.
-    query_labels = as_words(np.packbits(vectors.query_labels, axis=1))
-    database_labels = as_words(np.packbits(vectors.database_labels, axis=1))
-    for block in query_blocks(len(query_labels), len(database_labels)):
+    from medhash.retrieval import kernels
+
+    order = np.argsort(distances, axis=1)
+    return Counts(kernels.count_levels(distances, order, shared, kinds))
+
+
+def with_pairs(
+    function: Callable[[Distances, Small], Result], vectors: Representation
+) -> list[Result]:
+    """What a function returns for blocks of queries, in their order; each runs in a thread.
+
+    The function gets the block's distances, (queries, items), and the labels that its queries
+    share with each item, uint16 (queries, items).
+    """
+    queries, items = label_words(vectors.query_labels), label_words(vectors.database_labels)
+    vectors.distances(vectors.query_vectors[:1])  # what it prepares and keeps, before the threads
+
+    def block_of_pairs(block: slice) -> Result:
         distances = vectors.distances(vectors.query_vectors[block])
-        yield block, distances, word_overlaps(query_labels[block], database_labels)
+        return function(distances, word_overlaps(queries[block], items))
+
+    return in_blocks(block_of_pairs, len(queries), len(items))
 
 
-def levels_of(distances: Distances) -> Whole:
-    """The place of each distance among the different ones of its row, int64, of the same shape."""
-    order = np.argsort(distances, axis=1, kind="stable")
-    ordered = np.take_along_axis(distances, order, axis=1)
-    steps = np.zeros(distances.shape, dtype=np.int64)
-    steps[:, 1:] = ordered[:, 1:] > ordered[:, :-1]
-    levels = np.empty_like(steps)
-    np.put_along_axis(levels, order, steps.cumsum(axis=1), axis=1)
-    return levels
+def label_words(labels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Labels 0/1 (n, classes) as the bits of words, uint64 (n, words): those of both are shared."""
+    return as_words(np.packbits(labels, axis=1))
 
 
 def most_shared(vectors: Representation) -> int:
     """An upper bound on the labels that a query and an item share."""
     most = (labels.sum(axis=1).max() for labels in (vectors.query_labels, vectors.database_labels))
     return int(min(most))
-
-
-def _table(levels: NDArray[Any], shared: Small, level_count: int, kinds: int) -> Whole:
-    """:attr:`Counts.table` of some queries, from the level of each pair."""
-    # One number for each (query, level, shared labels), then one pass that counts them.
-    cell = levels * np.int64(kinds)
-    cell += shared
-    cell += np.arange(len(cell))[:, None] * (level_count * kinds)
-    counted = np.bincount(cell.ravel(), minlength=len(cell) * level_count * kinds)
-    return counted.reshape(len(cell), level_count, kinds)

@@ -8,7 +8,6 @@ from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial.distance import cdist
 
 from medhash.errors import MedhashError
 from medhash.retrieval.representation import Array, Representation
@@ -82,7 +81,7 @@ class Descriptors(Representation):
         self, vectors: NDArray[np.float32], others: NDArray[np.float32]
     ) -> NDArray[np.float64]:
         """The same distances of float32 (n, L) to float32 (m, L)."""
-        return self._compared(vectors, self._comparable(others))
+        return self._compared(vectors, np.ascontiguousarray(self._comparable(others).T))
 
     def written(self, vector: NDArray[np.float32]) -> str:
         """Its first numbers."""
@@ -99,15 +98,17 @@ class Descriptors(Representation):
 
     @cached_property
     def _database(self) -> NDArray[np.float64]:
-        return self._comparable(self.database_descriptors)
+        return np.ascontiguousarray(self._comparable(self.database_descriptors).T)
 
     def _compared(
         self, vectors: NDArray[np.float32], others: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        queries = self._comparable(vectors)
+        from medhash.retrieval.kernels import squared_distances
+
+        squares = squared_distances(self._comparable(vectors), others)
         if self.distance == "cosine":  # |u - v|^2 / 2 of unit vectors
-            return np.asarray(cdist(queries, others, "sqeuclidean")) / 2
-        return np.asarray(cdist(queries, others, "euclidean"))
+            return np.asarray(squares / 2)
+        return np.asarray(np.sqrt(squares))
 
     def _comparable(self, vectors: NDArray[np.float32]) -> NDArray[np.float64]:
         exact = vectors.astype(np.float64)

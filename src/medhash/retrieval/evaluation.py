@@ -13,7 +13,7 @@ from tabulate import tabulate
 
 from medhash.errors import MedhashError
 from medhash.retrieval.codes import Codes
-from medhash.retrieval.counting import Counts, Numbers, count_blocks, most_shared
+from medhash.retrieval.counting import Counts, Numbers, most_shared, with_counts
 from medhash.retrieval.metrics import (
     MapAt,
     QueryScores,
@@ -104,25 +104,30 @@ def evaluate(
     _check(vectors, protocol, cutoffs, map_at)
     size = len(vectors.database_rows)
     reached = [k for k in sorted(set(cutoffs)) if k <= size]
-    blocks, ties, unanswerable = [], [], 0
-    curve = _RadiusCurve() if isinstance(vectors, Codes) else _RankCurve(size)
-    for counts in count_blocks(vectors):
-        if protocol == "tie-aware":
-            blocks.append(tie_aware_scores(counts, reached, map_at))
-        curve.add(counts)
-        ties.append(np.stack(tie_range(counts)))
-        unanswerable += int(np.sum(counts.total_relevant == 0))
-    scores = joined(blocks) if blocks else stable_scores(vectors, reached, map_at)
+    ranks = [] if isinstance(vectors, Codes) else _curve_ranks(size)
+
+    def score(counts: Counts) -> _Block:
+        return _Block(
+            tie_aware_scores(counts, reached, map_at) if protocol == "tie-aware" else None,
+            np.stack(tie_range(counts)),
+            precision_recall_at(counts, ranks) if ranks else precision_recall(counts),
+            int(np.sum(counts.total_relevant == 0)),
+        )
+
+    blocks = with_counts(score, vectors)
+    tie_aware = [block.scores for block in blocks if block.scores]
+    scores = joined(tie_aware) if tie_aware else stable_scores(vectors, reached, map_at)
+    ties = np.concatenate([block.ties for block in blocks], axis=1)
     metrics = {
         "protocol": protocol,
         "queries": len(vectors.query_rows),
-        "queries_without_relevant": unanswerable,
+        "queries_without_relevant": sum(block.unanswerable for block in blocks),
         "database": size,
         "distance": vectors.distance,
         "bits": vectors.length,
         **means(scores),
-        "pr_curve": curve.values(),
-        "tie_range": [float(values.mean()) for values in np.concatenate(ties, axis=1)],
+        "pr_curve": _curve(blocks, ranks),
+        "tie_range": [float(values.mean()) for values in ties],
     }
     return Evaluation(metrics, scores)
 
@@ -206,33 +211,34 @@ def means(scores: QueryScores) -> dict[str, Any]:
     return metrics
 
 
-class _RadiusCurve:
-    """Precision and recall within each Hamming radius; codes are counted at once."""
+@dataclass(frozen=True, eq=False)
+class _Block:
+    """What is kept of the counts of some queries.
 
-    def add(self, counts: Counts) -> None:
-        self._precision, self._recall = precision_recall(counts)
+    Attributes:
+        scores: under the protocol tie-aware.
+        ties: least and greatest average precision, (2, queries).
+        curve: precision and recall, at each rank (queries, ranks); of codes, which come at once,
+            their means over all queries within each radius.
+        unanswerable: queries without any relevant item.
+    """
 
-    def values(self) -> dict[str, Any]:
-        radius = list(range(len(self._recall)))
-        return {"radius": radius, "precision": self._precision, "recall": self._recall}
+    scores: QueryScores | None
+    ties: Numbers
+    curve: tuple[Any, Any]
+    unanswerable: int
 
 
-class _RankCurve:
-    """Precision and recall down to some ranks, over blocks of queries."""
+def _curve_ranks(size: int) -> list[int]:
+    ranks: list[int] = np.unique(np.geomspace(1, size, _CURVE_POINTS).round().astype(int)).tolist()
+    return ranks
 
-    def __init__(self, size: int) -> None:
-        self._ranks = np.unique(np.geomspace(1, size, _CURVE_POINTS).round().astype(int)).tolist()
-        self._precision: list[Numbers] = []
-        self._recall: list[Numbers] = []
 
-    def add(self, counts: Counts) -> None:
-        precision, recall = precision_recall_at(counts, self._ranks)
-        self._precision.append(precision)
-        self._recall.append(recall)
-
-    def values(self) -> dict[str, Any]:
-        precision, recall = (
-            np.concatenate(blocks).mean(axis=0).tolist()
-            for blocks in (self._precision, self._recall)
-        )
-        return {"rank": self._ranks, "precision": precision, "recall": recall}
+def _curve(blocks: Sequence[_Block], ranks: Sequence[int]) -> dict[str, Any]:
+    """Precision and recall down to some ranks, or within each Hamming radius."""
+    if not ranks:
+        precision, recall = blocks[0].curve
+        return {"radius": list(range(len(recall))), "precision": precision, "recall": recall}
+    each = (np.concatenate(values) for values in zip(*(b.curve for b in blocks), strict=True))
+    precision, recall = (values.mean(axis=0).tolist() for values in each)
+    return {"rank": list(ranks), "precision": precision, "recall": recall}

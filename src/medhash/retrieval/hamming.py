@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-# Query-database pairs that are looked at together. A handful of arrays of this many elements
-# stay in the processor's cache; the memory that distances take does not grow with the data.
-PAIRS_PER_BLOCK = 1 << 18
 
 MAX_BITS = np.iinfo(np.uint16).max
 """The longest code: distances are counted in 16 bits."""
@@ -69,13 +64,6 @@ def word_overlaps(
 ) -> NDArray[np.uint16]:
     """Bits that both have, uint16 (queries, items), on what :func:`as_words` returns."""
     return _count_bits(np.bitwise_and, query_words, database_words)
-
-
-def query_blocks(queries: int, items: int) -> Iterator[slice]:
-    """Cut the queries into blocks of about :data:`PAIRS_PER_BLOCK` pairs, at least one query."""
-    step = max(1, PAIRS_PER_BLOCK // max(1, items))
-    for start in range(0, queries, step):
-        yield slice(start, min(start + step, queries))
 
 
 def _count_bits(

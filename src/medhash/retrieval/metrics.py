@@ -80,7 +80,7 @@ def tie_aware_scores(
         return np.minimum(mean, 1.0)  # the last bit of a perfect list may round up
 
     def first(gains: Whole, depth: int) -> Numbers:
-        return _share_inside(gains, counts.items, depth).sum(axis=1)
+        return _gains_inside(counts, gains, depth)
 
     found = {k: first(counts.relevant, k) for k in cutoffs}
     return QueryScores(
@@ -106,19 +106,17 @@ def tie_range(counts: Counts) -> tuple[Numbers, Numbers]:
     Returns:
         Least and greatest, each (queries,).
     """
+    from medhash.retrieval.kernels import ordered_precisions
+
     harmonic = _RangeSums(1.0 / np.arange(1, int(counts.items[0].sum()) + 1))
-    found = _before(counts.relevant)
-    first = _before(counts.items)
-    last = first + counts.items - counts.relevant
     relevant = np.maximum(counts.total_relevant, 1)
 
-    def average_precision(start: Whole) -> Numbers:
-        # Relevant items at ranks start + j for j = 1 .. r have precision (found + j) / (start + j)
-        # = 1 - (start - found) / (start + j).
-        sums = harmonic.between(start, start + counts.relevant)
-        return (counts.relevant - (start - found) * sums).sum(axis=1) / relevant
+    def average_precision(first: bool) -> Numbers:
+        arrays = (counts.items, counts.relevant)
+        precisions = ordered_precisions(*arrays, first, harmonic.totals, harmonic.errors)
+        return np.asarray(precisions / relevant)
 
-    return average_precision(last), average_precision(first)
+    return average_precision(first=False), average_precision(first=True)
 
 
 def precision_recall(counts: Counts) -> tuple[list[float | None], list[float]]:
@@ -144,7 +142,7 @@ def precision_recall_at(counts: Counts, ranks: Sequence[int]) -> tuple[Numbers, 
 
     The recall of a query without relevant items is 0.
     """
-    found = [_share_inside(counts.relevant, counts.items, k).sum(axis=1) for k in ranks]
+    found = [_gains_inside(counts, counts.relevant, k) for k in ranks]
     expected = np.stack(found, axis=1)
     return expected / np.array(ranks), expected / np.maximum(counts.total_relevant, 1)[:, None]
 
@@ -181,20 +179,17 @@ def _expected_cumulative_gains(
     to be divided by p and summed over i. The sums are harmonic: sum of 1 / p, called h, and sum of
     (i - 1) / p = inside - (before + 1) h.
     """
-    items, relevant = counts.items, counts.relevant
-    before, inside = _before(items), _inside(items, depth)
-    reciprocals = harmonic.between(before, before + inside)
-    own_and_earlier = (gains + relevant * _before(gains)) / np.maximum(items, 1)
-    pairs = gains * np.maximum(relevant - 1, 0) / np.maximum(items * (items - 1.0), 1)
-    sums = own_and_earlier * reciprocals + pairs * (inside - (before + 1) * reciprocals)
-    return np.asarray(sums.sum(axis=1))
+    from medhash.retrieval.kernels import cumulative_gains
+
+    arrays = (counts.items, counts.relevant, gains)
+    return np.asarray(cumulative_gains(*arrays, depth, harmonic.totals, harmonic.errors))
 
 
 def _ndcg(counts: Counts, depth: int, discount: _RangeSums) -> Numbers:
     """Expected NDCG down to a rank, (queries,)."""
     gained = _discounted(counts.gains, counts.items, depth, discount)
     # The best order puts items that share most first: ties again, by shared labels.
-    best_first = counts.by_shared[:, ::-1]
+    best_first = np.ascontiguousarray(counts.by_shared[:, ::-1])
     best_gains = best_first * gain(np.arange(best_first.shape[1]))[::-1]
     best = _discounted(best_gains, best_first, depth, discount)
     ratio = np.divide(gained, best, out=np.zeros_like(best), where=best > 0)
@@ -202,43 +197,35 @@ def _ndcg(counts: Counts, depth: int, discount: _RangeSums) -> Numbers:
 
 
 def _discounted(gains: Numbers, items: Whole, depth: int, discount: _RangeSums) -> Numbers:
-    before = _before(items)
-    discounts = discount.between(before, before + _inside(items, depth))
-    return np.asarray((gains / np.maximum(items, 1) * discounts).sum(axis=1))
+    """Each tie's gains over its items, times the discounts of its ranks within ``depth``."""
+    from medhash.retrieval.kernels import discounted_gains
+
+    return np.asarray(discounted_gains(items, gains, depth, discount.totals, discount.errors))
 
 
-def _share_inside(gains: Whole, items: Whole, depth: int) -> Numbers:
-    """Expected part of each tie's gains that falls within the first ``depth`` ranks."""
-    return gains * _inside(items, depth) / np.maximum(items, 1)
+def _gains_inside(counts: Counts, gains: Whole, depth: int) -> Numbers:
+    """Expected part of each tie's gains that falls within the first ``depth`` ranks, summed."""
+    from medhash.retrieval.kernels import gains_inside
 
-
-def _before(values: Whole) -> Whole:
-    """Sum of the values at all nearer distances."""
-    return values.cumsum(axis=1) - values
-
-
-def _inside(items: Whole, depth: int) -> Whole:
-    """How many ranks of each tie are among the first ``depth``."""
-    return np.clip(depth - _before(items), 0, items)
+    return np.asarray(gains_inside(counts.items, gains, depth))
 
 
 class _RangeSums:
-    """Sums over ranges of a sequence, exact to about one rounding of the range's own sum.
+    """Running totals of a sequence, which give the sum over a range to about one rounding.
 
     A difference of two running totals loses the digits that the totals have in common, and the
     metrics multiply it by the rank. So the rounding error of each addition (Knuth's TwoSum) is
-    summed beside the totals.
+    summed beside the totals. The sum of the terms number start + 1 to stop, counted from 1, is
+    (totals[stop] - totals[start]) + (errors[stop] - errors[start]).
+
+    Attributes:
+        totals: float64 (terms + 1,), beginning with 0.
+        errors: the same of their rounding errors.
     """
 
     def __init__(self, terms: NDArray[np.float64]) -> None:
         totals = np.concatenate([[0.0], np.cumsum(terms)])
         added = totals[1:] - totals[:-1]
         errors = (totals[:-1] - (totals[1:] - added)) + (terms - added)
-        self._totals = totals
-        self._errors = np.concatenate([[0.0], np.cumsum(errors)])
-
-    def between(self, start: Whole, stop: Whole) -> Numbers:
-        """Sum of the terms number start + 1 to stop, counted from 1."""
-        return (self._totals[stop] - self._totals[start]) + (
-            self._errors[stop] - self._errors[start]
-        )
+        self.totals = totals
+        self.errors = np.concatenate([[0.0], np.cumsum(errors)])

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from medhash.retrieval.counting import Numbers, Whole, gain, pair_blocks
+from medhash.retrieval.counting import Distances, Numbers, Small, Whole, gain, with_pairs
 from medhash.retrieval.metrics import MapAt, QueryScores, joined
 from medhash.retrieval.representation import Representation
 
@@ -25,12 +25,13 @@ def stable_scores(
         cutoffs: the K of the metrics at K, at least 1 and at most the database's size.
         map_at: see :data:`~medhash.retrieval.metrics.MapAt`.
     """
-    blocks = []
-    for _, distances, shared in pair_blocks(vectors):
+
+    def score(distances: Distances, shared: Small) -> QueryScores:
         order = np.argsort(distances, axis=1, kind="stable")
         ranked = np.take_along_axis(shared, order, axis=1).astype(np.int64)
-        blocks.append(score_ranked(ranked, cutoffs, map_at))
-    return joined(blocks)
+        return score_ranked(ranked, cutoffs, map_at)
+
+    return joined(with_pairs(score, vectors))
 
 
 def score_ranked(shared: Whole, cutoffs: Sequence[int], map_at: MapAt = "reachable") -> QueryScores:

@@ -6,11 +6,13 @@ digits are exact, and a recomputed number is compared at the digits that are pri
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
+from itertools import pairwise
 from typing import Any
 
 from medhash.analysis.numbers.context import bits_label
@@ -216,6 +218,60 @@ def repeated_values(derived: models.RepeatedValues, paper: ReportedPaper) -> lis
     return [_of_all(derived, paper, "the same", cases)]
 
 
+def relative_gain(derived: models.RelativeGain, paper: ReportedPaper) -> list[Check]:
+    """The percentage by which a row exceeds another, on average over the columns."""
+    table = paper.table(derived.table)
+    columns = {str(column): column for column in table.column_list}
+    where = f"paper '{paper.paper}': derived: Table {derived.table}"
+    gains, notes = [], []
+    for of, than in derived.columns:
+        for name in (of, than):
+            check_name(name, columns, "column", where)
+        value = paper.row(derived.table, derived.row).numbers[columns[of]]
+        others = (
+            [derived.over] if derived.over else [m for m in table.by_method if m != derived.row]
+        )
+        found = {m: paper.row(derived.table, m).numbers[columns[than]] for m in others}
+        best = max(found, key=lambda method: found[method])
+        gains.append(100 * (value / found[best] - 1))
+        notes.append(f"{derived.row} at {of}: {value} against {found[best]} of {best} at {than}")
+    average = sum(gains, Decimal(0)) / len(gains)
+    printed = Decimal(derived.printed)
+    follows = _rounds_to(average, derived.printed)
+    if not follows and average.quantize(printed, ROUND_DOWN) == printed:
+        notes.append("the printed digits are cut off, not rounded")
+    numbers = (derived.printed, shown(average))
+    return [_check(derived, paper, numbers, follows, note="; ".join(notes))]
+
+
+def trend(derived: models.Trend, paper: ReportedPaper) -> list[Check]:
+    """The values of each row rise, or fall, from each column of a dataset to the next."""
+    cases = []
+    for name in derived.methods:
+        row = paper.row(derived.table, name)
+        for left, right in pairwise(_columns(derived, paper)):
+            if left.dataset == right.dataset:
+                change = row.numbers[right] - row.numbers[left]
+                text = f"{name} at {right}: {row.values[right]} after {row.values[left]}"
+                cases.append((text, change > 0 if derived.direction == "rises" else change < 0))
+    return [_of_all(derived, paper, derived.direction, cases)]
+
+
+def highest(derived: models.Highest, paper: ReportedPaper) -> list[Check]:
+    """One of the named rows is the highest of each column."""
+    rows = paper.table(derived.table).by_method
+    for name in (*derived.rows, *derived.leaving_out):
+        paper.row(derived.table, name)
+    counted = [name for name in rows if name not in derived.leaving_out]
+    cases = []
+    for column in _columns(derived, paper):
+        greatest = max(rows[name].numbers[column] for name in counted)
+        best = [name for name in counted if rows[name].numbers[column] == greatest]
+        text = f"{' and '.join(best)} at {column}: {greatest}"
+        cases.append((text, set(best) <= set(derived.rows)))
+    return [_of_all(derived, paper, "highest", cases)]
+
+
 def same_for_datasets(derived: models.SameForDatasets, paper: ReportedPaper) -> list[Check]:
     """A row has the same value at one code length, whatever the dataset."""
     columns = _columns(derived, paper)
@@ -240,18 +296,22 @@ def parts_of_a_whole(derived: models.Sum, paper: ReportedPaper) -> list[Check]:
 def attainable_precision(
     derived: models.AttainablePrecision, paper: ReportedPaper
 ) -> Iterator[Check]:
-    """Each printed percentage is a whole number of the results that all queries returned."""
+    """Each printed percentage is a whole number of the parts that it is a mean of."""
     results = derived.queries * derived.cutoff
+    if derived.of == "average precision":
+        results *= math.lcm(*range(1, derived.cutoff + 1))
+    parts = "results" if derived.of == "precision" else "parts"
     for printed in derived.printed:
         relevant = round(Decimal(printed) * results / 100)
         nearest = Decimal(100 * relevant) / results
-        found = f"{shown(nearest)} ({relevant} of {results} results)"
+        found = f"{shown(nearest)} ({relevant} of {results} {parts})"
         yield _check(derived, paper, (printed, found), _rounds_to(nearest, printed))
 
 
 _RULES: tuple[Callable[[Any, ReportedPaper], Iterable[Check]], ...] = (
     *(arrows, proportions, significance_counts, pair_counts, comparison, gain_comparison),
     *(average_improvements, improvement_range, bound, repeated_values, same_for_datasets),
+    *(relative_gain, trend, highest),
     attainable_precision,
 )
 RULES = {rule.__name__: rule for rule in _RULES} | {"sum": parts_of_a_whole}
@@ -314,9 +374,11 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
         if (derived.datasets is None or column.dataset in derived.datasets)
         and (derived.bits is None or column.bits in derived.bits)
         and (derived.measures is None or column.at in derived.measures)
+        and (derived.cutoffs is None or column.cutoff in derived.cutoffs)
     ]
     if not columns:
         wanted = [*map(bits_label, derived.bits or ()), *(derived.measures or ())]
+        wanted += [f"top-{k}" for k in derived.cutoffs or ()]
         raise MedhashError(f"{where}: no column has {' or '.join(wanted)}")
     return columns
 

@@ -87,9 +87,11 @@ def number(claim: models.Number, grid: ClaimGrid) -> ClaimFinding:
 
 
 def significant(claim: models.Significant, grid: ClaimGrid) -> ClaimFinding:
-    """The rows of each pair differ significantly on per-query average precision."""
-    places = product(grid.methods, claim.pairs, grid.columns)
-    cases = [_tested(claim, grid, pair, Spot(method, column)) for method, pair, column in places]
+    """The rows of each pair differ significantly on a measure of each query."""
+    places = product(grid.methods, claim.pairs)
+    cases = [
+        _tested(claim, grid, pair, spot) for method, pair in places for spot in grid.spots(method)
+    ]
     in_favour = " in favour of the first" if claim.direction == "better" else ""
     summary = f"p <= {claim.level}{in_favour}: {_holding(cases)}"
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
@@ -138,8 +140,8 @@ def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decima
 
 
 def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spot) -> Case:
-    needs = tuple(grid.need(row, spot) for row in pair)
-    test = grid.numbers.tested(*(need.place for need in needs))
+    first, second = (grid.need(row, spot) for row in pair)
+    needs, test = (first, second), grid.numbers.tested(first, second)
     name = " vs. ".join(grid.title(row, spot) for row in pair)
     name = f"{name} at {grid.column_title(spot)}"
     if test is None:

@@ -15,7 +15,7 @@ from tabulate import tabulate
 
 from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
 from medhash.configuration.loading import Configuration
-from medhash.errors import MedhashError
+from medhash.errors import AbsentError, MedhashError
 from medhash.files import text_of_csv
 from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
@@ -65,7 +65,8 @@ def value_pairs(
         table: one table's key; all that both have if None.
 
     Raises:
-        MedhashError: no table is in both runs, or a file cannot be read.
+        AbsentError: no table is in both runs.
+        MedhashError: a file cannot be read.
     """
     shared = [key for key in first.tables if key in second.tables]
     if table is not None:
@@ -74,7 +75,7 @@ def value_pairs(
     made = {key: both for key, both in files.items() if all(path.is_file() for path in both)}
     wanted = made if table is None else {table: files[table]}
     if not wanted:
-        raise MedhashError(
+        raise AbsentError(
             f"medhash compare: {first.layout.root} and {second.layout.root} have no table in "
             "common; make one in both"
         )

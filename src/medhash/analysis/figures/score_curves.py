@@ -35,7 +35,7 @@ _MARKERS = "osD^vPX*"
 _LABELS = {"bits": "code length in bits", "depth": "number of retrieved images K"}
 
 
-class Panel(NamedTuple):
+class ScorePanel(NamedTuple):
     """A panel: a measure, on a dataset, against ``bits`` or ``depth``."""
 
     dataset: str
@@ -94,7 +94,7 @@ class Spec(FigureSpec):
 
     def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
         """Panels with one legend beside them; bands are a standard deviation over seeds."""
-        rows: dict[tuple[str, str], list[Panel]] = {}
+        rows: dict[tuple[str, str], list[ScorePanel]] = {}
         for panel in panels_of(self):
             rows.setdefault(panel[:2], []).append(panel)
         most, (width, height) = max(map(len, rows.values())), PANEL_SIZE
@@ -114,18 +114,18 @@ class Spec(FigureSpec):
         return figure
 
 
-def panels_of(spec: Spec) -> list[Panel]:
+def panels_of(spec: Spec) -> list[ScorePanel]:
     """The panels, row by row."""
     shallow = [("bits", name) for name in spec.measures if not _is_deep(name)]
     deep = [("depth", name) for name in spec.measures if _is_deep(name)]
-    return [Panel(dataset, *each) for dataset in spec.datasets for each in shallow + deep]
+    return [ScorePanel(dataset, *each) for dataset in spec.datasets for each in shallow + deep]
 
 
 def _is_deep(name: str) -> bool:
     return name in MEASURES and MEASURES[name].at_cutoff
 
 
-def _measured(panel: Panel, records: Sequence[Any]) -> list[MeasureAt]:
+def _measured(panel: ScorePanel, records: Sequence[Any]) -> list[MeasureAt]:
     """What a panel shows: one measure, or one at every depth that all records have."""
     if panel.against == "bits":
         return [MeasureAt.parse(panel.measure)]
@@ -134,7 +134,7 @@ def _measured(panel: Panel, records: Sequence[Any]) -> list[MeasureAt]:
     return [MeasureAt(scores, k) for k in sorted(set.intersection(*depths) if depths else {1})]
 
 
-def _places(spec: Spec, panel: Panel) -> list[Place]:
+def _places(spec: Spec, panel: ScorePanel) -> list[Place]:
     bits = spec.bits if panel.against == "bits" else (spec.depth_bits or 0,)
     axes = product(spec.methods, spec.trained_variants, bits)
     return [Place(panel.dataset, method, variant, length) for method, variant, length in axes]
@@ -143,7 +143,7 @@ def _places(spec: Spec, panel: Panel) -> list[Place]:
 def _point(
     spec: Spec,
     context: Context,
-    panel: Panel,
+    panel: ScorePanel,
     measured: MeasureAt,
     place: Place,
     summary: Summary | None,
@@ -159,7 +159,7 @@ def _point(
     return row | numbers | seeds | {"random": summary.chance("random")}
 
 
-def _title(spec: Spec, panel: Panel, context: Context) -> str:
+def _title(spec: Spec, panel: ScorePanel, context: Context) -> str:
     if panel.against == "bits":
         what = MeasureAt.parse(panel.measure).title
     else:
@@ -169,7 +169,7 @@ def _title(spec: Spec, panel: Panel, context: Context) -> str:
 
 
 def _draw_panel(
-    axes: Axes, points: pd.DataFrame, panel: Panel, styles: dict[str, dict[str, Any]]
+    axes: Axes, points: pd.DataFrame, panel: ScorePanel, styles: dict[str, dict[str, Any]]
 ) -> None:
     ran = points[points["status"] == "ran"]
     if ran.empty:

@@ -13,9 +13,8 @@ import numpy as np
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, Place
 from medhash.analysis.numbers.statistics import mean_and_deviation
 from medhash.papers.specs import ArtefactSpec
+from medhash.records.record import MAP
 from medhash.schema.measures import MEASURES, MeasureAt
-
-MAP = MeasureAt("map")
 
 _LISTED = 6
 

@@ -25,7 +25,9 @@ class Kind(StepKind):
     panel = "About the papers"
     runs_in = "medhash.report.page"
     resources = Resources(memory_mb=4000, minutes=10)
+    made_again = "always"
     gathers = True
+    partial = True
     target = "report"
 
     def asked(self, configuration: Configuration) -> list[Values]:

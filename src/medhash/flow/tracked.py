@@ -48,6 +48,11 @@ class TrackedFiles:
             return Tracked("git", "git has it", f"git restore {name}")
         return None
 
+    def md5(self, path: Path) -> str:
+        """What DVC says of a file itself; empty where it says nothing."""
+        name = path.as_posix()
+        return next((md5 for tracked, _, md5 in self._dvc if name == tracked), "")
+
     @cached_property
     def _dvc(self) -> list[tuple[str, str, str]]:
         """Path, the file that names it, MD5: longest paths first, so that the nearest wins."""
