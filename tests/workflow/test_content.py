@@ -39,16 +39,6 @@ def made(copy_project):
     return tree
 
 
-@pytest.fixture
-def tree(made):
-    """The tree of :func:`made`, as it was again after the test."""
-    kept = made.root.with_name(f"{made.root.name}-kept")
-    shutil.copytree(made.root, kept, symlinks=True)
-    yield made
-    shutil.rmtree(made.root)
-    kept.rename(made.root)
-
-
 def clone(tree, folder, *left_out):
     """What git would check out: other times, nothing of .snakemake or the cache."""
     names = shutil.ignore_patterns(".snakemake", ".cache", "logs", "__pycache__", *left_out)

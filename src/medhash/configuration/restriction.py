@@ -35,7 +35,7 @@ class Restriction:
     def datasets(self, paper: Paper) -> tuple[str, ...]:
         """The datasets of a paper, and the user's own, that this run works on."""
         known = [self.stand_in(name) for name in paper.datasets]
-        return tuple(name for name in [*known, *self._own] if self._is_run(name))
+        return tuple(name for name in [*known, *self._own] if self.runs(name))
 
     def paper(self, paper: Paper) -> Paper:
         """The paper with its tables and figures as this run makes them."""
@@ -70,15 +70,17 @@ class Restriction:
         phantom = PHANTOM_PREFIX + dataset
         return phantom if self.phantoms and phantom in self.cards else dataset
 
-    def runs(self, dataset: str) -> bool:
-        """Whether a dataset is part of the run."""
-        return self._is_run(dataset)
+    def runs(self, dataset: str, own: GridSettings | None = None) -> bool:
+        """Whether a dataset is part of the run, or of a table's or figure's own part of it."""
+        kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
+        names = self.config.datasets or kept
+        return names is None or dataset in names or dataset in map(self.stand_in, names)
 
     def _spec(self, spec: Spec) -> Spec:
         own = self._own_grid(spec)
         datasets = (*map(self.stand_in, spec.datasets), *self._own)
         chosen: dict[str, tuple[Any, ...]] = {
-            axis: self._chosen(
+            axis: _chosen(
                 getattr(spec, axis),
                 getattr(self.config, axis),
                 getattr(self.scale.grid if getattr(own, axis) is None else own, axis),
@@ -89,7 +91,7 @@ class Restriction:
         update: dict[str, Any] = {axis: values for axis, values in chosen.items() if values}
         update |= {
             "datasets": datasets,
-            "available": tuple(d for d in datasets if self._is_run(d, own)),
+            "available": tuple(d for d in datasets if self.runs(d, own)),
             "seeds": self.config.seeds or own.seeds or self.scale.seeds,
         }
         if own.lengths:
@@ -107,17 +109,6 @@ class Restriction:
     def _own_grid(self, spec: ArtefactSpec) -> ArtefactGrid:
         return self.scale.artefacts.get(spec.key, ArtefactGrid())
 
-    def _chosen(
-        self,
-        printed: Sequence[Value],
-        replacement: Sequence[Value] | None,
-        kept: Sequence[Value] | None,
-    ) -> tuple[Value, ...]:
-        """The values of one axis; an axis that the paper leaves empty stays empty."""
-        if replacement is not None and printed:
-            return tuple(replacement)
-        return _kept(printed, kept)
-
     @cached_property
     def _own(self) -> list[str]:
         """The user's datasets that no paper knows."""
@@ -125,12 +116,11 @@ class Restriction:
         known = of_papers | set(map(self.stand_in, of_papers))
         return [name for name in self.config.datasets or () if name not in known]
 
-    def _is_run(self, dataset: str, own: GridSettings | None = None) -> bool:
-        kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
-        names = self.config.datasets or kept
-        return names is None or dataset in names or dataset in map(self.stand_in, names)
 
-
-def _kept(printed: Sequence[Value], kept: Sequence[Value] | None) -> tuple[Value, ...]:
-    """The values that a thinned list keeps."""
+def _chosen(
+    printed: Sequence[Value], replacement: Sequence[Value] | None, kept: Sequence[Value] | None
+) -> tuple[Value, ...]:
+    """The values of one axis; an axis that the paper leaves empty stays empty."""
+    if replacement is not None and printed:
+        return tuple(replacement)
     return tuple(value for value in printed if kept is None or value in kept)
