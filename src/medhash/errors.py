@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 
 class MedhashError(Exception):
     """Bad input, said in one message: the file, key or value, and what to do.
 
-    The command line prints it without a traceback and exits with status 2.
+    The command line prints it without a traceback and exits with :attr:`status`.
     """
+
+    status: ClassVar[int] = 2
+
+
+class AbsentError(MedhashError):
+    """Nothing of what was asked could be done: what it needs is not here."""
+
+    status = 3
 
 
 class PausedError(MedhashError):

@@ -10,6 +10,7 @@ import numpy as np
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
+from told import description
 
 CELLS = [Cell("ach", "phantom_x", "adsh", variant, 8, 0) for variant in ("none", "ach")]
 IMAGES, QUERIES = 60, 20
@@ -24,7 +25,7 @@ def write_cells(layout, classes):
     images = random.integers(0, 255, (IMAGES, 16, 16, 3), dtype=np.uint8)
     np.save(folder / "images.npy", images)
     np.save(folder / "labels.npy", labels)
-    (folder / "dataset.json").write_text(json.dumps({"classes": classes}))
+    (folder / "dataset.json").write_text(json.dumps(description(classes=classes)))
     query, database = np.arange(QUERIES), np.arange(QUERIES, IMAGES)
     for cell in CELLS:
         bits = random.integers(0, 256, (IMAGES, 1), dtype=np.uint8)

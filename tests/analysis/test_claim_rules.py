@@ -3,15 +3,16 @@
 from decimal import Decimal
 
 import pytest
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.numbers.summaries import Place
 from medhash.errors import MedhashError
 from medhash.papers.claim_rules import RULE_NAMES, Claim
 from medhash.papers.paper import Paper
-from medhash.verdicts.cases import Need, SignedRanks, shown
+from medhash.verdicts.cases import shown
 from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.numbers import Need, SignedRanks
 from medhash.verdicts.rules import RULES, decide
 
 GRID = {"title": "mAP", "datasets": ["a", "b"], "methods": ["x", "y"], "bits": [8]}
@@ -55,8 +56,9 @@ class Given:
         text = self.values.get(self.key(need.place) + (f"@{need.cutoff}" if need.cutoff else ""))
         return None if text is None else Decimal(text)
 
-    def tested(self, row: Place, baseline: Place):
-        return self.tests.get(self.key(row))
+    def tested(self, row: Need, baseline: Need):
+        assert (row.measure, row.cutoff) == (baseline.measure, baseline.cutoff)
+        return self.tests.get(self.key(row.place) + (f"@{row.cutoff}" if row.cutoff else ""))
 
     @staticmethod
     def key(place: Place) -> str:
@@ -71,7 +73,7 @@ def find(numbers, merges=None, **claim):
     if "figure" in claim:
         del defaults["table"]
     parsed = TypeAdapter(Claim).validate_python(defaults | claim)
-    return decide(ClaimGrid(parsed, CONTEXT, merges or {}), numbers)
+    return decide(ClaimGrid(parsed, CONTEXT, numbers, merges or {}))
 
 
 def gains(*points, baseline=50):
@@ -338,6 +340,17 @@ def test_significant_tells_a_loss_from_what_is_not_significant():
     assert found.cases[1].text.endswith("p = 1.000e-03, in favour of the second")
 
 
+def test_significant_is_about_any_measure_of_queries_at_each_cutoff():
+    at_ten = {"a/x/ach@10": SignedRanks(0.01, True), "a/y/ach@10": SignedRanks(0.01, False)}
+    own = SIGNIFICANT | {"measure": "ndcg_at", "cutoffs": [10, 100], "datasets": ["a"]}
+    found = find(Given(tests=at_ten), **own)
+    assert [case.outcome for case in found.cases] == ["W", None, "L", None]
+    assert ", K = 10: p = " in found.cases[0].text
+    assert found.cases[1].needs[0].cutoff == 100
+    with pytest.raises(ValidationError, match="compares values of each query \\(map, map_weighted"):
+        find(Given(), **SIGNIFICANT, measure="queries")
+
+
 SPREAD = {"rule": "spread", "figure": "fig10", "at_most": "2"}
 
 
@@ -376,8 +389,8 @@ def test_a_spread_over_some_settings_says_so():
     )
     paper = PAPER.model_copy(update={"figures": {"fig10": figure}})
     claim = TypeAdapter(Claim).validate_python({"place": "I", "says": "a claim", **SPREAD})
-    grid = ClaimGrid(claim, Context(paper, "paper", "tie-aware"))
-    found = decide(grid, settings("50", "51", "50", "50"))
+    numbers = settings("50", "51", "50", "50")
+    found = decide(ClaimGrid(claim, Context(paper, "paper", "tie-aware"), numbers))
     assert not found.complete
     assert found.summary == "at most 2 points apart: in 2 of 2, over the settings that ran"
     assert found.outlook == "what is missing decides"

@@ -20,6 +20,7 @@ from medhash.query.text import answer_text
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import pack
 from medhash.schema.cell import Cell
+from told import description
 
 CLASSES = ("healthy", "ill", "other")
 QUERIES, ITEMS = 6, 50
@@ -34,7 +35,7 @@ def database(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     np.save(folder / FILES["images"], random.integers(0, 255, (count, 16, 16, 3), dtype=np.uint8))
     np.save(folder / FILES["labels"], labels)
-    facts = {"title": "Dataset", "synthetic": True, "classes": CLASSES}
+    facts = description(title="Dataset", synthetic=True, classes=CLASSES)
     write_json(folder / FILES["description"], facts)
     index = {
         "image_id": [f"image{row}" for row in range(count)],

@@ -9,9 +9,10 @@ from medhash.errors import MedhashError
 from medhash.records.record import (
     Record,
     load_record,
-    per_query_ap,
+    per_query,
 )
 from medhash.schema.cell import Cell
+from medhash.schema.measures import MeasureAt
 
 CELL = "ach/covid_ct/hashnet/ach/8/0"
 
@@ -86,7 +87,7 @@ def test_foreign_files_are_refused(tmp_path, text):
 
 
 def test_a_missing_file_is_refused(tmp_path):
-    with pytest.raises(MedhashError, match=r"gone\.json: the record cannot be read"):
+    with pytest.raises(MedhashError, match=r"gone\.json: no such file"):
         load_record(tmp_path / "gone.json")
 
 
@@ -111,8 +112,23 @@ def test_a_record_from_before_origins_has_none(record_values):
     assert Record.model_validate_json(json.dumps(values)).cell.origin == ""
 
 
+def test_further_metrics_are_of_as_many_queries(tmp_path, record_values):
+    values = record_values(CELL, [0.5, 0.75])
+    values["per_query"] = {"map_weighted": [1, 1], "ndcg_at": {"10": [0.1]}, "acg_at": {}}
+    with pytest.raises(MedhashError, match=r"per_query\.ndcg_at\.10 has 1 values, but there are 2"):
+        load_record(write(tmp_path, values))
+
+
+def test_a_record_without_metrics_of_queries_says_what_to_set(record):
+    with pytest.raises(
+        MedhashError,
+        match=r"cell p/a/x/none/8/0: has no NDCG@10 of each query, .*evaluation\.graded",
+    ):
+        per_query([record("p/a/x/none/8/0", [0.25, 0.5])], MeasureAt("ndcg_at", 10))
+
+
 def test_a_query_is_averaged_over_the_seeds_that_have_it(record):
-    values = per_query_ap(
+    values = per_query(
         [
             record("p/a/x/none/8/0", [0.25, 0.5], rows=[9, 4]),
             record("p/a/x/none/8/1", [1.0, 0.75], rows=[4, 6]),

@@ -51,6 +51,15 @@ tables:
       Y+LCR: 61.00  64.00
       Z:     50.00  50.00
       Summary(W/T/L): (1/0/1) (1/1/0)
+  IV:
+    title: lists
+    metric: mAP@K
+    axis: cutoff
+    columns: {A: [5, 10], B: [5, 10]}
+    rows:
+      U: 0.9000 0.4000 0.5000 0.3000
+      V: 0.6000 0.5000 0.4000 0.2000
+      W: 0.5000 0.4500 0.4500 0.2500
 derived:
   - {rule: arrows, place: Table I, says: arrows, table: I}
   - {rule: proportions, place: Table I, says: proportions, table: I}
@@ -137,6 +146,47 @@ derived:
     queries: 40
     cutoff: 10
     printed: ["64.50"]
+  - rule: attainable_precision
+    place: Section 12
+    says: AP@5
+    queries: 16
+    cutoff: 5
+    of: average precision
+    printed: ["60.13"]
+  - rule: relative_gain
+    place: Section 13
+    says: gain over the second at 5
+    table: IV
+    row: U
+    columns: [[A/top-5, A/top-5], [B/top-5, B/top-5]]
+    printed: "30.6"
+  - rule: relative_gain
+    place: Section 14
+    says: A over B
+    table: IV
+    row: V
+    over: V
+    columns: [[A/top-10, B/top-10]]
+    printed: "150"
+  - rule: trend
+    place: Section 15
+    says: lists lengthen
+    table: IV
+    methods: [U, V, W]
+    direction: falls
+  - rule: highest
+    place: Section 16
+    says: the second are V and W
+    table: IV
+    rows: [V, W]
+    leaving_out: [U]
+  - rule: comparison
+    place: Section 17
+    says: at 5
+    table: IV
+    cutoffs: [5]
+    methods: [U]
+    pairs: [["{method}", V]]
 """
 
 
@@ -162,9 +212,11 @@ def test_the_made_up_paper_uses_every_rule_and_all_of_it_follows():
         "proportions": 2,
         "significance_counts": 4,
         "pair_counts": 2,
-        "comparison": 3,
+        "comparison": 4,
         "average_improvements": 2,
         "improvement_range": 2,
+        "attainable_precision": 2,
+        "relative_gain": 2,
     }
 
 
@@ -233,6 +285,33 @@ def test_the_made_up_paper_uses_every_rule_and_all_of_it_follows():
             '"64.60"',
             ("attainable_precision", "Section 11", "64.60", "64.5 (258 of 400 results)"),
         ),
+        (
+            '"60.13"',
+            '"60.14"',
+            ("attainable_precision", "Section 12", "60.14", "60.1458 (2887 of 4800 parts)"),
+        ),
+        ('"30.6"', '"30.5"', ("relative_gain", "Section 13", "30.5", "30.5556")),
+        ('"150"', '"151"', ("relative_gain", "Section 14", "151", "150")),
+        (
+            "direction: falls",
+            "direction: rises",
+            ("trend", "Section 15", "rises in all", "rises in 0 of 6"),
+        ),
+        (
+            "rows: [V, W]",
+            "rows: [V]",
+            ("highest", "Section 16", "highest in all", "highest in 2 of 4"),
+        ),
+        (
+            "cutoffs: [5]",
+            "cutoffs: [10]",
+            (
+                "comparison",
+                "Section 17",
+                "higher in all",
+                "higher in 1, equal in 0, lower in 1 of 2",
+            ),
+        ),
     ],
 )
 def test_a_planted_mistake_is_found_and_named(old, new, found):
@@ -289,6 +368,8 @@ def test_what_unprinted_digits_could_explain_is_said(printed, explained):
         ("datasets: [B]\n    bits", "datasets: [C]\n    bits", "unknown dataset 'C'"),
         ("bits: [8]\n    methods: [X]", "bits: [24]\n    methods: [X]", "no column has 24 bits"),
         ("bits: [8]\n    methods: [X]", "measures: [map]\n    methods: [X]", "no column has map"),
+        ("cutoffs: [5]\n", "cutoffs: [7]\n", "no column has top-7"),
+        ("[[A/top-10, B/top-10]]", "[[A/top-10, B/top-9]]", "unknown column 'B/top-9'"),
     ],
 )
 def test_a_derivation_of_what_is_not_there_is_refused(old, new, said):

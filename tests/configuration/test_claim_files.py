@@ -70,7 +70,7 @@ def changed(claim, *without, **changes):
         (changed(GAIN, pairs=[["ach", "none@no-transfer"]]), "table3 has no rows without"),
         (changed(GAIN, measure="fps"), "table3 is of kind map, which has no 'fps'"),
         (changed(GAIN, table="table8", pairs=[["ach", "ach"]]), "which has no 'map'.*has: fps"),
-        (changed(TEST, "tolerance", measure="queries"), "this rule compares average precision"),
+        (changed(TEST, "tolerance", measure="queries"), "this rule compares values of each query"),
         (changed(NUMBER, "pairs", rows=["ach"]), "name either 'rows' or 'gains'"),
         (changed(NUMBER, "pairs", "gains"), "name either 'rows' or 'gains'"),
         (changed(NUMBER, "pairs", printed="about 2"), "claims.one.number.printed"),

@@ -326,7 +326,9 @@ def test_what_is_compared_is_not_trained_if_the_user_left_it_out(config_path):
 
 
 def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):
-    edit(scale(config_path), grid={"bits": [16, 24], "variants": ["none", "dbw"]})
+    edit(
+        scale(config_path), grid={"papers": ["ach"], "bits": [16, 24], "variants": ["none", "dbw"]}
+    )
     configuration = load(config_path, {"scale": "demo"})
     assert configuration.tables["ach/table3"].bits == (16, 24)
     assert configuration.tables["ach/table3"].variants == ("none", "dbw")

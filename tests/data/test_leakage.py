@@ -9,11 +9,12 @@ import pandas as pd
 import pytest
 
 from medhash.data import leakage
-from medhash.data.leakage import measure, write_leakage, write_leakage_table
+from medhash.data.leakage import measure, write_leakage
 from medhash.data.splits.making import write_split
 from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.schema.datasets import SplitRule
+from told import description
 
 
 def random_dataset(
@@ -172,14 +173,8 @@ def written(tmp_path):
         index.to_csv(folder / "index.csv", index=False)
         labels = np.array([["a" in text, "b" in text] for text in index["classes"]], dtype=np.uint8)
         np.save(folder / "labels.npy", labels)
-        description = {
-            "dataset": name,
-            "title": f"Dataset {name}",
-            "classes": ["a", "b"],
-            "card_counts": {},
-            "synthetic": False,
-        }
-        write_json(folder / "dataset.json", description)
+        facts = description(dataset=name, title=f"Dataset {name}", classes=["a", "b"])
+        write_json(folder / "dataset.json", facts)
         write_split(folder, SplitRule(query=30), seed, tmp_path / "splits" / name / f"{seed}.csv")
         stem = tmp_path / "leakage" / name / str(seed)
         write_leakage(folder, tmp_path / "splits" / name / f"{seed}.csv", stem)
@@ -198,21 +193,6 @@ def test_files_agree_with_each_other(written):
     near = summary["near"]
     assert f"| {near['queries']} ({near['queries_share']:.1%}) |" in table
     assert "Dataset one" in table
-
-
-def test_combined_table_has_a_row_for_each(written, tmp_path):
-    write_leakage_table(written, tmp_path / "all")
-    table = pd.read_csv(tmp_path / "all.csv")
-    summaries = [json.loads(path.read_text()) for path in written]
-    assert table["dataset"].tolist() == ["one", "two"]
-    assert table["exact_queries"].tolist() == [s["exact"]["queries"] for s in summaries]
-    assert table["patient_id_groups"].tolist() == [
-        s["groups"]["patient_id"]["groups"] for s in summaries
-    ]
-    text = (tmp_path / "all.md").read_text()
-    assert text.count("| Dataset ") == 3
-    assert "| none | – | – |" in text
-    assert json.loads((tmp_path / "all.json").read_text()) == summaries
 
 
 def test_error_names_the_manifest(written, tmp_path):

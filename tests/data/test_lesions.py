@@ -7,6 +7,7 @@ import pytest
 from medhash.data.lesions import MarkedLesions, lesions_of_masks, marked_lesions, read_boxes
 from medhash.errors import MedhashError
 from medhash.files import write_json
+from told import description
 
 HEADER = "image_id,top,left,height,width"
 
@@ -71,14 +72,14 @@ def test_a_bad_line_is_one_clear_error(read, lines, message):
 
 
 def test_a_missing_column_is_named(read):
-    with pytest.raises(MedhashError, match=r"the column left is missing; .* image_id, top, left"):
+    with pytest.raises(MedhashError, match=r"the column left is missing.; .* image_id, top, left"):
         read("a,0,5,5", header="image_id,top,height,width")
 
 
 def test_what_is_no_text_is_refused(data):
     path = data / "boxes.csv"
     path.write_bytes(b"\xff\xfe\x00image_id")
-    with pytest.raises(MedhashError, match=r"boxes\.csv: cannot be read as CSV"):
+    with pytest.raises(MedhashError, match=r"boxes\.csv: the file cannot be read"):
         read_boxes(path, data, data / "split.csv")
 
 
@@ -128,7 +129,7 @@ def test_boxes_win_over_masks_and_without_either_there_is_nothing(data):
     masks = np.zeros((4, 8, 8), dtype=np.uint8)
     masks[:, 2:4, 2:4] = 1
     np.save(data / "masks.npy", masks)
-    write_json(data / "dataset.json", {})
+    write_json(data / "dataset.json", description())
     found = marked_lesions(boxes, data, split)
     assert found.source == "masks"
     assert found.rows.tolist() == [0, 1]  # queries alone
@@ -143,7 +144,8 @@ def test_masks_of_organs_are_no_lesions_and_lesions_beside_organs_are(data):
     masks[:, 1:3, 5:6] = 2
     np.save(data / "masks.npy", masks)
     asked = data / "boxes.csv", data, data / "split.csv"
-    write_json(data / "dataset.json", {"mask_classes": ["background", "lung"]})
+    write_json(data / "dataset.json", description(mask_classes=["background", "lung"]))
     assert marked_lesions(*asked) is None
-    write_json(data / "dataset.json", {"mask_classes": ["background", "lung", "lesion"]})
+    facts = description(mask_classes=["background", "lung", "lesion"])
+    write_json(data / "dataset.json", facts)
     assert marked_lesions(*asked).areas.tolist() == [[0.125, 0.625, 0.25, 0.125]] * 2

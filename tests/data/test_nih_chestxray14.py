@@ -208,7 +208,7 @@ BAD = {
         r"Data_Entry_2017\.csv: lists image '00000006_000\.png', which is in no folder 'images' "
         r"\(and 1 more\); get the part that holds it again",
     ),
-    "not CSV": (b"\xff\xfe\x00", "Data_Entry_2017.csv: cannot be read as CSV"),
+    "not CSV": (b"\xff\xfe\x00", "Data_Entry_2017.csv: is no text in UTF-8"),
     "empty": (HEADER.encode(), "has no column 'Image Index'"),
 }
 

@@ -18,6 +18,7 @@ from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file, write_json
 from medhash.schema.datasets import SplitRule
+from told import description
 
 CLASS_SIZES = st.lists(st.integers(2, 40), min_size=2, max_size=6)
 
@@ -241,7 +242,7 @@ def test_listed_roles_are_followed(tmp_path):
         ("image_id,role,train\nc0/0,query,1\nc0/1,database,1\n", "outside the database"),
         ("image_id,role,train\nc0/0,query,0\nc0/1,database,0\n", "for no image"),
         ("image_id,role,train\nc0/0,query,0\nc0/1,database,yes\n", "train 'yes'"),
-        ("", "not a CSV file"),
+        ("", "a CSV file in UTF-8"),
     ],
 )
 def test_bad_lists_are_refused(tmp_path, text, message):
@@ -298,13 +299,9 @@ def prepared(folder: Path, sizes: list[int], synthetic: bool = False) -> Path:
     index.to_csv(folder / "index.csv", index=False)
     np.save(folder / "labels.npy", labels)
     classes = [f"c{number}" for number in range(len(sizes))]
-    description = {
-        "dataset": "tiny",
-        "classes": classes,
-        "card_counts": dict(zip(classes, sizes, strict=True)),
-        "synthetic": synthetic,
-    }
-    write_json(folder / "dataset.json", description)
+    counts = dict(zip(classes, sizes, strict=True))
+    facts = description(classes=classes, card_counts=counts, synthetic=synthetic)
+    write_json(folder / "dataset.json", facts)
     return folder
 
 

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 import torch
 
-from medhash.models.aggregation import crow, crow_channels, crow_places, unit
+from medhash.models.aggregation import (
+    bag_of_words,
+    cam,
+    crow,
+    crow_channels,
+    crow_places,
+    gem,
+    unit,
+)
 
 
 def slow_crow(features):
@@ -61,3 +69,63 @@ def test_images_do_not_know_each_other():
 def test_unit_vectors():
     vectors = torch.tensor([[3.0, 4.0], [0.0, 0.0]])
     assert unit(vectors).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0]]
+
+
+def length_one(vector):
+    length = math.sqrt(sum(x * x for x in vector))
+    return [x / length if length else 0.0 for x in vector]
+
+
+def slow_cam(features, class_layer, likely):
+    """One image, by loops over classes, places and channels."""
+    places, channels = len(features), len(features[0])
+    rarity = crow_channels(torch.tensor([features], dtype=torch.float64))[0].tolist()
+    total = [0.0] * channels
+    for weights, counts in zip(class_layer, likely, strict=True):
+        answers = [
+            max(0.0, sum(w * x for w, x in zip(weights, place, strict=True))) for place in features
+        ]
+        share = [a / max(answers) if max(answers) > 0 else 1.0 for a in answers]
+        summed = [
+            rarity[k] * sum(share[p] * features[p][k] for p in range(places))
+            for k in range(channels)
+        ]
+        if counts:
+            total = [t + x for t, x in zip(total, length_one(summed), strict=True)]
+    return length_one(total)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cam_is_a_loop_over_classes(seed):
+    maps = sparse_maps(seed)
+    generator = torch.Generator().manual_seed(seed)
+    class_layer = torch.randn(3, 7, generator=generator, dtype=torch.float64)
+    class_layer[2] = -class_layer[2].abs()  # a class whose activation map is dead everywhere
+    likely = torch.tensor([[1, 1, 1], [1, 0, 1], [0, 0, 1], [0, 1, 0]], dtype=torch.bool)
+    expected = [
+        slow_cam(image, class_layer.tolist(), own)
+        for image, own in zip(maps.tolist(), likely.tolist(), strict=True)
+    ]
+    assert cam(maps, class_layer, likely).numpy() == pytest.approx(np.array(expected))
+
+
+def test_a_dead_activation_map_weighs_all_places_alike():
+    maps = sparse_maps(4)
+    dead = cam(maps, -torch.ones(1, 7, dtype=torch.float64), torch.ones(4, 1, dtype=torch.bool))
+    assert torch.allclose(dead, unit(maps.sum(dim=1) * crow_channels(maps)))
+
+
+def test_words_are_counted_by_what_their_places_weigh():
+    words = torch.tensor([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
+    features = torch.tensor([[[0.9, 0.1], [0.1, 0.1], [1.2, 0.0]], [[0.0, 2.0]] * 3])
+    weights = torch.tensor([[0.5, 1.0, 0.25], [0.0, 0.0, 1.0]])
+    found = bag_of_words(features, words, weights)
+    assert found.tolist() == [pytest.approx(length_one([1.0, 0.75, 0.0])), [0, 0, 1]]
+
+
+def test_a_generalised_mean_lies_between_mean_and_greatest():
+    maps = torch.rand(2, 3, 4, 4, dtype=torch.float64)
+    assert torch.allclose(gem(maps, 1.0), maps.mean(dim=(2, 3)))
+    assert torch.allclose(gem(maps, 500.0), maps.amax(dim=(2, 3)), rtol=0.02)
+    by_hand = (sum(x**3 for x in maps[1, 2].flatten().tolist()) / 16) ** (1 / 3)
+    assert gem(maps, 3.0)[1, 2].item() == pytest.approx(by_hand)

@@ -7,13 +7,13 @@ import torch
 from torch.nn import functional
 
 from medhash.models import backbones
-from medhash.models.backbones.dsh import Backbone, ChannelResponseNorm, DshSettings
+from medhash.models.backbones.dsh import Backbone, ChannelResponseNorm, DshNetworkSettings
 from medhash.schema.settings import NetworkSettings
 
 
 def make(**own: object) -> Backbone:
     torch.manual_seed(0)
-    return Backbone(DshSettings.model_validate(own))
+    return Backbone(DshNetworkSettings.model_validate(own))
 
 
 def norm_by_loops(channel: torch.Tensor) -> torch.Tensor:

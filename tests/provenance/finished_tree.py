@@ -93,12 +93,12 @@ SYNTHETIC = {
 IMAGES_A_CLASS = 20
 
 
-def build(root: Path, *scales: str) -> Path:
+def build(root: Path, *scales: str, paper=PAPER) -> Path:
     """Configuration, archives and finished scales (``real``, ``synthetic``); the working folder
     must be ``root``."""
     shutil.copytree(PROJECT / "config", root / "config")
     shutil.copy(PROJECT / "Snakefile", root / "Snakefile")
-    write_yaml(root / "config/papers/mini.yaml", PAPER)
+    write_yaml(root / "config/papers/mini.yaml", paper)
     write_yaml(root / "config/papers/claims/mini.yaml", CLAIMS)
     write_yaml(root / "config/scales/real.yaml", REAL)
     write_yaml(root / "config/scales/synthetic.yaml", SYNTHETIC)

@@ -10,13 +10,26 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
-from finished_tree import PROJECT, build, copy_of, medhash, working_in
+from finished_tree import PROJECT, medhash
+from forging import (
+    CSQ,
+    HASHNET,
+    broken,
+    edit,
+    forge,
+    other_digit,
+    receipt_of,
+    replace_text,
+    reseal,
+)
+from matplotlib.axes import Axes
 from PIL import Image
 from rocrate.rocrate import ROCrate
 from typer.testing import CliRunner
@@ -25,6 +38,7 @@ from medhash.audit.findings import Finding, State
 from medhash.audit.run import audit
 from medhash.commands.app import app
 from medhash.configuration.loading import load
+from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.receipts import seal_of
 from medhash.retrieval.codes import Codes
@@ -32,66 +46,10 @@ from medhash.retrieval.codes import Codes
 # The tree is built once in the worker that runs these tests.
 pytestmark = pytest.mark.xdist_group("audit")
 
-HASHNET = "results/real/mini/cells/covid_ct/hashnet/none/8/0"
-CSQ = "results/real/mini/cells/covid_ct/csq/none/8/0"
 RECORD = f"{HASHNET}/record.json"
 TABLE = "results/real/mini/tables/table1"
 FIGURE = "results/real/mini/figures/table2"
 ROW, COLUMN = "HashNet+DBW", "COVID-CT-Dataset/8 bits"
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory):
-    with working_in(tmp_path_factory.mktemp("finished")) as root:
-        return build(root, "real", "synthetic")
-
-
-@pytest.fixture
-def tree(finished, tmp_path):
-    with copy_of(finished, tmp_path) as root:
-        yield root
-
-
-def broken(target=None, scale="real", **place) -> dict[tuple[str, str], Finding]:
-    """(link, check) -> the first finding of what an audit finds broken."""
-    report = audit(load(overrides={"scale": scale}), target, **place)
-    found: dict[tuple[str, str], Finding] = {}
-    for link, finding in report.findings(State.BROKEN):
-        found.setdefault((link.name, finding.check), finding)
-    return found
-
-
-def edit(path, change):
-    """Change a JSON file in place."""
-    content = json.loads(Path(path).read_text())
-    change(content)
-    Path(path).write_text(json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
-
-
-def receipt_of(rule, key):
-    return Path(f"results/real/receipts/{rule}/{key}.json")
-
-
-def forge(rule, key):
-    """Make a step's receipt fit the files that are there, seal and all."""
-
-    def change(receipt):
-        for side in ("inputs", "outputs"):
-            for file in receipt[side].values():
-                file["sha256"] = sha256_of_file(Path(file["path"]))
-        receipt["seal"] = seal_of(receipt)
-
-    edit(receipt_of(rule, key), change)
-
-
-def replace_text(path, old, new):
-    text = Path(path).read_text()
-    assert old in text
-    Path(path).write_text(text.replace(old, new, 1))
-
-
-def other_digit(text):
-    return text[:-1] + str((int(text[-1]) + 1) % 10)
 
 
 def printed(row=ROW, column=COLUMN, field="map_percent"):
@@ -217,6 +175,17 @@ class TestRecords:
         assert (name, "output") not in found
         for text in (found[name, "per-query AP"].found, found[name, "per-query AP"].expected):
             assert all(image in text for image in names)
+
+    def test_further_metrics_of_queries_that_the_codes_do_not_give_are_named(self, tree):
+        def change(record):
+            queries = len(record["query_rows"])
+            values = {"5": [0.5] * queries}
+            record["per_query"] = {"map_weighted": [0.5] * queries, "ndcg_at": values}
+            record["per_query"]["acg_at"] = values
+
+        edit(RECORD, change)
+        found = broken(RECORD)
+        assert ("record mini/covid_ct/hashnet/none/8/0", "per-query metrics") in found
 
     @pytest.mark.parametrize(
         ("source", "named"),
@@ -424,17 +393,48 @@ class TestFigures:
         assert set(found) == {("figure mini/table2", "figure")}
         assert "not the plot of its records" in found["figure mini/table2", "figure"].text
 
-    def test_a_picture_that_was_drawn_elsewhere_is_compared_by_eye(self, tree):
+    def test_a_picture_that_was_drawn_elsewhere_may_differ_by_a_shade(self, tree):
         say_that_it_was_drawn_elsewhere()
+        image = np.array(Image.open(f"{FIGURE}.png").convert("RGB"))
+        shifted = np.roll(image, 1, axis=1).clip(20, 235)
+        Image.fromarray(shifted).save(f"{FIGURE}.png")
+        forge("figure", "mini/table2")
         assert broken(f"{FIGURE}.pdf") == {}
-        image = Image.open(f"{FIGURE}.png").convert("RGB")
-        image.paste("black", (0, 0, image.width // 5, image.height // 5))
-        image.save(f"{FIGURE}.png")
+
+    @pytest.mark.parametrize("suffix", ["pdf", "png"])
+    def test_another_picture_that_was_drawn_elsewhere_is_named(self, tree, suffix):
+        say_that_it_was_drawn_elsewhere()
+        own = Path(f"{FIGURE}.{suffix}")
+        with changed_drawing():
+            medhash("figure", "mini/table2")
+        other = own.read_bytes()
+        medhash("figure", "mini/table2")
+        own.write_bytes(other)
+        say_that_it_was_drawn_elsewhere()
+        forge("figure", "mini/table2")
+        found = broken(f"{FIGURE}.png")["figure mini/table2", "figure"]
+        assert found.subject == str(own)
+        assert "is not the plot of its records: drawn again, " in found.text
+
+    def test_a_digit_of_a_picture_that_was_drawn_elsewhere_is_named(self, tree):
+        """Nothing but what stands in a square as large as a digit is wiped out."""
+        say_that_it_was_drawn_elsewhere()
+        image = np.array(Image.open(f"{FIGURE}.png").convert("RGB"))
+        dark = np.argwhere((image < 90).all(axis=2))
+        row, column = dark[len(dark) // 2]
+        image[max(0, row - 8) : row + 8, max(0, column - 6) : column + 6] = 255
+        Image.fromarray(image).save(f"{FIGURE}.png")
         forge("figure", "mini/table2")
         assert (
-            "of the pixels are others"
-            in broken(f"{FIGURE}.png")["figure mini/table2", "figure"].text
+            "pixels lie elsewhere" in broken(f"{FIGURE}.png")["figure mini/table2", "figure"].text
         )
+
+    def test_a_picture_that_is_none_is_named(self, tree):
+        say_that_it_was_drawn_elsewhere()
+        for suffix in ("pdf", "png"):
+            Path(f"{FIGURE}.{suffix}").write_bytes(b"%PDF-1.4 nothing")
+        forge("figure", "mini/table2")
+        assert "is no picture" in broken(f"{FIGURE}.pdf")["figure mini/table2", "figure"].text
 
     def test_points_are_compared_wherever_it_was_drawn(self, tree):
         text = Path(f"{FIGURE}.csv").read_text()
@@ -444,9 +444,23 @@ class TestFigures:
         assert "precision" in broken(f"{FIGURE}.pdf")["figure mini/table2", "figure"].found
 
 
+@contextmanager
+def changed_drawing():
+    """One curve of figures runs a hundredth higher."""
+    plot = Axes.plot
+
+    def higher(axes, x, y, *rest, **style):
+        return plot(axes, x, np.asarray(y) + 0.01, *rest, **style)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Axes, "plot", higher)
+        yield
+
+
 def draw_other_numbers():
     """Pictures of records that were changed for a moment."""
-    kept = Path(RECORD).read_bytes()
+    files = Path(RECORD), receipt_of("record", "mini/covid_ct/hashnet/none/8/0")
+    kept = {path: path.read_bytes() for path in files}
 
     def change(record):
         for k in record["metrics"]["precision_at"]:
@@ -457,8 +471,10 @@ def draw_other_numbers():
         Path(f"{FIGURE}.csv").read_bytes(),
     )
     edit(RECORD, change)
+    forge("record", "mini/covid_ct/hashnet/none/8/0")
     medhash("figure", "mini/table2")
-    Path(RECORD).write_bytes(kept)
+    for path, content in kept.items():
+        path.write_bytes(content)
     receipt_of("figure", "mini/table2").write_bytes(receipt)
     Path(f"{FIGURE}.csv").write_bytes(points)
 
@@ -469,6 +485,67 @@ def say_that_it_was_drawn_elsewhere():
         receipt["seal"] = seal_of(receipt)
 
     edit(receipt_of("figure", "mini/table2"), change)
+
+
+class TestReport:
+    PAGE = Path("results/real/report.html")
+
+    @pytest.mark.parametrize(
+        ("old", "new"),
+        [("</body>", "<script>alert(1)</script></body>"), ("a digit", "another")],
+    )
+    def test_an_edit_is_found_though_its_receipt_was_forged(self, tree, old, new):
+        if old == "a digit":
+            old = printed(field="printed").split()[0]
+            new = other_digit(old)
+        replace_text(self.PAGE, old, new)
+        forge("report", "all")
+        found = broken(str(self.PAGE))
+        assert set(found) == {("report all", "report")}
+        finding = found["report all", "report"]
+        assert finding.subject == str(self.PAGE)
+        assert new[:10] in finding.found
+        assert "medhash report --scale real" in finding.remedy
+
+    def test_the_times_of_before_are_no_forgery_and_a_number_is(self, tree):
+        edit(receipt_of("split", "mini/covid_ct/0"), lambda told: told.update(seconds=987.0))
+        reseal(receipt_of("split", "mini/covid_ct/0"), started="2999-01-01T00:00:00+00:00")
+        assert ("report all", "report") not in broken(str(self.PAGE))
+        report = audit(load(), str(self.PAGE))
+        texts = [f.text for _, f in report.findings(State.MISSING) if f.check == "report"]
+        assert texts == [
+            "tells the times of before these were made again: split mini/covid_ct/0; else the same"
+        ]
+        was = printed(field="printed").split()[0]
+        replace_text(self.PAGE, was, other_digit(was))
+        assert ("report all", "report") in broken(str(self.PAGE))
+
+    def test_a_record_that_was_changed_is_named_by_the_report(self, tree):
+        assert medhash("report").splitlines() == [str(self.PAGE)]
+        edit(RECORD, lambda record: record["training"].update(seconds=0.5))
+        page = self.PAGE.read_bytes()
+        with pytest.raises(MedhashError, match=f"{RECORD}: its SHA-256 is .*, not .* get it back"):
+            medhash("report")
+        assert self.PAGE.read_bytes() == page
+
+
+class TestFilesThatNoStepMade:
+    def named(self, target=None):
+        noticed = audit(load(), target).noticed
+        return [text.partition(":")[0] for text in noticed if "no step" in text]
+
+    def test_they_are_named(self, tree):
+        assert self.named() == []
+        false = Path("results/real/mini/tables/table9.csv")
+        false.write_text("row,map\n")
+        assert self.named() == [str(false)]
+        assert f"noticed  {false}: no step" in medhash("audit")
+        Path("results/real/mini/tables/.table9.part.csv").touch()
+        assert self.named() == [str(false)]
+
+    def test_an_audit_of_one_file_does_not_look_for_them(self, tree):
+        Path("results/real/mini/tables/table9.csv").touch()
+        assert self.named(f"{TABLE}.csv") == []
 
 
 class TestReceipts:
@@ -606,7 +683,8 @@ class TestCommand:
         )
         assert content["schema"] == 1
         assert set(content) == {
-            *("schema", "scale", "target", "state", "counts", "number", "seconds", "links")
+            *("schema", "scale", "target", "state", "counts", "number", "seconds", "links"),
+            "noticed",
         }
         assert set(content["number"]) == {"row", "column", "text", "cells"}
         assert content["counts"] == {"verified": 9, "missing": 0, "broken": 0}

@@ -128,7 +128,7 @@ def test_what_the_scale_did_not_leave_as_it_was_is_not_borrowed(finished, tmp_pa
 
 
 def test_a_name_alone_says_again_what_a_run_is(tree):
-    medhash("table", "mini/table1", *ONE_EPOCH, "--run", "short")
+    medhash("prepare", "phantom_covid_ct/16", *ONE_EPOCH, "--run", "short")
     assert remembered("short")["settings"] == {"hashing": {"epochs": 1}}
     again = configuration_of_run("short")
     assert again.settings["mini"].hashing.epochs == 1
@@ -150,7 +150,7 @@ def test_a_name_is_a_folders_and_no_scales(tree, name, said):
 
 
 def test_a_run_stays_at_its_scale(tree):
-    medhash("table", "mini/table1", *ONE_EPOCH, "--run", "short")
+    medhash("prepare", "phantom_covid_ct/16", *ONE_EPOCH, "--run", "short")
     said = refused("split", "mini/covid_ct", "--scale", "real", "--run", "short")
     assert "is a run of the scale 'synthetic', not of 'real'" in said
 
@@ -171,8 +171,13 @@ def test_own_images_leave_the_scales_tables_alone(tree):
         Path("config/datasets.yaml").write_text(yaml.safe_dump(cards))
         choice = ("--scale", "real", "--set", "datasets=[folder]")
         assert "run=mine" in refused("prepare", "folder", *choice)
-        for command in (["prepare", "folder"], ["split", "folder"], ["table", "mini/table1"]):
-            medhash(*command, *choice, "--run", "pictures")
+        cell = "mini/folder/hashnet/none/8/0"
+        for step in (
+            *(("prepare", "folder"), ("split", "folder")),
+            *(("pretrain", "folder", "--stage", stage) for stage in ("mae", "classification")),
+            *(("train", cell), ("record", cell), ("table", "mini/table1")),
+        ):
+            medhash(*step, *choice, "--run", "pictures")
         assert not Path("results/real").exists()
         assert Path("results/pictures/data/folder/16/images.npy").is_file()
         assert "Own images" in Path(f"results/pictures/{TABLE}.md").read_text()

@@ -16,6 +16,7 @@ from medhash.retrieval.codes import Codes
 from medhash.retrieval.evaluation import evaluate
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
+from told import description, receipt
 
 CELL = Cell("ach", "covid_ct", "csq", "dbw", 8, 0)
 OUTPUTS = {
@@ -36,8 +37,8 @@ def layout(tmp_path, monkeypatch):
     (layout.cell(CELL) / "checkpoint.safetensors").write_bytes(b"weights")
     layout.split("ach", CELL.dataset, 0).parent.mkdir(parents=True)
     layout.split("ach", CELL.dataset, 0).write_text("row,image_id,role,train\n")
-    description = {"synthetic": False, "title": "COVID-CT-Dataset", "archives": []}
-    write_json(layout.data(CELL.dataset, 64) / "dataset.json", description)
+    facts = description(title="COVID-CT-Dataset")
+    write_json(layout.data(CELL.dataset, 64) / "dataset.json", facts)
     write_facts(layout)
     return layout
 
@@ -61,11 +62,10 @@ def write_codes(layout, bits=8, seed=0, classes=2):
 
 def write_facts(layout, **changes):
     """What the training leaves behind: its own account, and the receipt of the step."""
-    write_json(layout.training(CELL), {"selection": "last-epoch", "epochs": 1})
+    write_json(layout.cell(CELL) / "training.json", {"selection": "last-epoch", "epochs": 1})
     files = {name: layout.cell(CELL) / file for name, file in OUTPUTS.items()}
     split = layout.split("ach", CELL.dataset, 0)
-    receipt = {
-        "key": str(CELL),
+    facts = {
         "settings": relevant_settings.training(SETTINGS, CELL),
         "inputs": {"split": {"path": str(split), "sha256": sha256_of_file(split)}},
         "outputs": {
@@ -74,15 +74,20 @@ def write_facts(layout, **changes):
         },
         "seconds": 3.5,
     }
-    write_json(layout.receipt("train", str(CELL)), receipt | changes)
+    said = receipt("train", str(CELL), **facts) | changes
+    write_json(layout.receipt("train", str(CELL)), said)
 
 
 def write(layout, settings=SETTINGS):
     description = layout.data(CELL.dataset, 64) / "dataset.json"
-    path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
+    path, codes, facts = (
+        layout.record(CELL),
+        layout.codes(CELL),
+        layout.cell(CELL) / "training.json",
+    )
     files = {"codes": codes, "facts": facts, "description": description}
-    receipt = layout.receipt("train", str(CELL))
-    write_record(path, CELL, settings, files, receipt, scale="small", method_title="CSQ")
+    account = layout.receipt("train", str(CELL))
+    write_record(path, CELL, settings, files, account, scale="small", method_title="CSQ")
     return path
 
 
@@ -118,6 +123,17 @@ def test_where_images_share_several_labels_their_metrics_stand_beside_the_ap(lay
     assert record.per_query.ndcg_at[5] == tuple(scores.ndcg_at[5])
     assert record.per_query.acg_at[10] == tuple(scores.acg_at[10])
     assert record.metrics.acg_at[10] == pytest.approx(sum(record.per_query.acg_at[10]) / 5)
+
+
+def test_metrics_of_queries_are_kept_where_a_setting_asks_for_them(layout):
+    graded = SETTINGS.evaluation.model_copy(update={"graded": True})
+    record = load_record(write(layout, SETTINGS.model_copy(update={"evaluation": graded})))
+    scores = evaluate(Codes.load(layout.codes(CELL))).scores
+    assert record.per_query.ndcg_at[5] == tuple(scores.ndcg_at[5])
+    # At its default it is no part of what a record depends on.
+    kept = relevant_settings.recording(SETTINGS.model_copy(update={"evaluation": graded}))
+    assert kept == relevant_settings.recording(SETTINGS) | {"graded": True}
+    assert "graded" not in relevant_settings.recording(SETTINGS)
 
 
 def test_the_analysis_can_read_it(layout):
@@ -205,5 +221,5 @@ def test_settings_that_the_cell_does_not_depend_on_do_not_matter(layout, changes
 
 
 def test_spoilt_facts_are_named(layout):
-    layout.training(CELL).write_text("{")
-    refused(layout, r"training\.json: not valid JSON")
+    (layout.cell(CELL) / "training.json").write_text("{")
+    refused(layout, r"training\.json: not a whole account of a training")

@@ -97,3 +97,12 @@ def test_the_ideal_order_is_the_best_of_each_query():
 def test_with_one_label_an_image_there_is_no_ideal_to_tell():
     labels = np.eye(3, dtype=np.uint8)[[0, 1, 2, 0]]
     assert set(chance(labels, labels, CUTOFFS)) == {"random", "majority"}
+
+
+def test_no_order_scores_more_than_the_ideal_one():
+    queries, database = labels_of(1, 8, 5), labels_of(24, 9, 5)
+    best, draw = chance(queries, database, CUTOFFS)["ideal"], np.random.default_rng(10)
+    for _ in range(300):
+        found = ranked(queries, database, draw.permutation(24))
+        assert found["map_weighted"] <= best["map_weighted"] + 1e-12
+        assert all(found["acg_at"][k] <= best["acg_at"][k] + 1e-12 for k in best["acg_at"])

@@ -324,7 +324,7 @@ class TestBadForeignFile:
                 return os.mkdir, (str(tmp_path / "executed"),)
 
         save_foreign(path, valid() | {"query_labels": np.array([Bomb(), Bomb()], dtype=object)})
-        with pytest.raises(MedhashError, match="query_labels holds Python objects"):
+        with pytest.raises(MedhashError, match="query_labels cannot be read"):
             read_foreign(path)
         assert not (tmp_path / "executed").exists()
 
@@ -347,13 +347,13 @@ class TestBadForeignFile:
     @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\x93NUMPY\x01\x00"])
     def test_not_a_zip(self, path, content):
         path.write_bytes(content)
-        with pytest.raises(MedhashError, match=r"not an \.npz file"):
+        with pytest.raises(MedhashError, match=r"the \.npz file cannot be read"):
             read_foreign(path)
 
     def test_cut_short(self, path):
         save_foreign(path, valid())
         path.write_bytes(path.read_bytes()[:-100])
-        with pytest.raises(MedhashError, match=r"not an \.npz file"):
+        with pytest.raises(MedhashError, match=r"the \.npz file cannot be read"):
             read_foreign(path)
 
     def test_damaged_list_of_contents(self, path):
@@ -361,7 +361,7 @@ class TestBadForeignFile:
         content = bytearray(path.read_bytes())
         content[content.index(b"PK\x01\x02")] ^= 1
         path.write_bytes(bytes(content))
-        with pytest.raises(MedhashError, match=r"not an \.npz file"):
+        with pytest.raises(MedhashError, match=r"the \.npz file cannot be read"):
             read_foreign(path)
 
     def test_damaged_inside(self, path):
@@ -370,7 +370,7 @@ class TestBadForeignFile:
         place = content.index(b"query_labels.npy") + 200
         content[place] ^= 1
         path.write_bytes(bytes(content))
-        with pytest.raises(MedhashError, match="query_labels cannot be read: Bad CRC-32"):
+        with pytest.raises(MedhashError, match=r"query_labels cannot be read \(Bad CRC-32"):
             read_foreign(path)
 
     def test_zip_of_something_else(self, path):

@@ -282,6 +282,22 @@ class TestSelection:
         train_cell(CELL, make_settings(hashing=hashing.model_dump()), files, short, device="cpu")
         assert (short / "codes.npz").read_bytes() == (out / "codes.npz").read_bytes()
 
+    @pytest.mark.parametrize("file", [".resume.safetensors", ".best.safetensors"])
+    def test_a_damaged_state_is_named_and_training_begins_again(self, file, files, out, capsys):
+        settings = make_settings(evaluation={"selection": "best-query-map"})
+        whole = out.with_name("whole")
+        train_cell(CELL, settings, files, whole, device="cpu", score=map_of)
+        with pytest.raises(PausedError):
+            train_cell(CELL, settings, files, out, device="cpu", score=map_of, pause=after(2))
+        content = bytearray((out / file).read_bytes())
+        content[-9] ^= 1
+        (out / file).write_bytes(content)
+        train_cell(CELL, settings, files, out, device="cpu", score=map_of)
+        assert f"{file} is damaged" in capsys.readouterr().err
+        for name in ("codes.npz", "checkpoint.safetensors", "train.csv"):
+            assert (whole / name).read_bytes() == (out / name).read_bytes()
+        assert not list(out.glob(".*"))
+
     def test_needs_a_score(self, files, out):
         settings = make_settings(evaluation={"selection": "best-query-map"})
         with pytest.raises(MedhashError, match="no score"):

@@ -12,14 +12,15 @@ import torch
 from pydantic import ValidationError
 from tiny_settings import make_settings
 
-from medhash.errors import MedhashError
+from medhash.errors import MedhashError, PausedError
 from medhash.models import backbones
 from medhash.schema.settings import Augmentation, OptimisationSettings, VitSettings
 from medhash.training.checkpoints import load_tensors
 from medhash.training.devices import choose_device
 from medhash.training.images import ImageSet, augment, load_images, training_view
-from medhash.training.loop import Objective, Run, fit, learning_rate_factor
+from medhash.training.loop import Objective, Run, after, fit, learning_rate_factor
 from medhash.training.machine import seed_for
+from medhash.training.pausing import never
 from medhash.training.pretraining import pretrain
 
 
@@ -111,6 +112,57 @@ class TestOptimisers:
 
     def test_without_a_word_it_is_adamw(self, tmp_path):
         assert trained(tmp_path / "a") == trained(tmp_path / "b", optimiser="adamw")
+
+
+class TestResumeFile:
+    """A file of an unfinished training is whole or refused."""
+
+    def train(self, folder, pause):
+        device = choose_device("cpu", precision="float32", threads=1)
+        line, settings = Line(), optimisation(epochs=4, batch_size=4, learning_rate=0.1)
+        run = Run("line", 0, device, folder / "resume", "x", pause=pause)
+        history = fit(line, ones(), settings, run)
+        return line.weight.item(), history
+
+    def test_any_damaged_byte_is_named_and_changes_nothing(self, tmp_path, capsys):
+        whole = self.train(tmp_path / "whole", pause=never)
+        with pytest.raises(PausedError):
+            self.train(tmp_path, after(2))
+        resume = tmp_path / "resume"
+        content = resume.read_bytes()
+        good = load_tensors(resume)
+        random, accepted = np.random.default_rng(0), 0
+        places = {*range(len(content) - 24, len(content)), *random.integers(len(content), size=200)}
+        for place in map(int, places):
+            changed = bytearray(content)
+            changed[place] ^= int(random.integers(1, 256))
+            resume.write_bytes(changed)
+            assert self.train(tmp_path, pause=never) == whole, place
+            said = capsys.readouterr().err
+            if "resume is damaged" not in said:
+                resume.write_bytes(changed)
+                assert load_tensors(resume) == good
+                accepted += 1
+        assert accepted < 5
+
+    @pytest.mark.parametrize("length", [0, 7, 100, -1])
+    def test_a_cut_file_is_named_and_changes_nothing(self, length, tmp_path, capsys):
+        whole = self.train(tmp_path / "whole", pause=never)
+        with pytest.raises(PausedError):
+            self.train(tmp_path, after(2))
+        resume = tmp_path / "resume"
+        resume.write_bytes(resume.read_bytes()[:length])
+        assert self.train(tmp_path, pause=never) == whole
+        said = capsys.readouterr().err
+        assert f"line: {resume} is damaged" in said
+        assert "training starts from the beginning" in said
+
+    def test_a_whole_file_is_used_without_a_word(self, tmp_path, capsys):
+        with pytest.raises(PausedError):
+            self.train(tmp_path, after(2))
+        capsys.readouterr()
+        self.train(tmp_path, pause=never)
+        assert "damaged" not in capsys.readouterr().err
 
 
 def test_seeds_are_stable_and_differ():

@@ -34,6 +34,8 @@ def make_settings(**changes: object) -> Settings:
 
 def write_receipt(folder: Path) -> Path:
     """What the step that trains a cell leaves behind, as far as later steps read it."""
+    from told import receipt  # not there for a process that is started in this folder
+
     (codes,) = [*folder.glob("codes.npz"), *folder.glob("descriptors.npz")]
     files = {"checkpoint": folder / "checkpoint.safetensors", "codes": codes}
     outputs = {
@@ -41,5 +43,5 @@ def write_receipt(folder: Path) -> Path:
         for name, path in files.items()
     }
     path = folder / "receipt.json"
-    path.write_text(json.dumps({"outputs": outputs}))
+    path.write_text(json.dumps(receipt("train", "a", outputs=outputs)))
     return path

@@ -8,7 +8,6 @@ name and stays outdated.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -25,6 +24,7 @@ from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step, Steps
 from medhash.schema.cell import SCRATCH
 from medhash.schema.variants import parts_of
+from medhash.stored import Part, read_model, read_text
 
 _FOLDER = Path(".cache/medhash")
 """On the file system of the results, so that what is kept can be moved there."""
@@ -129,6 +129,11 @@ def propose(
         trial = samples.setdefault(_likeness(step), own)
         proposal.proofs[step] = own if step in run_whole else trial
     _add_what_is_missing(steps, proposal)
+    # What is run whole for another's sake proves itself, too.
+    for step, trial in proposal.proofs.items():
+        proposal.proofs[step] = proposal.further.get(step) or proposal.further.get(
+            trial.step, trial
+        )
     return proposal
 
 
@@ -152,14 +157,14 @@ def accept(
     outcome = Outcome()
     results: dict[Trial, str] = {}
 
-    def difference(trial: Trial) -> str:
+    def found(trial: Trial) -> str:
         if trial not in results:
             results[trial] = _try(configuration, trial, device, tell)
         return results[trial]
 
     for step in _in_order(steps, [*proposal.further, *proposal.proofs]):
         trials = [each[step] for each in (proposal.further, proposal.proofs) if step in each]
-        reason = next(filter(None, map(difference, dict.fromkeys(trials))), "")
+        reason = next(filter(None, map(found, dict.fromkeys(trials))), "")
         if reason:
             outcome.refused[step] = reason
         elif step in proposal.proofs:
@@ -219,19 +224,38 @@ def _in_order(steps: Steps, chosen: Iterable[Step]) -> list[Step]:
 
 
 def _try(configuration: Configuration, trial: Trial, device: str, tell: Tell) -> str:
-    """Run a trial; the first difference from what the receipt says, empty if there is none."""
     tell(f"{trial}: about {trial.seconds:.0f} s")
+    found = difference(configuration, trial, device, keep=True)
+    tell(f"{trial}: {found or 'the same bytes'}")
+    return found
+
+
+def difference(
+    configuration: Configuration, trial: Trial, device: str, *, keep: bool = False
+) -> str:
+    """Run a trial in a folder of its own.
+
+    Args:
+        configuration: what is run.
+        trial: of one of its steps.
+        device: ``auto``, ``cpu`` or ``cuda``.
+        keep: whether files that are not here stay, where nothing differs.
+
+    Returns:
+        The first difference from what receipt and kept states say; empty if there is none.
+
+    Raises:
+        MedhashError: the trial cannot be run.
+    """
     _FOLDER.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=_FOLDER, prefix="accept-") as folder:
         if trial.epochs:
-            difference = _difference_of_epochs(configuration, trial, Path(folder), device)
-        else:
-            there = run_step_in(Path(folder), configuration, trial.step, Job(device))
-            difference = _difference_of_files(trial.step, there)
-            if not difference:
-                _keep_what_was_not_here(trial.step, there)
-    tell(f"{trial}: {difference or 'the same bytes'}")
-    return difference
+            return _difference_of_epochs(configuration, trial, Path(folder), device)
+        there = run_step_in(Path(folder), configuration, trial.step, Job(device))
+        found = _difference_of_files(trial.step, there)
+        if keep and not found:
+            _keep_what_was_not_here(trial.step, there)
+        return found
 
 
 def _difference_of_files(step: Step, there: Step) -> str:
@@ -247,17 +271,10 @@ def _difference_of_epochs(
 ) -> str:
     """Compare losses and states of the first epochs with those that training kept."""
     from medhash.training.checkpoints import load_tensors
-    from medhash.training.loop import History
-
-    done = 0
-
-    def pause() -> bool:
-        nonlocal done
-        done += 1
-        return done == trial.epochs
+    from medhash.training.loop import History, after
 
     try:
-        run_step_in(folder, configuration, trial.step, Job(device, pause))
+        run_step_in(folder, configuration, trial.step, Job(device, after(trial.epochs)))
     except PausedError:
         pass
     else:
@@ -265,11 +282,12 @@ def _difference_of_epochs(
     state, outputs = trial.step.into(folder).state, trial.step.outputs
     facts: dict[str, Any] = load_tensors(state)[1] if state else {}
     history = History(facts["history"], facts["states"])
-    kept = _json(outputs["facts"]).get("states", [])[: trial.epochs]
-    if kept and kept != history.states:
+    remedy = "without it the first epochs prove nothing; run the whole step (without --epochs)"
+    kept = read_model(outputs["facts"], _Told, remedy).states[: trial.epochs]
+    if kept and list(kept) != history.states:
         same = sum(a == b for a, b in zip(kept, history.states, strict=True))
         return f"the state after epoch {same + 1} is another than {outputs['facts']} says"
-    lines = _text(outputs["losses"]).splitlines()[: trial.epochs + 1]
+    lines = read_text(outputs["losses"], remedy).splitlines()[: trial.epochs + 1]
     if lines != history.csv().splitlines():
         return f"the losses of the first epochs are others than in {outputs['losses']}"
     return ""
@@ -286,16 +304,5 @@ def _told(trial: Trial) -> dict[str, str]:
     return {"step": str(trial.step), "extent": trial.extent}
 
 
-def _json(path: Path) -> dict[str, Any]:
-    facts: dict[str, Any] = json.loads(_text(path))
-    return facts
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MedhashError(
-            f"{path}: is not here, and without it the first epochs prove nothing; run the whole "
-            "step (without --epochs)"
-        ) from None
+class _Told(Part):
+    states: tuple[str, ...] = ()

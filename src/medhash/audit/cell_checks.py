@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import (
@@ -27,6 +25,9 @@ from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
+from medhash.records.record import GradedScores, Record
+from medhash.records.scoring import graded_scores
+from medhash.records.speed import Measurement
 from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
@@ -38,6 +39,7 @@ from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
 from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
+from medhash.stored import Part, read_facts, read_tree
 
 _LAST_BITS_FLIPPED = 0.01
 """The share of bits that another processor's rounding may turn."""
@@ -46,25 +48,23 @@ _LAST_BITS_FLIPPED = 0.01
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Does the description of the pretraining tell of all epochs, and are the weights its?"""
     paper, _, stage = step.key.split("/")
-    facts = evidence.json(step.outputs["facts"])
-    if facts is None:
-        yield _no_facts(step)
+    if not step.outputs["facts"].is_file():
+        yield missing("training", step.outputs["facts"], "is not here")
         return
     epochs = getattr(evidence.configuration.settings[paper], stage).epochs
-    yield _check_facts(step, facts, {"epochs": epochs}, evidence)
+    yield _check_facts(step, {"epochs": epochs}, evidence)
     yield from _check_metadata(step.outputs["weights"], {"stage": stage}, step, evidence)
 
 
 def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Does ``training.json`` tell of all epochs, and are checkpoint and codes of this cell?"""
     cell = Cell.parse(step.key)
-    facts = evidence.json(step.outputs["facts"])
-    if facts is None:
-        yield _no_facts(step)
+    if not step.outputs["facts"].is_file():
+        yield missing("training", step.outputs["facts"], "is not here")
         return
     settings = evidence.configuration.settings_of(cell)
     wanted = {"epochs": settings.hashing.epochs, "selection": settings.evaluation.selection}
-    yield _check_facts(step, facts, wanted, evidence)
+    yield _check_facts(step, wanted, evidence)
     named = {"cell": cell.coordinates}
     yield from _check_metadata(step.outputs["checkpoint"], named, step, evidence)
     yield from _check_codes(step, cell, evidence)
@@ -121,13 +121,10 @@ def _different(one: Representation, other: Representation) -> float | None:
 def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Score the codes again and compare every number of the record, every query's AP too."""
     cell, path = Cell.parse(step.key), step.outputs["record"]
-    record = evidence.json(path)
-    if not isinstance(record, dict):
-        if path.is_file():
-            yield broken("record", path, "is no JSON", remedy=evidence.restore(path, step))
-        else:
-            yield missing("record", path, "is not here", evidence.again(step))
+    if not path.is_file():
+        yield missing("record", path, "is not here", evidence.again(step))
         return
+    record = read_tree(path, Record, what="record")
     yield _check_identity(step, cell, record, evidence)
     codes = step.inputs["codes"]
     if not codes.is_file():
@@ -141,19 +138,21 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
-    by_chance = chance(loaded.query_labels, loaded.database_labels, settings.cutoffs)
+    labels = loaded.query_labels, loaded.database_labels
+    by_chance = chance(*labels, settings.cutoffs, settings.map_at)
     remedy = evidence.restore(path, step)
     yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)
+    yield from _check_graded(path, record, graded_scores(again, loaded, settings), remedy)
 
 
 def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Is a measured speed that of this cell? A measurement cannot be made again."""
     path = step.outputs["speed"]
-    facts = evidence.json(path)
-    if not isinstance(facts, dict):
-        yield missing("measurement", path, "is not here, or no JSON", evidence.again(step))
+    if not path.is_file():
+        yield missing("measurement", path, "is not here", evidence.again(step))
         return
+    facts = read_tree(path, Measurement, what="measurement")
     problems = _other_cell(facts.get("cell"), Cell.parse(step.key))
     problems += _other_scale(facts, evidence)
     for problem in problems:
@@ -165,10 +164,10 @@ def check_measurement(step: Step, evidence: Evidence) -> Iterator[Finding]:
 def check_lesions(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Score the codes of the lesion patches again; how long a search took is not measured again."""
     cell, path = Cell.parse(step.key), step.outputs["lesions"]
-    facts = evidence.json(path)
-    if not isinstance(facts, dict):
-        yield missing("lesion patches", path, "is not here, or no JSON", evidence.again(step))
+    if not path.is_file():
+        yield missing("lesion patches", path, "is not here", evidence.again(step))
         return
+    facts = read_tree(path, _Searched)
     problems = [*_other_cell(facts.get("cell"), cell), *_other_scale(facts, evidence)]
     for problem in problems:
         yield broken("lesion patches", path, problem, remedy=evidence.again(step))
@@ -191,6 +190,11 @@ def check_lesions(step: Step, evidence: Evidence) -> Iterator[Finding]:
         "P@10 of these patches is another: ",
     )
     yield settled("P@10", path, different, text, evidence.restore(path, step), what)
+
+
+class _Searched(Part):
+    patches: int
+    classes: tuple[str, ...] = ()
 
 
 def _patch_scores(patches: Path, codes: Path, facts: Any, settings: Settings) -> dict[str, Any]:
@@ -278,6 +282,19 @@ def _check_queries(
     )
 
 
+def _check_graded(
+    path: Path, record: dict[str, Any], again: GradedScores | None, remedy: str
+) -> Iterator[Finding]:
+    """Each query's further metrics, where a record has or should have some."""
+    expected = plain(again.model_dump(mode="json")) if again else None
+    found = record.get("per_query")
+    if expected is None and found is None:
+        return
+    others = [str(each) for each in differences(expected, found, "per_query")]
+    text = "NDCG, ACG and weighted AP of every query computed again"
+    yield settled("per-query metrics", path, others, text, remedy)
+
+
 def _check_codes(step: Step, cell: Cell, evidence: Evidence) -> Iterator[Finding]:
     """Are the codes those of the split's images, with these images' labels?"""
     path, manifest = step.outputs["codes"], step.inputs["split"]
@@ -322,11 +339,15 @@ def _problems_of_codes(codes: Representation, cell: Cell, step: Step, manifest: 
     return problems
 
 
-def _check_facts(
-    step: Step, facts: dict[str, Any], wanted: dict[str, Any], evidence: Evidence
-) -> Finding:
+class _Told(Part):
+    epochs: int
+    states: tuple[str, ...] = ()
+
+
+def _check_facts(step: Step, wanted: dict[str, Any], evidence: Evidence) -> Finding:
     """What only a training step itself knows, against what it should have done."""
     path = step.outputs["facts"]
+    facts = read_tree(path, _Told)
     problems = [str(each) for each in differences(wanted, {key: facts.get(key) for key in wanted})]
     states = facts.get("states", ())
     if states and len(states) != wanted["epochs"]:
@@ -342,10 +363,9 @@ def _check_metadata(
     if not path.is_file():
         return
     try:
-        found = _metadata(path)
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        text = f"is no checkpoint of medhash ({error})"
-        yield broken("weights", path, text, remedy=evidence.restore(path, step))
+        found = read_facts(path)
+    except MedhashError as error:
+        yield broken("weights", path, str(error), remedy=evidence.restore(path, step))
         return
     changes = [
         f"{name} {found.get(name)}, not {value}"
@@ -357,20 +377,6 @@ def _check_metadata(
         ", ".join(f"{name} {value}" for name, value in expected.items()),
     )
     yield settled("weights", path, changes, what + named, evidence.restore(path, step), what)
-
-
-def _metadata(path: Path) -> dict[str, Any]:
-    """What ``medhash.training.checkpoints`` writes beside the tensors; no tensor is read."""
-    with safe_open(path, framework="numpy") as stream:
-        facts: dict[str, Any] = json.loads((stream.metadata() or {})["medhash"])
-    return facts
-
-
-def _no_facts(step: Step) -> Finding:
-    path = step.outputs["facts"]
-    if path.is_file():
-        return broken("training", path, "is no JSON")
-    return missing("training", path, "is not here")
 
 
 def _other_cell(said: Any, cell: Cell) -> list[str]:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-from medhash.audit.tracked import TrackedFiles
+from medhash.audit.repository import Repository
 from medhash.configuration.loading import Configuration
 from medhash.data.prepared import PreparedDataset
+from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.files import usable_cores
 from medhash.flow import environment, receipts
@@ -19,13 +21,33 @@ from medhash.flow.code import fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.receipts import Receipt
 from medhash.flow.steps import Step, Steps
+from medhash.flow.tracked import TrackedFiles
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
+from medhash.stored import Part, read_tree
 
 NO_SUCH_FILE = "no such file"
 
 Encode = Callable[[Cell], Representation]
 """Encodes the images of a cell again, with its checkpoint."""
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What came of training a step again.
+
+    Attributes:
+        extent: whole, or how many of its epochs.
+        difference: the first one from what was kept; empty if there is none.
+        device: where it ran.
+    """
+
+    extent: str
+    difference: str
+    device: dict[str, object]
+
+
+Retrain = Callable[[Step], Retrained]
 
 
 class Evidence:
@@ -37,14 +59,22 @@ class Evidence:
         configuration: what should have been run.
         encode: given for a deep audit, which also encodes images and prepares data again. It
             comes from outside so that this package needs no torch.
+        retrain: given for an audit that trains again, likewise.
     """
 
-    def __init__(self, configuration: Configuration, encode: Encode | None = None) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        encode: Encode | None = None,
+        retrain: Retrain | None = None,
+    ) -> None:
         self.configuration = configuration
         self.encode = encode
+        self.retrain = retrain
         self.layout = configuration.layout
         self.steps = Steps(configuration)
         self.tracked = TrackedFiles(Path())
+        self.repository = Repository(Path())
         self._hashes: dict[Path, str | None] = {}
         self._receipts: dict[Step, Receipt | str] = {}
 
@@ -78,17 +108,31 @@ class Evidence:
             return None
         return receipts.sha256_of_output(receipt, maker, path)
 
-    def json(self, path: Path) -> Any:
-        """The content of a JSON file; None if it is not here or not JSON."""
-        try:
-            return json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return None
+    def json(self, path: Path) -> dict[str, Any] | None:
+        """The keys and values of a JSON file; None if it is not here or holds none."""
+        with suppress(MedhashError):
+            return read_tree(path, Part)
+        return None
 
     @cached_property
     def image_names(self) -> ImageNames:
         """Ids of images, for messages."""
         return ImageNames(self)
+
+    @cached_property
+    def cells_by_codes(self) -> dict[str, list[str]]:
+        """SHA-256 of codes -> the cells of the run whose receipts say so."""
+        cells: dict[str, list[str]] = {}
+        for step in self.steps.all():
+            if step.rule == "train" and (said := self.receipted(step.outputs["codes"])):
+                cells.setdefault(said, []).append(step.key)
+        return cells
+
+    def has_other_libraries(self, step: Step) -> bool:
+        """Whether a step ran with other versions of what decides its numbers."""
+        before = (self.receipt(step) or {}).get("environment") or {}
+        now = environment.describe()
+        return any(before.get(name) != now[name] for name in environment.LIBRARIES)
 
     def is_elsewhere(self, step: Step) -> bool:
         """Whether a step ran in another environment than this: last bits may differ."""
@@ -111,8 +155,8 @@ class Evidence:
                 self._receipts[step] = receipts.read(step)
             except FileNotFoundError:
                 self._receipts[step] = NO_SUCH_FILE
-            except (OSError, ValueError) as error:
-                self._receipts[step] = f"it is no receipt of this step ({error})"
+            except MedhashError as error:
+                self._receipts[step] = str(error)
         return self._receipts[step]
 
 
@@ -131,16 +175,14 @@ class ImageNames:
         return self._names[view].get(row, f"row {row}")
 
     def _read(self, paper: str, dataset: str) -> dict[int, str]:
-        import pandas as pd
-
         configuration = self._evidence.configuration
         folder = configuration.data_for(paper, dataset)
         try:
             if (folder / "index.csv").is_file():
                 ids = PreparedDataset(folder).index["image_id"]
             else:
-                ids = pd.read_csv(configuration.split_for(paper, dataset), dtype=str)["image_id"]
-        except (OSError, ValueError, KeyError, MedhashError):
+                ids = read_split(configuration.split_for(paper, dataset))["image_id"]
+        except MedhashError:
             return {}
         return dict(enumerate(map(str, ids)))
 

@@ -111,6 +111,8 @@ class Report:
         links: from what is printed back to the archives.
         number: the printed number, if one was asked for.
         seconds: how long the audit took.
+        noticed: what is not wrong by itself and should be known: cells of equal codes; in a whole
+            run, files that no step made.
     """
 
     scale: str
@@ -118,6 +120,7 @@ class Report:
     links: tuple[Link, ...]
     number: PrintedNumber | None = None
     seconds: float = 0.0
+    noticed: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:

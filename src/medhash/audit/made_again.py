@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import zip_longest
@@ -13,18 +14,21 @@ from tempfile import TemporaryDirectory
 
 from medhash.audit.evidence import Evidence
 from medhash.audit.findings import Finding, broken, differences, listed, missing, verified
+from medhash.audit.pictures import SHIFT, STRAY_PIXELS, stray_pixels
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow.running import Job, run_step_in
 from medhash.flow.steps import Step
 
-PICTURE_TOLERANCE = 0.02
-"""The share of pixels that may differ visibly where another machine drew a figure."""
-
-_VISIBLE = 48
 _AROUND = 40
 _PICTURES = (".pdf", ".png")
-_TEXTS = (".csv", ".md", ".tex", ".html")
+_TEXTS = (".csv", ".md", ".tex")
+_TIMES = re.compile(
+    r'<section id="(?:runtimes|environment)">.*?</section>|<dt>Trained</dt><dd>[^<]*</dd>',
+    re.DOTALL,
+)
+"""The parts of a page that tell when and where steps ran."""
+
 _DATA = "data again"
 _PLACES = ("row", "column", "image_id")
 """The columns of a CSV that name a place in it."""
@@ -34,7 +38,7 @@ def check_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Run a step again, where its description says that this can be done, and compare.
 
     Text must be the same bytes. So must pictures, where they were drawn in this environment; in
-    another one fonts and lines may differ by a shade, and the CSV of their points decides.
+    another one letters and lines may lie a shade or a pixel elsewhere.
     """
     when = step.kind.made_again
     if when == "never" or (when == "deep" and evidence.encode is None):
@@ -80,7 +84,9 @@ def _compare(
         yield verified(check, step, text)
     for name, path in others.items():
         if path.suffix in _PICTURES:
-            yield _compare_pictures(check, step, path, again, evidence)
+            yield _compare_pictures(check, step, path, again.outputs[name], evidence)
+        elif path.suffix == ".html":
+            yield _compare_pages(check, step, path, again.outputs[name], evidence)
         elif path.suffix in _TEXTS:
             yield _compare_texts(check, step, path, again.outputs[name], evidence)
         elif path.suffix == ".json":
@@ -97,8 +103,20 @@ def _compare_json(check: str, step: Step, path: Path, again: Path, evidence: Evi
     return broken(check, path, text, remedy=evidence.restore(path, step))
 
 
+def _compare_pages(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
+    """A page keeps the times of before where a step is made again with the same files."""
+    made = str((evidence.receipt(step) or {}).get("started"))
+    receipts = {str(each): evidence.receipt(each) for each in evidence.steps.all()}
+    later = [name for name, told in receipts.items() if told and str(told.get("started")) > made]
+    expected, found = (_TIMES.sub("", _read(file)) for file in (again, path))
+    if later and expected == found:
+        text = f"tells the times of before these were made again: {listed(later)}; else the same"
+        return missing(check, path, text, evidence.again(step))
+    return _compare_texts(check, step, path, again, evidence)
+
+
 def _compare_texts(check: str, step: Step, path: Path, again: Path, evidence: Evidence) -> Finding:
-    expected, found = (file.read_text(encoding="utf-8", errors="replace") for file in (again, path))
+    expected, found = map(_read, (again, path))
     changes = _lines_changed(expected, found)
     if path.suffix == ".csv":
         changes = _values_changed(expected, found) or changes
@@ -110,6 +128,10 @@ def _compare_texts(check: str, step: Step, path: Path, again: Path, evidence: Ev
         found=listed([f"{where}: {other}" for where, _, other in changes]),
         remedy=evidence.restore(path, step),
     )
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace")
 
 
 def _values_changed(expected: str, found: str) -> list[tuple[str, str, str]]:
@@ -148,7 +170,7 @@ def _rows(text: str) -> list[dict[str, str]]:
 
 
 def _compare_pictures(
-    check: str, step: Step, path: Path, again: Step, evidence: Evidence
+    check: str, step: Step, path: Path, again: Path, evidence: Evidence
 ) -> Finding:
     remedy = evidence.restore(path, step)
     if not evidence.is_elsewhere(step):
@@ -157,27 +179,16 @@ def _compare_pictures(
     if evidence.receipted(path) != evidence.sha256(path):
         text = "is neither the picture that was drawn nor the one that its records give here"
         return broken(check, path, text, remedy=remedy)
-    # A PDF is judged by the PNG that is drawn with it from the same points.
-    here, drawn = step.outputs["png"], again.outputs["png"]
-    share = _visibly_different(here, drawn) if here.is_file() else None
-    if share is not None and share > PICTURE_TOLERANCE:
-        text = f"is not the plot of its records: drawn again, {share:.1%} of the pixels are others"
+    try:
+        stray = stray_pixels(path, again)
+    except ValueError as error:
+        return broken(check, path, str(error), remedy=remedy)
+    if stray is None or stray > STRAY_PIXELS:
+        how = "its size is another" if stray is None else f"{stray} pixels lie elsewhere"
+        text = f"is not the plot of its records: drawn again, {how}"
         return broken(check, path, text, remedy=remedy)
-    pixels = "" if share is None else f", {share:.2%} of the pixels visibly others"
     text = (
-        f"was drawn in another environment; drawn again here it is not the same bytes{pixels}. Its "
-        "points (CSV) and its receipt are what is compared"
+        "was drawn in another environment; drawn again here it is not the same bytes, and looks "
+        f"the same ({stray} pixels without a counterpart within {SHIFT})"
     )
     return verified(check, path, text)
-
-
-def _visibly_different(path: Path, again: Path) -> float:
-    """The share of pixels of two PNG files that an eye would tell apart; 1 for other sizes."""
-    import numpy as np
-    from PIL import Image
-
-    with Image.open(path) as one, Image.open(again) as other:
-        first, second = (np.asarray(image.convert("RGB"), np.int16) for image in (one, other))
-    if first.shape != second.shape:
-        return 1.0
-    return float((np.abs(first - second).max(axis=2) > _VISIBLE).mean())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -149,7 +148,7 @@ def _printed(
     if step.rule not in specs:
         raise MedhashError(f"medhash audit: {step} is no table or figure: it has no rows")
     path = step.outputs["csv"]
-    lines = _lines(path)
+    lines = read_lines(path, "row")
     title = _WINS.sub("", row)
     found = [line for line in lines if line["row"] == title]
     check_name(title, dict.fromkeys(line["row"] for line in lines), "row", path.as_posix())
@@ -160,18 +159,6 @@ def _printed(
     cells = tuple(dict.fromkeys(key for key, _ in made_from))
     number = PrintedNumber(title, column, _text(found), cells)
     return number, [path for _, path in made_from]
-
-
-def _lines(path: Path) -> list[dict[str, str]]:
-    try:
-        lines = read_lines(path)
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; its rows cannot be looked up") from None
-    except (ValueError, csv.Error) as error:
-        raise MedhashError(f"{path}: cannot be read as CSV ({error})") from None
-    if not lines or "row" not in lines[0]:
-        raise MedhashError(f"{path}: has no column 'row'; audit the whole file")
-    return lines
 
 
 def _made_from(

@@ -34,7 +34,7 @@ def as_text(report: Report) -> str:
     else:
         for link in report.links:
             lines += ["", *_chain_link(link)]
-    return "\n".join([*lines, "", *_verdict(report)])
+    return "\n".join([*lines, *_noticed(report), "", *_verdict(report)])
 
 
 def _heading(report: Report) -> Iterator[str]:
@@ -135,13 +135,21 @@ def _exceptions(report: Report) -> Iterator[str]:
                 yield from _finding(finding, link)
 
 
+def _noticed(report: Report) -> Iterator[str]:
+    for text in report.noticed:
+        yield ""
+        yield from _wrapped(f"noticed  {text}", _INDENT)
+
+
 def _verdict(report: Report) -> Iterator[str]:
     counts = report.counts
     parts = [f"{counts[state]} {state}" for state in State if counts[state]]
     yield f"{len(report.links)} links: {', '.join(parts)}; {report.seconds} s."
     if report.state == State.VERIFIED:
         yield "Everything is here and as it was made."
-    if report.state == State.MISSING:
+    if report.state == State.MISSING and counts[State.VERIFIED]:
         yield "All that is here is as it was made; not everything is here."
+    elif report.state == State.MISSING:
+        yield "Nothing was verified: no step has all its files here."
     if report.state == State.BROKEN:
         yield "Something is not as it was made: see the lines marked BROKEN, the last one first."

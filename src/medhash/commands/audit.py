@@ -12,8 +12,9 @@ from medhash.commands.options import RUN, Assignments, Device, Run, Scale, confi
 
 if TYPE_CHECKING:
     from medhash.audit.acceptance import Outcome, Proposal
-    from medhash.audit.evidence import Encode
+    from medhash.audit.evidence import Encode, Retrain, Retrained
     from medhash.configuration.loading import Configuration
+    from medhash.flow.steps import Step
     from medhash.retrieval.representation import Representation
     from medhash.schema.cell import Cell
 
@@ -45,6 +46,16 @@ def audit(
             "--deep", help="Also prepare the data again and encode them again with the checkpoints."
         ),
     ] = False,
+    retrain: Annotated[
+        bool,
+        typer.Option("--retrain", help="Also run every training behind it again, and compare."),
+    ] = False,
+    epochs: Annotated[
+        int,
+        typer.Option(
+            min=0, help="With --retrain: run only so many epochs of each training; 0: all of them."
+        ),
+    ] = 0,
     scale: Scale = None,
     assignments: Assignments = None,
     run: Run = None,
@@ -55,15 +66,17 @@ def audit(
     splits drawn again. Nothing is written but the export.
 
     Exit status: 0 if all that is here is verified, 1 if something is broken, 2 if
-    there is nothing of that name.
+    there is nothing of that name, 3 if nothing was verified because nothing is here.
     """
     from medhash.audit.findings import State
     from medhash.audit.run import audit as follow
     from medhash.audit.targets import run_of
     from medhash.audit.text import as_text
     from medhash.configuration.runs import is_scale
-    from medhash.errors import MedhashError
+    from medhash.errors import AbsentError, MedhashError
 
+    if epochs and not retrain:
+        raise MedhashError("medhash audit: --epochs belongs to --retrain")
     own, asked = run_of(target), run or scale
     if own and asked and own != asked:
         raise MedhashError(f"medhash audit {target}: is of the run '{own}', not '{asked}'")
@@ -76,7 +89,9 @@ def audit(
         from medhash.audit.crate import check_folder
 
         check_folder(export)
-    report = follow(configuration, target, row, column, _encoder(configuration) if deep else None)
+    encode = _encoder(configuration) if deep else None
+    trainer = _trainer(configuration, epochs) if retrain else None
+    report = follow(configuration, target, row, column, encode, trainer)
     if as_json:
         typer.echo(json.dumps(report.as_json(), indent=1, sort_keys=True, ensure_ascii=False))
     else:
@@ -87,22 +102,42 @@ def audit(
         write_crate(report, configuration, export)
     if report.state == State.BROKEN:
         raise typer.Exit(1)
+    if not report.counts[State.VERIFIED]:
+        raise typer.Exit(AbsentError.status)
 
 
 def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
     from medhash.flow.steps import Steps
     from medhash.trained.cell import encode_again
-    from medhash.training.task import CellInputs
+    from medhash.training.task import CellInputs, Task
 
     steps = Steps(configuration)
 
     def encode(cell: Cell) -> Representation:
         folder = configuration.layout.cell(cell)
         inputs = CellInputs.of(steps.of("train", cell).inputs)
-        return encode_again(cell, configuration.settings_of(cell), inputs, folder)
+        return encode_again(Task(cell, configuration.settings_of(cell), inputs, folder))
 
     return encode
+
+
+def _trainer(configuration: Configuration, epochs: int) -> Retrain:
+    """Trains a step again, on the kind of device that its receipt names."""
+    from medhash.audit.acceptance import Trial, difference
+    from medhash.audit.evidence import Retrained
+    from medhash.flow import receipts
+    from medhash.training.devices import choose_device
+
+    def retrain(step: Step) -> Retrained:
+        trial = Trial(step, epochs if epochs < step.epochs else 0)
+        kind = (receipts.read(step).get("device") or {}).get("type", "auto")
+        found = difference(configuration, trial, kind)
+        threads = step.kind.number_of_threads(configuration, *step.values)
+        device = choose_device(kind, precision="float32", threads=threads)
+        return Retrained(trial.extent, found, device.describe())
+
+    return retrain
 
 
 @app.command(rich_help_panel=RUN)

@@ -8,7 +8,7 @@ import typer
 
 from medhash.commands import steps
 from medhash.commands.options import PAPERS, Assignments, Run, Scale, configuration_of
-from medhash.errors import MedhashError
+from medhash.errors import AbsentError, MedhashError
 
 app = typer.Typer()
 
@@ -50,6 +50,8 @@ def reported(
     shown = with_table(papers, table) if table else list(papers.values())
     if check:
         checks = [each for each in check_reported(papers.values()) if table in (None, each.table)]
+        if not checks:
+            raise AbsentError(f"medhash reported --check: nothing is derived from Table {table}")
         typer.echo(check_json(checks) if as_json else check_text(checks))
         if strict and not all(each.follows for each in checks):
             raise typer.Exit(1)
@@ -73,8 +75,12 @@ def claims(
 
     Writes results/<run>/claims.csv and claims.md, from the records and
     measurements that are there. A claim is decided only where everything that
-    it is about has run; phantoms decide none.
+    it is about has run; phantoms decide none. Exit status 3, and nothing is
+    written, if what was made is not here, or nothing has run.
     """
+    from medhash.configuration.claimed import claimed_by
+    from medhash.flow.running import check_inputs
+    from medhash.flow.steps import Steps
     from medhash.verdicts.claims import decide_claims
     from medhash.verdicts.run import load_runs
     from medhash.verdicts.texts import csv_text, json_text
@@ -82,8 +88,12 @@ def claims(
     if as_csv and as_json:
         raise MedhashError("--csv and --json exclude each other")
     configuration = configuration_of(scale, assignments, run)
+    if not claimed_by(configuration):
+        raise AbsentError("medhash claims: no paper of this run has a file of claims")
     if not as_csv and not as_json:
         steps.run(configuration, "claims")
         return
+    own = Steps(configuration)
+    check_inputs(configuration, own, own.of("claims"))
     decisions = decide_claims(load_runs(configuration))
     typer.echo(csv_text(decisions) if as_csv else json_text(decisions), nl=as_json)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medhash.commands.options import CODES, Assignments, Device, Run, Scale, configuration_of
-from medhash.errors import MedhashError
+from medhash.errors import AbsentError, MedhashError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -156,8 +156,11 @@ def _check_options(image: Path | None, image_id: str | None, out: Path | None) -
 
 
 def _check_files(configuration: Configuration, cell: Cell) -> None:
-    """Everything that a query needs, or one error that names all that is missing."""
+    """Everything that a query needs, or one error that names all that is missing, or is another."""
     from medhash.data.prepared_files import FILES
+    from medhash.flow.hashes import FileHashes
+    from medhash.flow.receipts import require_receipted
+    from medhash.flow.steps import Steps
 
     layout = configuration.layout
     data, folder = configuration.data_of(cell), layout.cell(cell)
@@ -165,9 +168,12 @@ def _check_files(configuration: Configuration, cell: Cell) -> None:
     files += [configuration.split_of(cell), folder / "checkpoint.safetensors"]
     files += [layout.codes(cell), _receipt(configuration, cell)]
     missing = [file.as_posix() for file in files if not file.is_file()]
+    if not missing:
+        hashes = FileHashes()
+        require_receipted(Steps(configuration), {file: hashes.of(file) for file in files})
     if missing:
         lines = "".join(f"\n  {file}" for file in missing)
-        raise MedhashError(
+        raise AbsentError(
             f"cell {cell}: a query needs files that are not here:{lines}\n"
             "`dvc pull FILE …` fetches those that are published, "
             f"`snakemake --config scale={configuration.scale} -- FILE …` makes them"
@@ -205,12 +211,12 @@ def _code_of(
 ) -> NDArray[np.uint8]:
     from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
-    from medhash.training.task import CellInputs
+    from medhash.training.task import CellInputs, Task
 
     inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
-    settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)
-    folder = configuration.layout.cell(cell)
-    return encode_image(cell, settings, inputs, folder, receipt, pixels, device=device)
+    settings, folder = configuration.settings_of(cell), configuration.layout.cell(cell)
+    task = Task(cell, settings, inputs, folder, device)
+    return encode_image(task, _receipt(configuration, cell), pixels)
 
 
 def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:

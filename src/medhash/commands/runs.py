@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from medhash.commands.options import RUN, Assignments, Run, Scale, configuration_of
+from medhash.errors import AbsentError
 
 app = typer.Typer()
 config_app = typer.Typer(help="Check and show the configuration.", no_args_is_help=True)
@@ -58,13 +59,19 @@ def compare(
 ) -> None:
     """Set two runs side by side: what they choose differently, and their tables' values.
 
-    Reads the tables that both have made; writes nothing.
+    Reads the tables that both have made; writes nothing. Exit status 3 if they have no value in
+    common.
     """
     from medhash.configuration.runs import configuration_of_run
     from medhash.verdicts.side_by_side import comparison_csv, comparison_text, value_pairs
 
     runs = configuration_of_run(first), configuration_of_run(second)
     pairs = value_pairs(*runs, table)
+    if not any(pair.difference for pair in pairs):
+        raise AbsentError(
+            f"medhash compare: no place of a table has a value in both {first} and {second}; make "
+            "the tables of cells that have run in both"
+        )
     typer.echo(comparison_csv(pairs) if as_csv else comparison_text(*runs, pairs), nl=not as_csv)
 
 

@@ -53,4 +53,5 @@ def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:
 
 def recording(settings: Settings) -> dict[str, Any]:
     """A record depends on how codes are scored."""
-    return settings.evaluation.model_dump(mode="json", include={"protocol", "cutoffs", "map_at"})
+    keys = {"protocol", "cutoffs", "map_at", "graded"}
+    return settings.evaluation.model_dump(mode="json", include=keys)

@@ -17,6 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft2, ifft2
 
+from medhash.data.array_files import write_array
+from medhash.data.prepared import PreparedDataset
 from medhash.errors import MedhashError
 from medhash.files import written_whole
 from medhash.progress import progress
@@ -52,7 +54,7 @@ def write_gist(images: Path, out: Path) -> None:
     Raises:
         MedhashError: the images are smaller than the grid.
     """
-    pixels = np.load(images, mmap_mode="r")
+    pixels = PreparedDataset(images.parent).images
     if pixels.shape[1] < BLOCKS:
         raise MedhashError(
             f"{images}: its images are {pixels.shape[1]} pixels wide; GIST's grid has {BLOCKS} "
@@ -64,8 +66,8 @@ def write_gist(images: Path, out: Path) -> None:
             part = slice(start, start + _AT_ONCE)
             described[part] = gist(pixels[part])
             advance(len(pixels[part]), "")
-    with written_whole(out) as temporary, temporary.open("wb") as stream:
-        np.save(stream, described, allow_pickle=False)
+    with written_whole(out) as temporary:
+        write_array(temporary, described)
 
 
 def gist(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -13,8 +13,7 @@ patient; at distance 6 only about half are. Hence the default of 4, and the coun
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from medhash.data.prepared import PreparedDataset, group_columns
-from medhash.data.splits.manifest import read_split
+from medhash.data.splits.manifest import read_split, read_summary
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
 
@@ -137,7 +136,7 @@ def write_leakage(
     """
     dataset = PreparedDataset(data_folder)
     description = dataset.description
-    facts = json.loads(split_csv.with_suffix(".json").read_text(encoding="utf-8"))
+    facts = read_summary(split_csv)
     try:
         found = measure(dataset.index, read_split(split_csv), near_distance)
     except MedhashError as error:
@@ -151,24 +150,8 @@ def write_leakage(
         **found.summary,
     }
     write_text(_with_ending(out_stem, "csv"), found.pairs.to_csv(index=False, lineterminator="\n"))
-    write_text(_with_ending(out_stem, "md"), _markdown([summary]))
+    write_text(_with_ending(out_stem, "md"), _markdown(summary))
     write_json(_with_ending(out_stem, "json"), summary)
-
-
-def write_leakage_table(summaries: Sequence[Path], out_stem: Path) -> None:
-    """One table of several datasets and splits.
-
-    Writes ``<out_stem>.csv`` (one row a split), ``.md`` and ``.json`` (a list of summaries).
-
-    Args:
-        summaries: the JSON files of :func:`write_leakage`, in the order of the rows.
-        out_stem: path of the outputs without ending.
-    """
-    entries = [json.loads(path.read_text(encoding="utf-8")) for path in summaries]
-    table = pd.DataFrame([_flat(entry) for entry in entries])
-    write_text(_with_ending(out_stem, "csv"), table.to_csv(index=False, lineterminator="\n"))
-    write_text(_with_ending(out_stem, "md"), _markdown(entries))
-    write_json(_with_ending(out_stem, "json"), entries)
 
 
 def _check(index: pd.DataFrame, split: pd.DataFrame, near_distance: int) -> None:
@@ -270,35 +253,20 @@ def _shared_groups(
     }
 
 
-def _flat(entry: dict[str, Any]) -> dict[str, Any]:
-    """A summary as one row of a table."""
-    row = {
-        key: entry[key]
-        for key in ("dataset", "title", "seed", "query", "database", "near_distance")
-    }
-    for kind in ("exact", "near", "either"):
-        row |= {f"{kind}_{key}": value for key, value in entry[kind].items()}
-    for column, facts in entry["groups"].items():
-        row |= {f"{column}_{key}": value for key, value in facts.items()}
-    return row
-
-
-def _markdown(entries: Sequence[dict[str, Any]]) -> str:
+def _markdown(entry: dict[str, Any]) -> str:
     header = (
         "| Dataset | Seed | Queries | Database | Exact: queries | Exact: pairs (other label) "
         "| Near: queries | Near: pairs (other label) | Ids known | On both sides "
         "| Queries with a shared id |"
     )
-    lines = [header, "| --- |" + " ---: |" * 10, *(_markdown_row(entry) for entry in entries)]
-    distances = sorted({entry["near_distance"] for entry in entries})
-    bits = " or ".join(str(distance) for distance in distances)
+    lines = [header, "| --- |" + " ---: |" * 10, _markdown_row(entry)]
     return (
         "# Leakage between query and database\n\n"
         + "\n".join(lines)
         + "\n\nExact: the same decoded pixels. Near: perceptual hashes (64-bit pHash) at most "
-        + f"{bits} bits apart, exact pairs not counted again; images that merely look alike "
-        + "can collide, more so at the greater distances. Pairs at each distance: "
-        + "; ".join(_distances(entry) for entry in entries)
+        + f"{entry['near_distance']} bits apart, exact pairs not counted again; images that merely "
+        + "look alike can collide, more so at the greater distances. Pairs at each distance: "
+        + _distances(entry)
         + ".\nOther label: the two images have different labels. "
         + "Ids: patients or lesions, where the dataset names them.\n"
     )

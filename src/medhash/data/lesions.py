@@ -19,6 +19,7 @@ from scipy import ndimage
 from medhash.data.prepared import LESION, PreparedDataset
 from medhash.data.splits.manifest import read_split, rows_of
 from medhash.errors import MedhashError
+from medhash.stored import reading
 
 COLUMNS = ("image_id", "top", "left", "height", "width")
 """Of a file of boxes. Pixels of the original image, from its top left corner."""
@@ -159,16 +160,12 @@ def _largest_region(mask: NDArray[np.bool_]) -> tuple[int, int, int, int] | None
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    try:
+    remedy = f"a file of boxes is a CSV file in UTF-8 with the columns {', '.join(COLUMNS)}"
+    with reading(path, remedy):
         table = pd.read_csv(path, dtype=str, keep_default_na=False, skipinitialspace=True)
-    except (ValueError, OSError) as error:
-        raise MedhashError(f"{path}: cannot be read as CSV ({error})") from None
-    missing = [name for name in COLUMNS if name not in table.columns]
-    if missing:
-        raise MedhashError(
-            f"{path}: the column {missing[0]} is missing; a file of boxes has the columns "
-            f"{', '.join(COLUMNS)}"
-        )
+        missing = [name for name in COLUMNS if name not in table.columns]
+        if missing:
+            raise ValueError(f"the column {missing[0]} is missing")
     if table.empty:
         raise MedhashError(f"{path}: holds no box; add some, or remove the file")
     return table

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import warnings
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,7 +21,9 @@ import imagehash
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from medhash.data.archives.containers import MEGABYTE
 from medhash.data.archives.finding import FoundArchives
+from medhash.data.array_files import new_array, write_array
 from medhash.data.prepared_files import FILES, INDEX_COLUMNS, MASKS
 from medhash.data.readers.reading import ImageFile, Reading
 from medhash.data.upstream import archive_checksums, find_archives, read_archives
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 # The formats that image archives use; Pillow's other decoders stay out of reach of their bytes.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 MAX_PIXELS = 100_000_000
+# Its own limit would warn of sizes that ours allows.
+Image.MAX_IMAGE_PIXELS = None
+BYTES_A_PIXEL = 16
+"""Of the decoded image and what it is turned into: RGBA, the same over black, RGB; or floats."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,7 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
         step.outputs["images"].parent,
         step.settings["image_size"],
         download_folder=configuration.archives if configuration.download else None,
+        memory_mb=step.kind.resources.memory_mb,
     )
 
 
@@ -80,6 +86,7 @@ def prepare(
     image_size: int,
     *,
     download_folder: Path | None = None,
+    memory_mb: int = 4000,
 ) -> None:
     """Write ``images.npy``, ``labels.npy``, ``index.csv`` and ``dataset.json``, or nothing.
 
@@ -93,6 +100,7 @@ def prepare(
         output_folder: ``data/<dataset>/<size>``; replaced if it exists.
         image_size: S, the side of the square images, in pixels.
         download_folder: where to download missing archives to; None to download nothing.
+        memory_mb: what the job may use; half of it may be taken by images that are being decoded.
 
     Raises:
         MedhashError: archives are missing, spoilt or not in the upstream layout, or an image
@@ -102,7 +110,7 @@ def prepare(
     reading = read_archives(card, found)
     with written_whole(output_folder) as folder:
         folder.mkdir(parents=True)
-        rows = _write_images(folder, card.name, reading, image_size)
+        rows = _write_images(folder, card.name, reading, image_size, memory_mb)
         if card.mask_classes:
             _write_masks(folder, card, rows, image_size)
         _write_labels(folder, reading)
@@ -132,8 +140,14 @@ def prepare_image(
     Raises:
         ValueError: it cannot be decoded, or has more than ``MAX_PIXELS`` pixels.
     """
-    image = (decode or _decode)(content)
-    rgb = _to_rgb(image)
+    try:
+        image = (decode or _decode)(content)
+        rgb = _to_rgb(image)
+    except ValueError:
+        raise
+    except Exception as error:
+        # Decoders, those of eXIf among them, meet damaged bytes with errors of all kinds.
+        raise ValueError(str(error) or type(error).__name__) from None
     small = rgb.resize((image_size, image_size), Image.Resampling.BICUBIC)
     facts = ImageFacts(
         sha256=hashlib.sha256(content).hexdigest(),
@@ -148,17 +162,12 @@ def prepare_image(
 
 def _decode(content: bytes) -> Image.Image:
     try:
-        with warnings.catch_warnings():
-            # Its size is checked below; Pillow's own warning would only repeat it.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(io.BytesIO(content), formats=FORMATS)
+        image = Image.open(io.BytesIO(content), formats=FORMATS)
         if image.width * image.height > MAX_PIXELS:
             raise ValueError(f"{image.width}x{image.height} is more than {MAX_PIXELS} pixels")
         image.load()
     except UnidentifiedImageError:
         raise ValueError(f"it is no image in one of the formats {', '.join(FORMATS)}") from None
-    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(str(error)) from None
     return image
 
 
@@ -203,14 +212,15 @@ def _find_or_download(
 Row = tuple[ImageFile, ImageFacts]
 
 
-def _write_images(folder: Path, title: str, reading: Reading, image_size: int) -> list[Row]:
+def _write_images(
+    folder: Path, title: str, reading: Reading, image_size: int, memory_mb: int
+) -> list[Row]:
     """Fill ``images.npy`` image by image; return what the index needs."""
     shape = (len(reading.images), image_size, image_size, 3)
-    path = folder / FILES["images"]
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    array = new_array(folder / FILES["images"], shape)
     rows: list[Row] = []
     with progress(f"prepare {title}", len(reading.images)) as advance:
-        for image, pixels, facts in _decoded(reading.images, image_size):
+        for image, pixels, facts in _decoded(reading.images, image_size, memory_mb * MEGABYTE // 2):
             array[len(rows)] = pixels
             rows.append((image, facts))
             advance(1)
@@ -219,22 +229,40 @@ def _write_images(folder: Path, title: str, reading: Reading, image_size: int) -
 
 
 def _decoded(
-    images: list[ImageFile], image_size: int
+    images: list[ImageFile], image_size: int, memory: int
 ) -> Iterator[tuple[ImageFile, np.ndarray, ImageFacts]]:
-    """Decode in threads (Pillow and hashlib release the lock), a few images ahead, in order."""
+    """Decode in threads (Pillow and hashlib release the lock), a few images ahead, in order.
+
+    As many at once as go into the memory, in bytes; one that is too large goes alone.
+    """
     workers = usable_cores()
     waiting: deque[tuple[ImageFile, Future[tuple[np.ndarray, ImageFacts]]]] = deque()
+    taken: deque[int] = deque()
     with ThreadPoolExecutor(workers) as pool:
         try:
             for image in images:
-                task = pool.submit(prepare_image, image.read(), image_size, image.decode)
-                waiting.append((image, task))
-                if len(waiting) > 2 * workers:
+                content = image.read()
+                needed = _memory_of(content)
+                while taken and (sum(taken) + needed > memory or len(taken) > 2 * workers):
                     yield _finished(*waiting.popleft())
+                    taken.popleft()
+                task = pool.submit(prepare_image, content, image_size, image.decode)
+                waiting.append((image, task))
+                taken.append(needed)
             while waiting:
                 yield _finished(*waiting.popleft())
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _memory_of(content: bytes) -> int:
+    """About how many bytes an image takes while it is decoded, by the size that it claims."""
+    try:
+        with Image.open(io.BytesIO(content), formats=FORMATS) as image:
+            pixels = image.width * image.height
+    except Exception:
+        return len(content)  # decoding says what is wrong
+    return len(content) + (BYTES_A_PIXEL * pixels if pixels <= MAX_PIXELS else 0)
 
 
 def _finished(
@@ -252,7 +280,7 @@ def _finished(
 def _write_masks(folder: Path, card: DatasetCard, rows: list[Row], image_size: int) -> None:
     """Fill ``masks.npy`` mask by mask."""
     shape = (len(rows), image_size, image_size)
-    array = np.lib.format.open_memmap(folder / MASKS, mode="w+", dtype=np.uint8, shape=shape)
+    array = new_array(folder / MASKS, shape)
     for row, (image, facts) in enumerate(rows):
         try:
             array[row] = _squeezed_mask(image, facts, len(card.mask_classes), image_size)
@@ -290,7 +318,7 @@ def _write_labels(folder: Path, reading: Reading) -> None:
     labels = np.zeros((len(reading.images), len(column)), np.uint8)
     for row, image in enumerate(reading.images):
         labels[row, [column[name] for name in image.classes]] = 1
-    np.save(folder / FILES["labels"], labels)
+    write_array(folder / FILES["labels"], labels)
 
 
 def _write_index(folder: Path, rows: list[Row]) -> None:

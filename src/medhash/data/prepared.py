@@ -5,22 +5,47 @@ Nothing is read before it is asked for: a step that needs images and labels open
 
 from __future__ import annotations
 
-import json
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from medhash.data.prepared_files import FILES, FINDINGS, GIST, GROUP_ENDING, INDEX_COLUMNS, MASKS
 from medhash.errors import MedhashError
 from medhash.schema.validation import nearest
+from medhash.stored import Part, read_array, read_csv, read_tree
 
+PREPARE_AGAIN = "`medhash prepare` makes it: prepare the dataset again"
 LESION = "lesion"
 # What a phantom's masks show where its description names no classes of pixels.
 _LESION_MASKS = ("background", LESION)
+
+
+class Archive(Part):
+    """What a dataset was prepared from."""
+
+    file: str
+    sha256: str
+    source: str
+
+
+class Description(Part):
+    """What every ``dataset.json`` says."""
+
+    dataset: str
+    title: str
+    classes: tuple[str, ...]
+    counts: dict[str, int]
+    card_counts: dict[str, int]
+    card_images: int | None = None
+    mask_classes: tuple[str, ...] = ()
+    differences: tuple[str, ...]
+    archives: tuple[Archive, ...]
+    synthetic: Annotated[bool, Field(strict=True)]
 
 
 class PreparedDataset:
@@ -39,18 +64,21 @@ class PreparedDataset:
     @cached_property
     def images(self) -> NDArray[np.uint8]:
         """uint8 (N, S, S, 3), memory-mapped."""
-        return _array(self.folder / FILES["images"], mapped=True)
+        path, shape = self.folder / FILES["images"], (None, None, None, 3)
+        return read_array(path, np.uint8, shape, PREPARE_AGAIN, mapped=True)
 
     @cached_property
     def labels(self) -> NDArray[np.uint8]:
         """uint8 (N, C), 1 where the image belongs to the class; one class or several."""
-        return _array(self.folder / FILES["labels"])
+        return read_array(self.folder / FILES["labels"], np.uint8, (None, None), PREPARE_AGAIN)
 
     @cached_property
     def masks(self) -> NDArray[np.uint8] | None:
         """uint8 (N, S, S), memory-mapped: places in :attr:`mask_classes`; None without masks."""
         path = self.folder / MASKS
-        return _array(path, mapped=True) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return read_array(path, np.uint8, (None, None, None), PREPARE_AGAIN, mapped=True)
 
     @cached_property
     def findings(self) -> NDArray[np.uint16] | None:
@@ -59,31 +87,25 @@ class PreparedDataset:
         None where no mask tells classes apart that may overlap.
         """
         path = self.folder / FINDINGS
-        return _array(path, mapped=True) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return read_array(path, np.uint16, (None, None, None), PREPARE_AGAIN, mapped=True)
 
     @cached_property
     def gist(self) -> NDArray[np.float32]:
         """float32 (N, 1024), memory-mapped, of :mod:`medhash.data.gist`."""
-        return _array(self.folder / GIST, mapped=True, made_by="gist")
+        path, remedy = self.folder / GIST, "`medhash gist` makes it"
+        return read_array(path, np.float32, (None, None), remedy, mapped=True)
 
     @cached_property
     def index(self) -> pd.DataFrame:
         """The lines of ``index.csv`` in row order: every column text, empty where unknown."""
-        path = self.folder / FILES["index"]
-        try:
-            return pd.read_csv(path, dtype=str, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from None
+        return read_csv(self.folder / FILES["index"], ("image_id",), PREPARE_AGAIN)
 
     @cached_property
     def description(self) -> dict[str, Any]:
         """``dataset.json``: name, title, classes, counts, archives, whether it is synthetic."""
-        path = self.folder / FILES["description"]
-        try:
-            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise _unreadable(path, error) from None
-        return facts
+        return read_description(self.folder / FILES["description"])
 
     @cached_property
     def ids(self) -> tuple[str, ...]:
@@ -185,15 +207,10 @@ def group_columns(index: pd.DataFrame) -> list[str]:
     return [name for name in names if name.endswith(GROUP_ENDING) and name != "image_id"]
 
 
-def _array(path: Path, *, mapped: bool = False, made_by: str = "prepare") -> NDArray[Any]:
-    try:
-        array: NDArray[Any] = np.load(path, mmap_mode="r" if mapped else None)
-    except (OSError, ValueError, EOFError) as error:
-        raise _unreadable(path, error, made_by) from None
-    return array
+def read_description(path: Path) -> dict[str, Any]:
+    """What a ``dataset.json`` says.
 
-
-def _unreadable(path: Path, error: Exception, made_by: str = "prepare") -> MedhashError:
-    if isinstance(error, FileNotFoundError):
-        return MedhashError(f"{path}: no such file; `medhash {made_by}` makes it")
-    return MedhashError(f"{path}: cannot be read ({error}); prepare the dataset again")
+    Raises:
+        MedhashError: it is not here, or no whole description of a dataset.
+    """
+    return read_tree(path, Description, PREPARE_AGAIN, "description")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +18,8 @@ from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard, Selection
 from medhash.schema.validation import nearest, some_of
 
+# Control characters, and bytes of a name that are no UTF-8.
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _Opened = dict[Path, list[Container | UnusableArchiveError]]
 
 
@@ -137,7 +140,10 @@ def _places(card: DatasetCard, folders: Sequence[Path]) -> tuple[Path, ...]:
 def _read(card: DatasetCard, found: FoundArchives) -> Reading:
     try:
         return readers.reader_of(card.reader).read(card, found)
-    except (KeyError, ValueError) as error:
+    except MedhashError:
+        raise
+    except Exception as error:
+        # A reader parses what others wrote, and may be anybody's.
         places = ", ".join(str(container.path) for container in found.containers)
         raise MedhashError(
             f"dataset '{card.name}': {places}: not as the reader '{card.reader}' expects it "
@@ -165,9 +171,20 @@ def _check(card: DatasetCard, images: Sequence[ImageFile]) -> None:
 
 
 def _check_image(card: DatasetCard, image: ImageFile, where: str) -> None:
+    for name in (image.image_id, image.file):
+        if _NO_TEXT.search(name):
+            raise MedhashError(
+                f"{where}: {image.container.path}: the name {name!a} is no text in UTF-8; "
+                "rename the file"
+            )
     known = card.classes or image.classes
     for name in image.classes:
-        if name not in known or "|" in name:
+        if "|" in name:
+            raise MedhashError(
+                f"{where}: {image.container.path}: the class '{name}' has a '|' in its name, which "
+                "divides classes in index.csv; rename it"
+            )
+        if name not in known:
             raise MedhashError(
                 f"{where}: image '{image.image_id}' is of the class '{name}', which the card does "
                 f"not list{nearest(name, known)}"

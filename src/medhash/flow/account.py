@@ -5,13 +5,92 @@ Nothing of how steps are described is reached from here, or every step would dep
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import ConfigDict, Field
+
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
+from medhash.stored import Part, read_tree
+
+
+class _Part(Part):
+    model_config = ConfigDict(strict=True)
+
+
+class FileAccount(_Part):
+    """A file that went in or came out."""
+
+    path: str
+    sha256: str
+
+
+class Code(_Part):
+    """The code that ran: module -> hash, and one hash of them all."""
+
+    fingerprint: str
+    modules: dict[str, str]
+
+
+class Commit(_Part):
+    """The state of git."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+
+
+class Proof(_Part):
+    """A step that was run again, and how far."""
+
+    step: str
+    extent: str
+
+
+class Change(_Part):
+    """A version that was accepted later."""
+
+    before: str = Field(alias="from")
+    to: str
+    proof: list[Proof]
+    seal: str
+    at: str
+
+
+class ArchiveAccount(_Part):
+    """What data were prepared from."""
+
+    file: str
+    sha256: str
+    source: str
+
+
+class Named(_Part):
+    """What receipts of every schema say."""
+
+    schema_version: int = Field(alias="schema")
+    rule: str
+    key: str
+
+
+class Receipt(Named):
+    """What every receipt of today's schema says; :mod:`medhash.flow.receipts` writes it."""
+
+    version: str
+    settings: dict[str, Any]
+    code: Code
+    inputs: dict[str, FileAccount]
+    outputs: dict[str, FileAccount]
+    upstream: dict[str, str]
+    device: dict[str, Any] | None = None
+    archives: list[ArchiveAccount] = Field(default_factory=list)
+    environment: dict[str, str | None]
+    git: Commit | None = None
+    slurm: dict[str, Any] | None = None
+    started: str
+    seconds: float
+    accepted: list[Change] = Field(default_factory=list)
 
 
 def described(receipt: Path, outputs: Mapping[str, Path]) -> dict[str, Any]:
@@ -24,15 +103,12 @@ def described(receipt: Path, outputs: Mapping[str, Path]) -> dict[str, Any]:
     Raises:
         MedhashError: there is no such receipt, or a file is not what it says.
     """
-    try:
-        account: dict[str, Any] = json.loads(receipt.read_text(encoding="utf-8"))
-        hashes = {name: account["outputs"][name]["sha256"] for name in outputs}
-    except FileNotFoundError:
-        raise MedhashError(f"{receipt}: no such file; run the steps before this one") from None
-    except (ValueError, KeyError, TypeError) as error:
-        raise MedhashError(f"{receipt}: is damaged ({error}); run its step again") from None
+    account = read_tree(receipt, Receipt, "run its step again", "receipt")
     for name, path in outputs.items():
-        require_same(path, hashes[name], name, receipt)
+        said = account["outputs"].get(name)
+        if said is None:
+            raise MedhashError(f"{receipt}: says nothing of '{name}'; run its step again")
+        require_same(path, said["sha256"], name, receipt)
     return account
 
 
@@ -46,7 +122,8 @@ def require_trained_together(receipt: Path, folder: Path) -> Path:
         MedhashError: one of them is not the file that the receipt of the training describes.
     """
     account = described(receipt, {"checkpoint": folder / "checkpoint.safetensors"})
-    codes = folder / Path(account["outputs"]["codes"]["path"]).name
+    said = account["outputs"].get("codes", {"path": "codes.npz"})
+    codes = folder / Path(said["path"]).name
     described(receipt, {"codes": codes})
     return codes
 

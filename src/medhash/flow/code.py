@@ -52,6 +52,15 @@ def _hash(module: str) -> str:
     return sha256_of_value(_normalised(_tree(module)))
 
 
+def hash_of_source(source: str) -> str:
+    """The hash that :func:`fingerprint` gives a module of this text.
+
+    Raises:
+        SyntaxError: it is no Python.
+    """
+    return sha256_of_value(_normalised(_WithoutRemarks().visit(ast.parse(source))))
+
+
 @cache
 def _imports(module: str) -> frozenset[str]:
     """The medhash modules that a module imports itself, and the packages that hold them."""

@@ -10,7 +10,6 @@ would.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +19,11 @@ import yaml
 
 from medhash.configuration.loading import Configuration
 from medhash.configuration.paths import Layout
+from medhash.errors import AbsentError
 from medhash.files import sha256_of_value, write_json, write_text
 from medhash.flow.steps import Step, Steps
+from medhash.schema.base import Score
+from medhash.stored import Part, read_model
 
 HEAVY = (".npy", ".npz", ".safetensors", ".html")
 PICTURES = (".pdf", ".png")
@@ -65,6 +67,9 @@ def write_metrics(configuration: Configuration) -> Path:
 
     Paper -> dataset (and origin) -> method -> variant -> ``<bits> bits`` -> seed -> mAP, its range
     over the order of ties, and P@10, as fractions.
+
+    Raises:
+        AbsentError: there is no record.
     """
     tree: dict[str, Any] = {}
     for cell in configuration.cells:
@@ -74,7 +79,14 @@ def write_metrics(configuration: Configuration) -> Path:
             for name in str(cell).split("/")[:4]:
                 place = place.setdefault(name, {})
             seeds = place.setdefault(f"{cell.bits} bits", {})
-            seeds[f"seed {cell.seed}"] = _metrics(json.loads(record.read_text(encoding="utf-8")))
+            seeds[f"seed {cell.seed}"] = _metrics(
+                read_model(record, _Record, what="record").metrics
+            )
+    if not tree:
+        raise AbsentError(
+            f"medhash metrics: no record of the run '{configuration.run}' is here, so that there "
+            "is no number to write"
+        )
     path = metrics_file(configuration.layout)
     write_json(path, tree)
     return path
@@ -210,10 +222,19 @@ def _in_git(path: Path) -> dict[str, Any]:
     return {path.as_posix(): {"cache": False, "persist": True}}
 
 
-def _metrics(record: dict[str, Any]) -> dict[str, float]:
-    metrics = record["metrics"]
-    least, greatest = metrics["tie_range"] or (metrics["map"], metrics["map"])
-    numbers = {"map": metrics["map"], "map_least": least, "map_greatest": greatest}
-    if "10" in metrics["precision_at"]:
-        numbers["precision_at_10"] = metrics["precision_at"]["10"]
+class _Metrics(Part):
+    map: Score
+    tie_range: tuple[Score, Score] | None
+    precision_at: dict[int, Score]
+
+
+class _Record(Part):
+    metrics: _Metrics
+
+
+def _metrics(metrics: _Metrics) -> dict[str, float]:
+    least, greatest = metrics.tie_range or (metrics.map, metrics.map)
+    numbers = {"map": metrics.map, "map_least": least, "map_greatest": greatest}
+    if 10 in metrics.precision_at:
+        numbers["precision_at_10"] = metrics.precision_at[10]
     return numbers

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -119,6 +120,7 @@ class StepKind:
         made_again: whether an audit makes the files again to compare them: always, in a deep
             audit, or never, because it would take too long.
         gathers: whether it reads those of its inputs that are there, and asks for none to be made.
+        partial: whether what it writes says itself which of its inputs are not here.
         trains: whether it runs in epochs: it can be stopped after each and goes on from there.
         facts: the output that says device and archives, if there is one.
         target: Snakemake's name for all the files of the rule that a run asks for.
@@ -137,6 +139,7 @@ class StepKind:
     timed: ClassVar[Values] = ()
     made_again: ClassVar[Literal["always", "deep", "never"]] = "never"
     gathers: ClassVar[bool] = False
+    partial: ClassVar[bool] = False
     trains: ClassVar[bool] = False
     facts: ClassVar[str] = ""
     target: ClassVar[str] = ""
@@ -215,10 +218,14 @@ class StepKind:
 
     def arguments(self, *values: str) -> str:
         """A step as it is typed; also in wildcards: ``split {paper}/{dataset}``."""
+        return " ".join(self.words(*values))
+
+    def words(self, *values: str) -> list[str]:
+        """The words of :meth:`arguments`."""
         parts = list(self.typed(*values))
         argument = "/".join(value for wildcard, value in parts if wildcard.given == "argument")
-        options = [f"--{each.name} {value}" for each, value in parts if each.given == "option"]
-        return " ".join(filter(None, [self.command or self.rule, argument, *options]))
+        options = [(f"--{each.name}", value) for each, value in parts if each.given == "option"]
+        return [self.command or self.rule, *filter(None, [argument]), *chain(*options)]
 
     def find(self, configuration: Configuration, given: str) -> Values | None:
         """All parts of a key from those that are typed, joined by ``/``; None if of another form.

@@ -11,18 +11,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from medhash.files import sha256_of_value, write_json
-from medhash.flow import environment
+from medhash.errors import MedhashError
+from medhash.files import remove_leftovers, sha256_of_value, write_json
+from medhash.flow import account, environment
 from medhash.flow.code_memory import remembered_fingerprint
 from medhash.flow.hashes import FileHashes
 from medhash.flow.steps import Step, Steps
 from medhash.schema.differences import differences, plain
+from medhash.stored import MAKE_AGAIN, Part, read_tree, reading
 
 SCHEMA = 1
 
@@ -101,8 +103,8 @@ class Receipts:
             if here:
                 return Fit("refused", f"{here[0]}: has no receipt ({step.receipt})")
             return Fit("absent", f"{step}: was not made yet")
-        except ValueError as error:
-            return Fit("refused", f"{step.receipt}: is no receipt ({error})")
+        except MedhashError as error:
+            return Fit("refused", str(error))
         if receipt.get("schema") != SCHEMA:
             text = f"is of schema {receipt.get('schema')}, wanted is {SCHEMA}"
             return Fit("outdated", f"{step.receipt}: {text}")
@@ -149,16 +151,17 @@ def read(step: Step) -> Receipt:
 
     Raises:
         FileNotFoundError: there is none.
-        ValueError: it is not JSON, or not of this step.
+        MedhashError: it is damaged, or not of this step.
     """
-    receipt = json.loads(step.receipt.read_text(encoding="utf-8"))
-    if not isinstance(receipt, dict):
-        raise ValueError("expected keys and values")
-    named = receipt.get("rule"), receipt.get("key")
-    if named != (step.rule, step.key):
-        raise ValueError(f"it is of {named[0]} {named[1]}, not of {step}")
-    if receipt.get("schema") == SCHEMA and not _is_complete(receipt):
-        raise ValueError("keys are missing")
+    if not step.receipt.exists():
+        raise FileNotFoundError(step.receipt)
+    receipt = read_tree(step.receipt, account.Named, MAKE_AGAIN, "receipt")
+    if (receipt["rule"], receipt["key"]) != (step.rule, step.key):
+        found = f"{receipt['rule']} {receipt['key']}"
+        raise MedhashError(f"{step.receipt}: is of {found}, not of {step}; {MAKE_AGAIN}")
+    if receipt["schema"] == SCHEMA:
+        with reading(step.receipt, MAKE_AGAIN, "receipt"):
+            account.Receipt.model_validate(receipt)
     return receipt
 
 
@@ -177,6 +180,35 @@ def seal_of(receipt: Receipt) -> str:
     return sha256_of_value({key: value for key, value in receipt.items() if key != "seal"})
 
 
+def require_receipted(steps: Steps, files: Mapping[Path, str | None]) -> dict[str, str]:
+    """Refuse files that are not those that the receipts of their steps describe.
+
+    Args:
+        steps: of the configuration.
+        files: path -> SHA-256, None of one that is not here. One without a receipt is let through.
+
+    Returns:
+        Step -> the seal of its receipt.
+
+    Raises:
+        MedhashError: a file is another one, or a receipt is damaged.
+    """
+    known: dict[Step, Receipt] = {}
+    for path, sha256 in files.items():
+        maker = steps.making(path)
+        if maker is None or not maker.receipt.exists():
+            continue
+        again = f"get it back, or make it again: medhash {maker.arguments}"
+        if maker not in known:
+            known[maker] = read(maker)
+            if known[maker].get("seal") not in (None, seal_of(known[maker])):
+                raise MedhashError(f"{maker.receipt}: was changed after it was written; {again}")
+        said = sha256_of_output(known[maker], maker, path)
+        if sha256 is not None and said not in (None, sha256):
+            raise MedhashError(f"{path}: {_other(sha256, said)} ({maker.receipt}); {again}")
+    return {str(maker): seal_of(receipt) for maker, receipt in known.items()}
+
+
 @contextmanager
 def recorded(steps: Steps, step: Step) -> Iterator[None]:
     """Run a step's work inside of this; its receipt is written when the work is done.
@@ -189,7 +221,10 @@ def recorded(steps: Steps, step: Step) -> Iterator[None]:
     """
     started, start = datetime.now(UTC), time.monotonic()
     hashes = FileHashes()
-    inputs, upstream = _files(step.inputs, hashes), _upstream(steps, step)
+    inputs = _files(step.inputs, hashes)
+    remove_leftovers(_written_by(step))
+    found = {path: inputs[name]["sha256"] for name, path in step.inputs.items() if name in inputs}
+    upstream = require_receipted(steps, dict.fromkeys(step.inputs.values()) | found)
     yield
     seconds = round(time.monotonic() - start, 3)
     outputs = _files(step.outputs, hashes)
@@ -256,17 +291,14 @@ def known_sha256(steps: Steps, path: Path) -> str | None:
         return FileHashes().of(path)
     try:
         return sha256_of_output(read(maker), maker, path)
-    except (OSError, ValueError):
+    except (OSError, MedhashError):
         return None
 
 
-def _upstream(steps: Steps, step: Step) -> dict[str, str]:
-    """The seals of the receipts of the steps that it reads from."""
-    seals = {}
-    for maker in steps.makers(step):
-        with suppress(OSError, ValueError):
-            seals[str(maker)] = seal_of(read(maker))
-    return seals
+def _written_by(step: Step) -> set[Path]:
+    """Files and folders that a step writes, with its state."""
+    files = {*step.files, *([step.state] if step.state else [])}
+    return files | {path.parent for path in files}
 
 
 def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str, str]]:
@@ -282,7 +314,7 @@ def _files(files: Mapping[str, Path], hashes: FileHashes) -> dict[str, dict[str,
 def _told_by(step: Step) -> dict[str, Any]:
     """What the step's own facts say of device and archives."""
     path = step.outputs.get(step.kind.facts)
-    facts = json.loads(path.read_text(encoding="utf-8")) if path else {}
+    facts = read_tree(path, Part) if path else {}
     told = {"device": facts.get("device")}
     return told | ({"archives": facts["archives"]} if facts.get("archives") else {})
 
@@ -290,14 +322,6 @@ def _told_by(step: Step) -> dict[str, Any]:
 def _sha256(receipt: Receipt, side: str, name: str) -> str | None:
     file = receipt[side].get(name)
     return file["sha256"] if file else None
-
-
-def _is_complete(receipt: Receipt) -> bool:
-    sides = [receipt.get(side) for side in ("inputs", "outputs")]
-    files = [file for side in sides if isinstance(side, dict) for file in side.values()]
-    whole = all(isinstance(file, dict) and "sha256" in file for file in files)
-    has_sides = all(isinstance(side, dict) for side in sides)
-    return whole and has_sides and {"version", "settings", "code"} <= set(receipt)
 
 
 def _other(found: str, wanted: str) -> str:

@@ -8,7 +8,7 @@ paper's 512 numbers are as many as the map has channels, so that nothing is whit
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 from sklearn.decomposition import PCA
@@ -44,8 +44,9 @@ class Method(DescriptorMethod[CrowSettings]):
         length: int,
         classes: int,
         generator: torch.Generator,
+        mask_classes: int = 0,
     ) -> None:
-        super().__init__(settings, network, length, classes, generator)
+        super().__init__(settings, network, length, classes, generator, mask_classes)
         channels = self.network.feature_width(self.network.settings)
         whitened = settings.whiten != "none"
         possible = range(1 if whitened else channels, channels + 1)
@@ -61,11 +62,13 @@ class Method(DescriptorMethod[CrowSettings]):
             return vectors
         return unit((vectors - self.mean) @ self.directions)
 
-    def fit(self, outputs: Any) -> None:
-        """Learn the components, if they are asked for."""
-        if self.settings.whiten == "none":
-            return
-        vectors = unit(crow(outputs)).cpu().double().numpy()
+    def is_fitted(self) -> bool:
+        """Only if it whitens."""
+        return self.settings.whiten != "none"
+
+    def fit(self, seen: Tensor) -> None:
+        """Learn the components."""
+        vectors = unit(crow(seen)).cpu().double().numpy()
         pca = PCA(self.length, svd_solver="full").fit(vectors)
         scales = pca.explained_variance_.clip(min=1e-12) ** -0.5
         self.mean.copy_(torch.from_numpy(pca.mean_))

@@ -36,12 +36,13 @@ class Derived(StrictModel):
 
 
 class FromTable(Derived):
-    """Derived from one table; ``datasets``, ``bits`` and ``measures`` restrict its columns."""
+    """Derived from one table, of which ``datasets`` to ``cutoffs`` restrict the columns."""
 
     table: str
     datasets: tuple[str, ...] | None = None
     bits: tuple[Count, ...] | None = None
     measures: tuple[str, ...] | None = None
+    cutoffs: tuple[Count, ...] | None = None
 
 
 class FromRows(FromTable):
@@ -143,6 +144,43 @@ class RepeatedValues(FromRows):
     other: str
 
 
+class RelativeGain(FromTable):
+    """How much more a row has than another, in percent of the other's, on average over columns.
+
+    Attributes:
+        row: the row.
+        over: the other one; empty for the best of all others in its column.
+        columns: the column (``Fundus/top-10``) of the row's value and that of the other's.
+        printed: the percentage.
+    """
+
+    rule: Literal["relative_gain"]
+    row: str
+    over: str = ""
+    columns: tuple[tuple[str, str], ...] = Field(min_length=1)
+    printed: NumberText
+
+
+class Trend(FromRows):
+    """The values of a row rise, or fall, from each column of a dataset to the next."""
+
+    rule: Literal["trend"]
+    direction: Literal["rises", "falls"]
+
+
+class Highest(FromTable):
+    """In every column one of these rows is the highest.
+
+    Attributes:
+        rows: these.
+        leaving_out: rows that do not count.
+    """
+
+    rule: Literal["highest"]
+    rows: tuple[str, ...] = Field(min_length=1)
+    leaving_out: tuple[str, ...] = ()
+
+
 class SameForDatasets(FromRows):
     """Rows whose values do not depend on the dataset of the column."""
 
@@ -161,15 +199,20 @@ class Sum(Derived):
 class AttainablePrecision(Derived):
     """A mean P@K over few queries can only be a multiple of 1 / (queries * K).
 
+    A mean AP@K (the sum of precisions at the relevant of K places, over K) can only be one of
+    1 / (queries * K * m), with m the least common multiple of 1 to K.
+
     Attributes:
         queries: number of queries.
         cutoff: K.
+        of: which of the two.
         printed: percentages, or differences of two of them.
     """
 
     rule: Literal["attainable_precision"]
     queries: Count
     cutoff: Count
+    of: Literal["precision", "average precision"] = "precision"
     printed: tuple[NumberText, ...] = Field(min_length=1)
 
 
@@ -184,6 +227,9 @@ Derivation = Annotated[
     | ImprovementRange
     | DerivedBound
     | RepeatedValues
+    | RelativeGain
+    | Trend
+    | Highest
     | SameForDatasets
     | Sum
     | AttainablePrecision,

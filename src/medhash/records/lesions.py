@@ -11,10 +11,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medhash.configuration.paths import Layout
+from medhash.errors import MedhashError
 from medhash.records.measured import Measured, Single
-from medhash.records.part import Part, Score, read_part
 from medhash.retrieval.arrays import read_arrays
+from medhash.schema.base import Score
 from medhash.schema.cell import Cell
+from medhash.stored import Part, read_model
 
 SOURCES = {
     "boxes": "boxes in config/lesions",
@@ -37,6 +39,10 @@ class ClassPrecision(Part):
     count: int
     patches: Score | None = None
     images: Score | None = None
+
+
+ALL_CLASSES = "(all)"
+"""Stands for a class where all patches are meant."""
 
 
 class Runtime(Part):
@@ -78,6 +84,19 @@ class LesionSearch(Measured):
     relevant_share: Score
     runtime: Runtime
 
+    def part(self, name: str) -> Precision | ClassPrecision:
+        """P@10 over all classes or one."""
+        return self.precision_at_10 if name == ALL_CLASSES else self.by_class[name]
+
+
+def check_same_patches(search: LesionSearch, other: LesionSearch, name: str) -> None:
+    """Refuse to compare searches with different patches; ``name`` is the other's in the message."""
+    if search.areas_sha256 != other.areas_sha256:
+        raise MedhashError(
+            f"lesion patches of cell {search.cell}: they are not those of {name}; delete "
+            "lesions.json of both and let the workflow search again."
+        )
+
 
 def load_lesion_search(path: Path) -> LesionSearch | NoSearch:
     """Read one file.
@@ -86,9 +105,9 @@ def load_lesion_search(path: Path) -> LesionSearch | NoSearch:
         MedhashError: it is not whole; the message names the file and the key.
     """
     # Without patches a file has neither scores nor a machine.
-    if read_part(path, _Patches, *_TEXTS).patches:
-        return read_part(path, LesionSearch, *_TEXTS)
-    return read_part(path, NoSearch, *_TEXTS)
+    if read_model(path, _Patches, what="measurement").patches:
+        return read_model(path, LesionSearch, what="measurement")
+    return read_model(path, NoSearch, what="measurement")
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,9 +143,6 @@ def load_lesion_patches(layout: Layout, cell: Cell) -> LesionPatches | None:
     if isinstance(search, NoSearch):
         return LesionPatches("", search.reason, **arrays)
     return LesionPatches(search.source, "", **arrays)
-
-
-_TEXTS = ("measurement", "measure")
 
 
 class _Patches(Part):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from medhash.records.part import Part
 from medhash.schema.cell import Cell
+from medhash.stored import Part
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import (
     Field,
     SerializerFunctionWrapHandler,
@@ -15,13 +16,16 @@ from pydantic import (
     model_validator,
 )
 
-from medhash.records.part import Part, Score, read_part
-from medhash.schema.base import NaturalNumber
+from medhash.errors import MedhashError
+from medhash.schema.base import NaturalNumber, Score
 from medhash.schema.cell import Cell
+from medhash.schema.measures import MeasureAt
+from medhash.stored import Part, read_model
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MAP = MeasureAt("map")
 # A mean and what it is the mean of are both rounded.
 _ROUNDING = 1e-9
 Real = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
@@ -127,6 +131,17 @@ class GradedScores(Part):
     ndcg_at: dict[int, tuple[Score, ...]]
     acg_at: dict[int, tuple[Real, ...]]
 
+    def check(self, queries: int) -> None:
+        """Refuse another number of queries, with a ValueError that names the metric."""
+        lists = {"map_weighted": self.map_weighted}
+        lists |= {f"ndcg_at.{k}": values for k, values in self.ndcg_at.items()}
+        lists |= {f"acg_at.{k}": values for k, values in self.acg_at.items()}
+        for name, values in lists.items():
+            if len(values) != queries:
+                raise ValueError(
+                    f"per_query.{name} has {len(values)} values, but there are {queries} queries"
+                )
+
 
 class Record(Part):
     """One cell's numbers, ``record.json``.
@@ -146,7 +161,8 @@ class Record(Part):
             relevance has degrees, ``ideal`` (:mod:`medhash.retrieval.chance`); the same for every
             cell of a split.
         per_query_ap: average precision of each query, in the order of the query set.
-        per_query: further metrics of each query, where relevance has degrees.
+        per_query: further metrics of each query, where relevance has degrees or
+            ``evaluation.graded`` asks for them.
         query_rows: the queries: rows of the dataset's ``index.csv``, in the same order.
         training: what a table says of the training.
     """
@@ -193,6 +209,8 @@ class Record(Part):
                 f"metrics.map is {self.metrics.map}, but the mean of per_query_ap is "
                 f"{fmean(self.per_query_ap)}"
             )
+        if self.per_query is not None:
+            self.per_query.check(self.metrics.queries)
         return self
 
 
@@ -203,17 +221,31 @@ def load_record(path: Path) -> Record:
         MedhashError: the file is missing, is not JSON, or is not a record of this version; the
             message names the file and the key.
     """
-    return read_part(path, Record, "record", "write it")
+    return read_model(path, Record, what="record")
 
 
-def per_query_ap(records: Sequence[Record]) -> pd.Series:
-    """Average precision of every query, averaged over the seeds in which it is a query.
+def per_query(records: Sequence[Record], measured: MeasureAt = MAP) -> pd.Series:
+    """A measure's value of every query, averaged over the seeds in which it is a query.
 
     Returns:
         float64 Series indexed by query row (sorted).
+
+    Raises:
+        MedhashError: a record has no values of single queries; the message names its cell.
     """
     import pandas as pd
 
     rows = np.concatenate([np.asarray(record.query_rows, dtype=np.int64) for record in records])
-    values = np.concatenate([np.asarray(record.per_query_ap) for record in records])
+    values = np.concatenate([_by_query(record, measured) for record in records])
     return pd.Series(values, index=rows).groupby(level=0).mean().sort_index()
+
+
+def _by_query(record: Record, measured: MeasureAt) -> NDArray[np.float64]:
+    values = measured.measure.by_query(record, measured.cutoff)
+    if values is None:
+        raise MedhashError(
+            f"record of cell {record.cell}: has no {measured.title} of each query, which a paired "
+            "test needs; set evaluation.graded to true (and name the cutoff in "
+            "evaluation.cutoffs), and score the cell again"
+        )
+    return np.asarray(values)

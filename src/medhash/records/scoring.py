@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.configuration import relevant_settings
+from medhash.data.prepared import read_description
 from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow.account import described, require_same
-from medhash.records.record import GradedScores, Record
+from medhash.records.record import GradedScores, Record, TrainingFacts
 from medhash.retrieval.chance import chance
 from medhash.retrieval.counting import most_shared
-from medhash.retrieval.evaluation import evaluate
-from medhash.retrieval.metrics import QueryScores
+from medhash.retrieval.evaluation import Evaluation, evaluate
 from medhash.retrieval.reading import load
+from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
+from medhash.schema.settings import EvaluationSettings, Settings
+from medhash.stored import read_model
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -65,14 +66,14 @@ def write_record(
         MedhashError: a file is missing, or the codes are not those that the receipt of the
             training describes: another cell, other settings, other bytes of codes or inputs.
     """
-    training = _read_json(files["facts"])
+    training = read_model(files["facts"], TrainingFacts, what="account of a training")
     account = _account_of_training(receipt, files, cell, settings)
     codes = load(files["codes"])
     if codes.length != cell.bits:
         raise MedhashError(
             f"{files['codes']}: holds {codes.NOUN} of length {codes.length}, not {cell.bits}"
         )
-    dataset = _read_json(files["description"])
+    dataset = read_description(files["description"])
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
@@ -87,15 +88,20 @@ def write_record(
         stable={"map": stable.metrics["map"]},
         chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
         per_query_ap=evaluation.per_query_ap.tolist(),
-        per_query=_graded(evaluation.scores) if most_shared(codes) > 1 else None,
+        per_query=graded_scores(evaluation, codes, scoring),
         query_rows=codes.query_rows.tolist(),
-        training={"selection": training["selection"], "seconds": account["seconds"]},
+        training={"selection": training.selection, "seconds": account["seconds"]},
     )
     write_json(path, record.model_dump(mode="json", by_alias=True))
 
 
-def _graded(scores: QueryScores) -> GradedScores:
-    """With one label an image these repeat the average precision, and are not written."""
+def graded_scores(
+    evaluation: Evaluation, codes: Representation, scoring: EvaluationSettings
+) -> GradedScores | None:
+    """A record's ``per_query``; None where relevance has no degrees and nobody asks for it."""
+    if not scoring.graded and most_shared(codes) == 1:
+        return None
+    scores = evaluation.scores
     return GradedScores(
         map_weighted=scores.weighted_average_precision.tolist(),
         ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},
@@ -122,13 +128,3 @@ def _account_of_training(
     for name, file in account["inputs"].items():
         require_same(Path(file["path"]), file["sha256"], name, path)
     return account
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; run the steps before this one") from None
-    except ValueError as error:
-        raise MedhashError(f"{path}: not valid JSON ({error}); make it again") from None
-    return content

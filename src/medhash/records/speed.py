@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import Field
 
 from medhash.records.measured import Measured, Positive, Single
-from medhash.records.part import Part, read_part
+from medhash.stored import Part, read_model
 
 
 class Batched(Part):
@@ -44,4 +44,4 @@ def load_measurement(path: Path) -> Measurement:
     Raises:
         MedhashError: it is no whole measurement; the message names the file and the key.
     """
-    return read_part(path, Measurement, "measurement", "measure")
+    return read_model(path, Measurement, what="measurement")

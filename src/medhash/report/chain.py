@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from medhash.errors import MedhashError
+from medhash.data.prepared import read_description
 from medhash.flow.receipts import Receipt
 from medhash.flow.steps import Step
 from medhash.report.numbers import audit_command, cell_anchor
@@ -168,7 +166,7 @@ def _dataset(told: Told, prepare: Step) -> DatasetFacts:
     files += [_file(told, "split", split.outputs["manifest"]) for split in splits]
     card = told.configuration.card(prepare.key.partition("/")[0])
     description = prepare.outputs["description"]
-    facts = _read(description)
+    facts = read_description(description) if description.is_file() else {}
     return DatasetFacts(
         prepare.key,
         dataset_anchor(prepare.key),
@@ -181,13 +179,3 @@ def _dataset(told: Told, prepare: Step) -> DatasetFacts:
         tuple(files),
         "" if facts else f"{description.as_posix()}: not made yet",
     )
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise MedhashError(f"{path}: is no JSON ({error}); make it again") from error
-    return facts if isinstance(facts, dict) else {}

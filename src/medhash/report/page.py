@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from medhash.configuration.dependencies import FIDELITY, TEMPLATES
 from medhash.configuration.loading import Configuration
-from medhash.configuration.report import FIDELITY, TEMPLATES
 from medhash.files import write_text
 from medhash.flow.steps import Step, Steps
 from medhash.report import markup
@@ -24,16 +24,19 @@ from medhash.report.receipts import Told
 from medhash.report.runtimes import runtimes
 from medhash.report.sections import claims_section, figure_section, leakage_section
 from medhash.report.tables import table_section
+from medhash.stored import read_text
 
 if TYPE_CHECKING:
     from medhash.flow.running import Job
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> str:
-    """Write the page of a step; its path."""
-    path = step.outputs["page"]
-    write_text(path, report_html(configuration, Steps(configuration)))
-    return str(path)
+    """Write the page of a step; its path, and what it shows that is not as it was made."""
+    path, steps = step.outputs["page"], Steps(configuration)
+    write_text(path, report_html(configuration, steps))
+    shown = [each for each in step.inputs.values() if steps.making(each)]
+    changed = Told(configuration, steps).changed(shown)
+    return "\n".join([str(path), *(f"Not as recorded: {text}" for text in changed)])
 
 
 def report_html(configuration: Configuration, steps: Steps) -> str:
@@ -85,5 +88,5 @@ def _fidelity() -> Markup | None:
     """The choices where papers are silent; None where the documentation is not here."""
     if not FIDELITY.is_file():
         return None
-    _, _, body = FIDELITY.read_text(encoding="utf-8").partition("\n")
+    _, _, body = read_text(FIDELITY).partition("\n")
     return markup.html(body, below=1)

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 from medhash.configuration.loading import Configuration
+from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
 from medhash.flow import receipts
 from medhash.flow.receipts import Receipt
@@ -56,5 +57,5 @@ class Told:
 def _read(step: Step) -> Receipt | None:
     try:
         return receipts.read(step)
-    except (OSError, ValueError):
+    except (OSError, MedhashError):
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zipfile
-import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,12 +12,17 @@ from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
 from medhash.files import written_whole
+from medhash.stored import reading
 
 Array = NDArray[Any]
 
 # The earliest date that a zip can hold: a file's bytes must not say when it was written.
 _NO_DATE = (1980, 1, 1, 0, 0, 0)
-_UNREADABLE = (ValueError, EOFError, OSError, RuntimeError, MemoryError, zlib.error)
+_SAVE_AGAIN = "save plain arrays of numbers or text with numpy.savez"
+
+MOST_UNPACKED = 100
+"""How many times its packed size an array may have: codes do not shrink that much, zeros do."""
+_FREE_BYTES = 16 * 1024 * 1024
 
 
 def read_arrays(path: Path, names: Iterable[str], optional: Iterable[str] = ()) -> dict[str, Array]:
@@ -41,7 +45,7 @@ def read_arrays(path: Path, names: Iterable[str], optional: Iterable[str] = ()) 
             f"the file has {', '.join(sorted(present)) or 'no arrays'}"
         )
     wanted = [*names, *(name for name in optional if name in present)]
-    with _opened(path) as archive:
+    with reading(path, _SAVE_AGAIN, ".npz file"), zipfile.ZipFile(path) as archive:
         return {name: _read_array(path, archive, name) for name in wanted}
 
 
@@ -53,7 +57,7 @@ def array_names(path: Path) -> set[str]:
     """
     if not path.is_file():
         raise MedhashError(f"{path}: there is no such file")
-    with _opened(path) as archive:
+    with reading(path, _SAVE_AGAIN, ".npz file"), zipfile.ZipFile(path) as archive:
         return {name.removesuffix(".npy") for name in archive.namelist()}
 
 
@@ -70,25 +74,13 @@ def write_arrays(path: Path, arrays: Mapping[str, Array]) -> None:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def _opened(path: Path) -> zipfile.ZipFile:
-    try:
-        return zipfile.ZipFile(path)
-    except (*_UNREADABLE, zipfile.BadZipFile) as error:
-        raise MedhashError(
-            f"{path}: not an .npz file, or cut short ({error}); save it with numpy.savez"
-        ) from error
-
-
 def _read_array(path: Path, archive: zipfile.ZipFile, name: str) -> Array:
-    member = f"{name}.npy" if f"{name}.npy" in archive.namelist() else name
-    try:
-        with archive.open(member) as stream:
-            array: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (*_UNREADABLE, zipfile.BadZipFile) as error:
-        if "Object arrays cannot be loaded" in str(error):
-            raise MedhashError(
-                f"{path}: array {name} holds Python objects, which could run code when loaded; "
-                "save it as a plain array of numbers or text"
-            ) from None
-        raise MedhashError(f"{path}: array {name} cannot be read: {error}") from error
+    member = archive.getinfo(f"{name}.npy" if f"{name}.npy" in archive.namelist() else name)
+    if member.file_size > member.compress_size * MOST_UNPACKED + _FREE_BYTES:
+        raise MedhashError(
+            f"{path}: array {name} unpacks to {member.file_size} bytes, more than {MOST_UNPACKED} "
+            f"times its {member.compress_size}; {_SAVE_AGAIN}"
+        )
+    with reading(path, _SAVE_AGAIN, f"array {name}"), archive.open(member) as stream:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
     return array

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Count = Annotated[int, Field(strict=True, ge=1)]
 NaturalNumber = Annotated[int, Field(strict=True, ge=0)]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Score = Annotated[float, Field(ge=0.0, le=1.0 + 1e-9, allow_inf_nan=False)]
+"""A fraction; sums of floating-point numbers may pass 1 by their last bits."""
 PatchSize2D = tuple[Count, Count]
 
 

@@ -28,6 +28,7 @@ class Measure:
         factor: what makes the number of the file the printed unit.
         decimals: of the printed number.
         higher_is_better: whether the greatest is the best.
+        of_queries: where the values of each query stand in the file; empty where there are none.
     """
 
     title: str
@@ -37,6 +38,7 @@ class Measure:
     factor: int = 100
     decimals: int = 2
     higher_is_better: bool = True
+    of_queries: str = ""
 
     @property
     def at_cutoff(self) -> bool:
@@ -58,7 +60,7 @@ class Measure:
         return self._at(facts, self.path, cutoff)
 
     def chance(self, record: Any, answer: str, cutoff: int | None = None) -> float | None:
-        """What an answer that looks at no image scores, or None where the record has none.
+        """What an answer scores that looks at no image, or None where the record has none.
 
         Args:
             record: of any cell of the same split.
@@ -68,6 +70,11 @@ class Measure:
         _, within, key = self.path.partition("metrics.")
         own = record.chance.get(answer) if self.source == "record" and within else None
         return None if own is None else self._at(own, key, cutoff)
+
+    def by_query(self, facts: Any, cutoff: int | None = None) -> tuple[float, ...] | None:
+        """The values of each query of a cell, of which its number is the mean; None without."""
+        values: Any = self._at(facts, self.of_queries, cutoff) if self.of_queries else None
+        return values
 
     def printed(self, value: float) -> Decimal:
         """The number in its unit, with the digits that are printed."""
@@ -86,13 +93,17 @@ def _latency(title: str, path: str) -> Measure:
 
 
 MEASURES: dict[str, Measure] = {
-    "map": Measure("mAP", "metrics.map"),
-    "map_weighted": Measure("weighted mAP", "metrics.map_weighted"),
+    "map": Measure("mAP", "metrics.map", of_queries="per_query_ap"),
+    "map_weighted": Measure(
+        "weighted mAP", "metrics.map_weighted", of_queries="per_query.map_weighted"
+    ),
     "map_at": Measure("mAP@{k}", "metrics.map_at"),
     "precision_at": Measure("P@{k}", "metrics.precision_at"),
     "recall_at": Measure("R@{k}", "metrics.recall_at"),
-    "ndcg_at": Measure("NDCG@{k}", "metrics.ndcg_at"),
-    "acg_at": Measure("ACG@{k}", "metrics.acg_at", unit="", factor=1, decimals=4),
+    "ndcg_at": Measure("NDCG@{k}", "metrics.ndcg_at", of_queries="per_query.ndcg_at"),
+    "acg_at": Measure(
+        "ACG@{k}", "metrics.acg_at", unit="", factor=1, decimals=4, of_queries="per_query.acg_at"
+    ),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
     "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
     "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),

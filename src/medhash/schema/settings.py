@@ -156,6 +156,13 @@ class EvaluationSettings(StrictModel):
         description="which epoch is evaluated; best-query-map looks at the query set",
     )
 
+    graded: bool = Field(
+        False,
+        description="whether records keep NDCG, ACG and weighted AP of each query also where every "
+        "image has one label",
+        exclude_if=lambda value: not value,
+    )
+
     @model_validator(mode="after")
     def _has_that_denominator(self) -> Self:
         if self.map_at == "found" and self.protocol != "stable":

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from medhash.errors import MedhashError
+from medhash.stored import read_text
 
 Model = TypeVar("Model", bound=BaseModel)
 KeyPath = tuple[str | int, ...]
@@ -97,18 +98,33 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises:
         MedhashError: no such file, not YAML, a key that occurs twice, or not a mapping.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; run this in the project's folder") from None
-    return parse_yaml(text, str(path))
+    remedy = "it is YAML in UTF-8" if path.is_file() else "run this in the project's folder"
+    return parse_yaml(read_text(path, remedy), str(path))
+
+
+def read_model(model: type[Model], path: Path, key: str = "") -> Model:
+    """Read a YAML file by its model.
+
+    Args:
+        model: what the file has to be.
+        path: the file.
+        key: a key whose value must be the file's name.
+
+    Raises:
+        MedhashError: no such file, or a refused key or value.
+    """
+    found = validate(model, read_yaml(path), lambda _: str(path))
+    if key and getattr(found, key) != path.stem:
+        name = getattr(found, key)
+        raise MedhashError(f"{path}: {key}: '{name}' must be the file's name, '{path.stem}'")
+    return found
 
 
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Parse YAML text that holds a mapping; ``source`` names it in errors."""
     try:
         tree = _Loader(text).get_single_data()
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise MedhashError(f"{source}: not valid YAML: {error}") from None
     if tree is None:
         return {}
@@ -121,7 +137,7 @@ def parse_value(text: str) -> Any:
     """A value typed on a command line, read as YAML; text that is no YAML is itself."""
     try:
         return _Loader(text).get_single_data()
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         return text
 
 

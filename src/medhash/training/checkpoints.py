@@ -11,11 +11,14 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from medhash.errors import MedhashError
+from medhash.files import sha256_of_value
 from medhash.training import tensor_files
 
 NETWORK_PREFIX = "network."
 METHOD_PREFIX = "method."
 """What the names of a network's and of a method's tensors begin with in a cell's checkpoint."""
+CLASSIFIER_PREFIX = "classifier."
+"""What those of its last layer begin with in a shared classifier's; the others are its backbone."""
 
 
 def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
@@ -27,6 +30,32 @@ def save_tensors(path: Path, tensors: dict[str, Tensor], facts: dict[str, Any]) 
 def load_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """See :func:`medhash.training.tensor_files.load`."""
     return tensor_files.load(path, "pt")
+
+
+def save_state(
+    path: Path, tensors: dict[str, Tensor], facts: dict[str, Any], sha256: str = ""
+) -> None:
+    """Write what an unfinished training goes on from, with a checksum of all of it.
+
+    Args:
+        path: the file.
+        tensors: name -> tensor.
+        facts: what is told of them, JSON-able.
+        sha256: of the tensors, where it is known.
+    """
+    sealed = facts | {"tensors": sha256 or sha256_of_tensors(tensors)}
+    save_tensors(path, tensors, sealed | {"checksum": sha256_of_value(sealed)})
+
+
+def load_state(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read what :func:`save_state` wrote; None if a byte of it is another, or it is not there."""
+    try:
+        tensors, facts = load_tensors(path)
+        said = facts.pop("checksum")
+        whole = said == sha256_of_value(facts) and facts["tensors"] == sha256_of_tensors(tensors)
+    except (MedhashError, AttributeError, KeyError, TypeError, ValueError):
+        return None
+    return (tensors, facts) if whole else None
 
 
 def load_part(module: nn.Module, tensors: dict[str, Tensor], prefix: str) -> None:
@@ -73,7 +102,8 @@ def load_backbone(backbone: nn.Module, path: Path) -> None:
     """
     tensors, _ = load_tensors(path)
     try:
-        backbone.load_state_dict(tensors)
+        own = {n: t for n, t in tensors.items() if not n.startswith(CLASSIFIER_PREFIX)}
+        backbone.load_state_dict(own)
     except RuntimeError as error:
         raise MedhashError(
             f"{path}: this backbone does not fit the network of the settings; "

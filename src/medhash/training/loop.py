@@ -19,13 +19,13 @@ from timm.optim import param_groups_weight_decay
 from torch import Tensor, nn
 
 from medhash.errors import MedhashError, PausedError
-from medhash.progress import progress
+from medhash.progress import progress, say
 from medhash.schema.settings import OptimisationSettings
 from medhash.training.checkpoints import (
-    load_tensors,
+    load_state,
     optimiser_tensors,
     restore_optimiser,
-    save_tensors,
+    save_state,
     sha256_of_tensors,
 )
 from medhash.training.devices import Device
@@ -66,10 +66,12 @@ class Run:
         title: for progress and errors.
         seed: decides every random choice.
         device: where and how.
-        resume: file that holds the state after the last finished epoch.
+        resume: file that holds the state after the last finished epoch, with its checksum; one
+            that is damaged is named, and training starts from the beginning.
         identity: hash of all that the run depends on; a resume file of another identity is
             left aside.
         watch: called after each epoch with its number; it may look, not touch.
+        keeps: files that ``watch`` writes, without which no run goes on.
         pause: asked after each epoch but the last, once its state is saved; to say yes ends the
             run with :class:`PausedError`.
     """
@@ -80,6 +82,7 @@ class Run:
     resume: Path
     identity: str
     watch: Callable[[int], None] = field(default=lambda epoch: None)
+    keeps: tuple[Path, ...] = ()
     pause: Pause = never
 
 
@@ -219,16 +222,25 @@ def _state(objective: Objective, optimiser: torch.optim.Optimizer) -> dict[str, 
 
 def _save(state: dict[str, Tensor], history: History, run: Run) -> None:
     facts = {"identity": run.identity, "history": history.losses, "states": history.states}
-    save_tensors(run.resume, state, facts)
+    save_state(run.resume, state, facts, history.states[-1])
 
 
 def _resume(objective: Objective, optimiser: torch.optim.Optimizer, run: Run) -> History:
     """Restore the state after the last finished epoch, if there is one of this very run."""
     if not run.resume.exists():
         return History()
-    tensors, facts = load_tensors(run.resume)
-    if facts["identity"] != run.identity:
+    kept = load_state(run.resume)
+    if kept is not None and kept[1]["identity"] != run.identity:
         return History()
+    damaged = [path for path in run.keeps if load_state(path) is None]
+    if kept is None or damaged:
+        path = run.resume if kept is None else damaged[0]
+        say(
+            f"{run.title}: {path} is damaged or was cut off, and is not used; training starts from "
+            "the beginning"
+        )
+        return History()
+    tensors, facts = kept
     prefix = "objective."
     state = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
     objective.load_state_dict(state)

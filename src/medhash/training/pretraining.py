@@ -23,7 +23,7 @@ from medhash.schema.settings import (
     Settings,
     VitSettings,
 )
-from medhash.training.checkpoints import load_backbone, save_tensors
+from medhash.training.checkpoints import CLASSIFIER_PREFIX, load_backbone, save_tensors
 from medhash.training.devices import Device, choose_device
 from medhash.training.images import Batch, ImageSet, load_images, training_view
 from medhash.training.loop import Objective, Run, fit
@@ -114,7 +114,7 @@ def pretrain(
         out.with_suffix(".json"),
         {"device": where.describe(), "epochs": own.epochs, "states": history.states},
     )
-    save_tensors(out, objective.backbone.state_dict(), {"stage": stage})
+    save_tensors(out, _weights(objective, stage), {"stage": stage})
     run.resume.unlink(missing_ok=True)
 
 
@@ -183,6 +183,15 @@ class ClassificationObjective(BackboneObjective):
             scores = self.network(pixels)
         wished = batch.labels / batch.labels.sum(dim=1, keepdim=True)
         return {"cross_entropy": cross_entropy(scores.float(), wished)}
+
+
+def _weights(objective: BackboneObjective, stage: str) -> dict[str, Tensor]:
+    """Those of the backbone; of a classifier that methods share, its last layer's, too."""
+    weights = objective.backbone.state_dict()
+    if stage == "classification" or not isinstance(objective, ClassificationObjective):
+        return weights
+    last = objective.network.classifier.state_dict()
+    return weights | {f"{CLASSIFIER_PREFIX}{name}": tensor for name, tensor in last.items()}
 
 
 def resume_file(out: Path) -> Path:

@@ -11,6 +11,7 @@ from safetensors import SafetensorError, safe_open
 
 from medhash.errors import MedhashError
 from medhash.files import written_whole
+from medhash.stored import MAKE_AGAIN, facts_in, reading
 
 
 def save(
@@ -43,12 +44,9 @@ def load(path: Path, framework: Literal["pt", "np"]) -> tuple[dict[str, Any], di
     Raises:
         MedhashError: the file is damaged or is not one of ours.
     """
-    try:
-        with safe_open(path, framework=framework) as stream:
-            tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
-            facts = json.loads((stream.metadata() or {})["medhash"])
-    except (SafetensorError, KeyError, ValueError, OSError) as error:
-        raise MedhashError(
-            f"{path}: not a checkpoint of medhash ({error}); delete it and run its step again"
-        ) from error
-    return tensors, facts
+    with (
+        reading(path, MAKE_AGAIN, "checkpoint"),
+        safe_open(path, framework=framework) as stream,
+    ):
+        tensors = {name: stream.get_tensor(name) for name in stream.keys()}  # noqa: SIM118
+        return tensors, facts_in(stream)

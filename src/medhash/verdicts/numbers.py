@@ -5,15 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from medhash.analysis.numbers.context import Place
 from medhash.analysis.numbers.statistics import compare, mean_and_deviation
 from medhash.errors import MedhashError
-from medhash.records.record import Record, per_query_ap
+from medhash.records.record import Record, per_query
 from medhash.schema.cell import Cell
-from medhash.schema.measures import MEASURES, Source
-from medhash.verdicts.cases import Need, SignedRanks
+from medhash.schema.measures import MEASURES, MeasureAt, Source
+
+
+class Need(NamedTuple):
+    """A number that a claim needs: what is measured at a place, and at which K."""
+
+    measure: str
+    place: Place
+    cutoff: int | None = None
+
+
+class SignedRanks(NamedTuple):
+    """A significance test: its p-value and whether the first row is better by signed ranks."""
+
+    p_value: float
+    better: bool
 
 
 @dataclass(frozen=True)
@@ -38,18 +52,19 @@ class RunNumbers:
             return None
         return MEASURES[need.measure].printed(mean_and_deviation(found)[0])
 
-    def tested(self, row: Place, baseline: Place) -> SignedRanks | None:
-        """Both rows query by query; a query's AP is its mean over the seeds.
+    def tested(self, row: Need, baseline: Need) -> SignedRanks | None:
+        """One measure of both rows query by query; a query's value is its mean over the seeds.
 
         Raises:
-            MedhashError: the two have different queries.
+            MedhashError: the two have different queries, or one has no values of single queries.
         """
-        sides = [self._records(place) for place in (row, baseline)]
+        sides = [self._records(need.place) for need in (row, baseline)]
         if None in sides:
             return None
-        first, second = (per_query_ap(side) for side in sides if side is not None)
+        measured = MeasureAt(row.measure, row.cutoff)
+        first, second = (per_query(side, measured) for side in sides if side is not None)
         if not first.index.equals(second.index):
-            first_cell, second_cell = (self.cells(each)[0] for each in (row, baseline))
+            first_cell, second_cell = (self.cells(each.place)[0] for each in (row, baseline))
             raise MedhashError(
                 f"records of cells {first_cell} and {second_cell} cannot be paired: they have "
                 "different queries; make both from the same split."

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -16,7 +14,8 @@ from tabulate import tabulate
 
 from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
 from medhash.configuration.loading import Configuration
-from medhash.errors import MedhashError
+from medhash.errors import AbsentError
+from medhash.files import text_of_csv
 from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
 
@@ -65,7 +64,8 @@ def value_pairs(
         table: one table's key; all that both have if None.
 
     Raises:
-        MedhashError: no table is in both runs, or a file cannot be read.
+        AbsentError: no table is in both runs.
+        MedhashError: a file cannot be read.
     """
     shared = [key for key in first.tables if key in second.tables]
     if table is not None:
@@ -74,7 +74,7 @@ def value_pairs(
     made = {key: both for key, both in files.items() if all(path.is_file() for path in both)}
     wanted = made if table is None else {table: files[table]}
     if not wanted:
-        raise MedhashError(
+        raise AbsentError(
             f"medhash compare: {first.layout.root} and {second.layout.root} have no table in "
             "common; make one in both"
         )
@@ -102,11 +102,7 @@ def comparison_text(first: Configuration, second: Configuration, pairs: Sequence
 
 def comparison_csv(pairs: Sequence[ValuePair]) -> str:
     """The same values as CSV; ``first`` and ``second`` in the order in which runs were named."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(field.name for field in fields(ValuePair))
-    writer.writerows(map(astuple, pairs))
-    return stream.getvalue()
+    return text_of_csv((field.name for field in fields(ValuePair)), map(astuple, pairs))
 
 
 def _choices(configuration: Configuration) -> dict[str, Any]:
@@ -122,13 +118,9 @@ def _file(configuration: Configuration, key: str) -> Path:
 
 def _values(path: Path) -> dict[Place, str]:
     """Place -> number; a place is row, column, quantity and how often that occurred before."""
-    try:
-        lines = read_lines(path)
-    except (OSError, ValueError, csv.Error) as error:
-        raise MedhashError(f"{path}: cannot be read ({error}); make the table again") from None
     found: dict[Place, str] = {}
     seen: Counter[tuple[str, str, str]] = Counter()
-    for line in lines:
+    for line in read_lines(path, "row"):
         for quantity, number in _numbers(line):
             place = (line["row"], column_title(line), quantity)
             found[*place, seen[place]] = number

@@ -1,27 +1,28 @@
-"""A variant against its counterpart, query by query: what ACH Tables IV and VII test."""
+"""One row against another, query by query: what ACH Tables IV and VII test."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from medhash.analysis.numbers.context import Place
 from medhash.analysis.numbers.statistics import SignedRankTest, compare, holm
 from medhash.analysis.numbers.summaries import Summary, summarise
 from medhash.errors import MedhashError
-from medhash.records.record import Record, per_query_ap
+from medhash.records.record import MAP, Record, per_query
+from medhash.schema.measures import MeasureAt
 
 
 @dataclass(frozen=True)
 class PairedTest:
-    """One variant against its counterpart, over the seeds that both have.
+    """One place against another, over the seeds that both have.
 
     Attributes:
-        comparison: of the average precision of each query, a mean over the seeds.
+        comparison: of a measure of each query, a mean over the seeds.
         p_holm: p-value after Holm's correction over all tests made together.
         queries: how many there are.
-        summary: the variant's metrics.
-        baseline: the counterpart's.
+        summary: the place's numbers.
+        baseline: the other's.
         records: those of both.
     """
 
@@ -51,7 +52,7 @@ class PairedTest:
 def paired_tests(
     pairs: Iterable[tuple[str, str]], records: Sequence[Record]
 ) -> dict[tuple[Place, str], PairedTest]:
-    """Test variants against their counterparts, wherever both have run.
+    """Test variants against their counterparts, wherever both have run, on average precision.
 
     Args:
         pairs: a variant and the one that it is compared with.
@@ -64,42 +65,63 @@ def paired_tests(
     Raises:
         MedhashError: two records that are to be paired have different queries.
     """
-    found = {
-        (place, other): matched
+    places = dict.fromkeys(Place.of(record.cell) for record in records)
+    paired = [
+        (place, place._replace(variant=other))
         for variant, other in pairs
-        for place, matched in _matched(variant, other, records).items()
-    }
-    comparisons = [
-        compare(per_query_ap([a for a, _ in matched]), per_query_ap([b for _, b in matched]))
-        for matched in found.values()
+        for place in places
+        if place.variant == variant
     ]
-    corrected = holm([comparison.p_value for comparison in comparisons])
+    tests = compared_places(paired, records)
+    return {(place, other.variant): test for (place, other), test in tests.items()}
+
+
+def compared_places(
+    pairs: Iterable[tuple[Place, Place]], records: Sequence[Record], measured: MeasureAt = MAP
+) -> dict[tuple[Place, Place], PairedTest]:
+    """Test places against others, wherever both have run.
+
+    Args:
+        pairs: a place and the one that it is compared with.
+        records: of both.
+        measured: what of each query.
+
+    Returns:
+        The pairs that ran -> test. Holm's correction takes all of them as one family.
+
+    Raises:
+        MedhashError: two records that are to be paired have different queries, or one has no such
+            values of single queries.
+    """
+    found = {pair: matched for pair in pairs if (matched := _matched(*pair, records))}
+    values = {
+        pair: tuple(per_query(side, measured).to_numpy() for side in zip(*matched, strict=True))
+        for pair, matched in found.items()
+    }
+    comparisons = {pair: compare(own, other) for pair, (own, other) in values.items()}
+    corrected = holm([comparison.p_value for comparison in comparisons.values()])
     return {
         (place, other): PairedTest(
-            comparison=comparison,
+            comparison=comparisons[place, other],
             p_holm=float(p_holm),
-            queries=len(per_query_ap([a for a, _ in matched])),
-            summary=summarise([a for a, _ in matched])[place],
-            baseline=summarise([b for _, b in matched])[place._replace(variant=other)],
+            queries=len(values[place, other][0]),
+            summary=summarise([a for a, _ in matched], measured)[place],
+            baseline=summarise([b for _, b in matched], measured)[other],
             records=tuple(record for pair in matched for record in pair),
         )
-        for ((place, other), matched), comparison, p_holm in zip(
-            found.items(), comparisons, corrected, strict=True
-        )
+        for ((place, other), matched), p_holm in zip(found.items(), corrected, strict=True)
     }
 
 
-def _matched(
-    variant: str, other: str, records: Sequence[Record]
-) -> dict[Place, list[tuple[Record, Record]]]:
-    """For each place, its record and the counterpart's, for every seed that has both."""
-    by_cell = {record.cell: record for record in records}
-    matched: dict[Place, list[tuple[Record, Record]]] = {}
-    for record in records:
-        partner = by_cell.get(replace(record.cell, variant=other))
-        if record.cell.variant == variant and partner is not None:
-            _check_pair(record, partner)
-            matched.setdefault(Place.of(record.cell), []).append((record, partner))
+def _matched(place: Place, other: Place, records: Sequence[Record]) -> list[tuple[Record, Record]]:
+    """The records of two places, for every seed that has both."""
+    own, partners = (
+        {record.cell.seed: record for record in records if Place.of(record.cell) == each}
+        for each in (place, other)
+    )
+    matched = [(own[seed], partners[seed]) for seed in own if seed in partners]
+    for pair in matched:
+        _check_pair(*pair)
     return matched
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.cell import Cell
+from medhash.stored import read_csv
 
 COORDINATES = ("dataset", "method", "variant", "bits", "seed", "origin")
 """The columns of a CSV that are a cell's coordinates."""
@@ -20,10 +20,14 @@ DESCRIBING = {*COORDINATES, "row", "column", "status", "scale", "protocol", "syn
 """Those that describe a line; the others hold its numbers and what is said of them."""
 
 
-def read_lines(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file, whole; an OSError, ValueError or csv.Error says why not."""
-    with path.open(encoding="utf-8", newline="") as stream:
-        return [{str(k): str(v) for k, v in line.items()} for line in csv.DictReader(stream)]
+def read_lines(path: Path, *columns: str) -> list[dict[str, str]]:
+    """The lines of a CSV file that has some columns at least.
+
+    Raises:
+        MedhashError: it is not here, or no such file.
+    """
+    lines = read_csv(path, columns).to_dict("records")
+    return [{str(key): str(value) for key, value in line.items()} for line in lines]
 
 
 def column_title(line: Mapping[str, str]) -> str:

@@ -11,14 +11,11 @@ import io
 import os
 import stat
 import zipfile
-import zlib
 from collections.abc import Iterator
-from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
 
@@ -70,11 +67,13 @@ class FolderContainer:
         """The bytes of one file below the folder."""
         file = self.path / name
         try:
-            if file.stat().st_size > MAX_MEMBER_BYTES:
-                raise MedhashError(f"{file}: larger than {MAX_MEMBER_BYTES // MEGABYTE} MiB")
-            return file.read_bytes()
+            with _opened(file) as stream:
+                content = stream.read(MAX_MEMBER_BYTES + 1)
         except OSError as error:
             raise MedhashError(f"{file}: cannot be read: {error.strerror}") from None
+        if len(content) > MAX_MEMBER_BYTES:
+            raise MedhashError(f"{file}: larger than {MAX_MEMBER_BYTES // MEGABYTE} MiB")
+        return content
 
     def sha256(self) -> None:
         """A folder has no checksum of its own."""
@@ -83,6 +82,9 @@ class FolderContainer:
 class ZipContainer:
     """A zip file, on disk or itself a member of another one.
 
+    It is opened once: what is read and what is hashed are the same file, whatever is put in its
+    place meanwhile.
+
     Raises:
         UnusableArchiveError: it is cut short, a web page, encrypted, holds links, repeated
             names or paths that leave the folder, or is a bomb.
@@ -90,11 +92,21 @@ class ZipContainer:
 
     def __init__(self, path: Path, content: bytes | None = None) -> None:
         self.path = path
-        self._content = content
         try:
-            self._zip = zipfile.ZipFile(path if content is None else io.BytesIO(content))
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise UnusableArchiveError(path, _why_not_a_zip(path, content, error)) from None
+            self._stream: io.BufferedReader | io.BytesIO = (
+                _opened(path) if content is None else io.BytesIO(content)
+            )
+            self._state = _state_of(self._stream)
+        except MedhashError as error:
+            raise UnusableArchiveError(path, str(error).removeprefix(f"{path}: ")) from None
+        except OSError as error:
+            raise UnusableArchiveError(path, f"cannot be read: {error.strerror}") from None
+        try:
+            self._zip = zipfile.ZipFile(self._stream)
+        except Exception as error:
+            self._stream.seek(0)
+            reason = _why_not_a_zip(self._stream.read(512), error)
+            raise UnusableArchiveError(path, reason) from None
         self._members = self._checked_members()
         self.names = tuple(name for name in self._members if not is_junk(name))
 
@@ -107,10 +119,12 @@ class ZipContainer:
         return ZipContainer(self.path / name, self._read(name, MAX_NESTED_BYTES))
 
     def sha256(self) -> str:
-        """SHA-256 of the zip file."""
-        if self._content is None:
-            return sha256_of_file(self.path)
-        return hashlib.sha256(self._content).hexdigest()
+        """SHA-256 of the zip file that was opened; a MedhashError if it was written to since."""
+        self._stream.seek(0)
+        checksum = hashlib.file_digest(self._stream, "sha256").hexdigest()
+        if _state_of(self._stream) != self._state:
+            raise MedhashError(f"{self.path}: was written to while it was read; start again")
+        return checksum
 
     def _read(self, name: str, limit: int) -> bytes:
         member = self._members[name]
@@ -121,12 +135,13 @@ class ZipContainer:
             )
         try:
             return self._zip.read(member)
-        except (zipfile.BadZipFile, EOFError, OSError, zlib.error) as error:
+        except (NotImplementedError, RuntimeError) as error:
+            raise MedhashError(f"{self.path}: member '{name}' cannot be read: {error}") from None
+        except Exception as error:
+            # Each compression has errors of its own, and damaged sizes raise others.
             raise MedhashError(
                 f"{self.path}: member '{name}' is damaged ({error}); get the archive again"
             ) from None
-        except (NotImplementedError, RuntimeError) as error:
-            raise MedhashError(f"{self.path}: member '{name}' cannot be read: {error}") from None
 
     def _checked_members(self) -> dict[str, zipfile.ZipInfo]:
         members: dict[str, zipfile.ZipInfo] = {}
@@ -139,12 +154,8 @@ class ZipContainer:
             if name in members:
                 self._refuse(f"holds the member '{name}' twice")
             members[name] = member
-        self._refuse(_why_a_bomb(members, self._packed_size))
+        self._refuse(_why_a_bomb(members, self._stream.seek(0, os.SEEK_END)))
         return members
-
-    @cached_property
-    def _packed_size(self) -> int:
-        return self.path.stat().st_size if self._content is None else len(self._content)
 
     def _refuse(self, reason: str | None) -> None:
         if reason:
@@ -211,8 +222,9 @@ def _may_be_zip(file: Path) -> bool:
     if suffix in {".zip", ".rar"}:
         return True
     try:
-        return _first_bytes(file).startswith(b"PK\x03\x04")
-    except OSError:
+        with _opened(file) as stream:
+            return stream.read(4) == b"PK\x03\x04"
+    except (OSError, MedhashError):
         return False
 
 
@@ -231,16 +243,27 @@ def _open_zip(file: Path) -> Iterator[Container | UnusableArchiveError]:
                 yield error
 
 
-def _first_bytes(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return stream.read(512)
+def _opened(path: Path) -> io.BufferedReader:
+    """A regular file, opened; links to devices never end, and pipes wait for ever.
+
+    Raises:
+        MedhashError: it is a device, a pipe or a folder.
+        OSError: it cannot be opened.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise MedhashError(f"{path}: is no file but a device, a pipe or a folder; remove it")
+    return path.open("rb")
 
 
-def _why_not_a_zip(path: Path, content: bytes | None, error: Exception) -> str:
-    try:
-        start = content[:512] if content is not None else _first_bytes(path)
-    except OSError as problem:
-        return f"cannot be read: {problem.strerror}"
+def _state_of(stream: io.BufferedReader | io.BytesIO) -> tuple[int, int]:
+    """Size and time of the last change of an open file; of bytes in memory their number."""
+    if isinstance(stream, io.BytesIO):
+        return len(stream.getbuffer()), 0
+    status = os.fstat(stream.fileno())
+    return status.st_size, status.st_mtime_ns
+
+
+def _why_not_a_zip(start: bytes, error: Exception) -> str:
     if not start:
         return "is an empty file; get the archive again"
     if is_web_page(start):

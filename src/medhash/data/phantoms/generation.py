@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from PIL import Image
 
+from medhash.data.array_files import write_array
 from medhash.data.phantoms import (
     chest_findings,
     computed_tomography,
@@ -233,9 +234,9 @@ def _write_images(
         index.append(entry | dict(drawing.attributes))
         confounders.append({"row": row, **values})
     for file, array in ((FILES["images"], pixels), (FILES["labels"], labels), (MASKS, masks)):
-        np.save(folder / file, array, allow_pickle=False)
+        write_array(folder / file, array)
     if modality.further is not None:
-        np.save(folder / FINDINGS, findings, allow_pickle=False)
+        write_array(folder / FINDINGS, findings)
     write_text(folder / FILES["index"], _csv(index))
     write_text(folder / "confounders.csv", _csv(confounders))
 

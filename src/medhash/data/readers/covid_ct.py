@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
-from medhash.data.archives.containers import is_image
+from medhash.data.archives.containers import ZipContainer, is_image
 from medhash.data.archives.finding import FoundArchives
 from medhash.data.readers import class_folders
-from medhash.data.readers.reading import OfficialRole, Reading
+from medhash.data.readers.reading import OfficialRole, Reading, decoded
 from medhash.errors import MedhashError
 from medhash.schema.datasets import DatasetCard
 
@@ -53,6 +52,7 @@ def _patients_of_covid(content: bytes) -> dict[str, str]:
     """``COVID-CT-MetaInfo.xlsx``: file name, which often lacks its suffix, and patient."""
     import openpyxl  # slow to import, and only this table needs it
 
+    ZipContainer(Path("COVID-CT-MetaInfo.xlsx"), content)
     book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
     rows = book.worksheets[0].iter_rows(min_row=2, max_col=2, values_only=True)
     return {_stem(str(name)): str(patient).strip() for name, patient in rows if name and patient}
@@ -60,7 +60,8 @@ def _patients_of_covid(content: bytes) -> dict[str, str]:
 
 def _patients_of_non_covid(content: bytes) -> dict[str, str]:
     """``NonCOVID-CT-MetaInfo.csv``: running number, image name and patient id."""
-    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""))
+    text = decoded("NonCOVID-CT-MetaInfo.csv", content)
+    rows = csv.DictReader(io.StringIO(text, newline=""))
     return {_stem(row["image name"]): row["patient id"].strip() for row in rows}
 
 
@@ -104,7 +105,10 @@ def _patients(tables: Mapping[str, bytes]) -> dict[tuple[str, str], str]:
 def _parsed(table: str, parse: Parser, content: bytes) -> dict[str, str]:
     try:
         return parse(content)
-    except (KeyError, ValueError, AttributeError, zipfile.BadZipFile, csv.Error) as error:
+    except MedhashError:
+        raise
+    except Exception as error:
+        # A damaged workbook raises whatever its parts meet first.
         raise MedhashError(
             f"{table}: cannot be read as the upstream's table ({error!r}); get it again"
         ) from None
@@ -114,7 +118,7 @@ def _official_roles(tables: Mapping[str, bytes]) -> dict[str, OfficialRole]:
     """File name -> role; the lists have Unix or Windows line ends and blank lines."""
     roles: dict[str, OfficialRole] = {}
     for file, role in _SPLIT_LISTS.items():
-        lines = tables.get(file, b"").decode("utf-8-sig").splitlines()
+        lines = decoded(file, tables.get(file, b"")).splitlines()
         roles.update({line.strip(): role for line in lines if line.strip()})
     return roles
 

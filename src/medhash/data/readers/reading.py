@@ -206,13 +206,30 @@ def read_table(
     container, file = tables[0]
     content, where = container.read(file), container.path / file
     try:
-        lines = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
+        lines = list(csv.DictReader(io.StringIO(decoded(where, content), newline="")))
+    except csv.Error as error:
         raise MedhashError(f"{where}: cannot be read as CSV ({error}); get it again") from None
     missing = [name for name in columns if not lines or lines[0].get(name) is None]
     if missing:
         raise MedhashError(f"{where}: has no column '{missing[0]}'; get it again")
     return lines, {PurePosixPath(file).name: hashlib.sha256(content).hexdigest()}
+
+
+def decoded(where: object, content: bytes) -> str:
+    """The text of a table or list; other encodings would give wrong names without a word.
+
+    Raises:
+        MedhashError: it is no text in UTF-8; ``where`` names it.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MedhashError(
+            f"{where}: is no text in UTF-8 ({error.reason}); save it in UTF-8, or get it again"
+        ) from None
+    if "\0" in text:
+        raise MedhashError(f"{where}: is no text in UTF-8 but perhaps in UTF-16; save it in UTF-8")
+    return text
 
 
 def with_known_classes(images: Iterable[ImageFile], known: Iterable[str]) -> list[ImageFile]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from medhash.data.splits.manifest import ROLES
 from medhash.errors import MedhashError
 from medhash.schema.validation import some_of
+from medhash.stored import read_csv
 
 
 def official_roles(index: pd.DataFrame, notes: list[str]) -> NDArray[np.str_]:
@@ -66,15 +67,8 @@ def listed_roles(
 
 def _read_list(path: Path) -> pd.DataFrame:
     """The listed manifest, all text, checked by itself."""
-    try:
-        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError:
-        raise MedhashError(f"{path}: no such file; it is the list of split.file") from None
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise MedhashError(f"{path}: not a CSV file: {error}") from None
-    missing = [column for column in ("image_id", "role") if column not in listed]
-    if missing:
-        raise MedhashError(f"{path}: no column '{missing[0]}'; it needs image_id and role")
+    remedy = "it is the list of split.file, a CSV file in UTF-8 with image_id and role"
+    listed = read_csv(path, ("image_id", "role"), remedy)
     twice = listed["image_id"][listed["image_id"].duplicated()]
     if len(twice):
         raise MedhashError(

@@ -16,7 +16,7 @@ from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.drawing import Draw
 from medhash.data.splits.listed import listed_roles, official_roles
 from medhash.errors import MedhashError
-from medhash.files import sha256_of_file, write_json, write_text
+from medhash.files import sha256_of_file, write_json, written_whole
 from medhash.schema.datasets import SplitRule
 from medhash.schema.validation import some_of
 
@@ -142,8 +142,9 @@ def write_split(
     summary = _summary(split, dataset.labels, description, rule, seed, reported_counts or {})
     text = split.manifest.to_csv(index=False, lineterminator="\n")
     summary["manifest_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    write_json(csv_path.with_suffix(".json"), summary)
-    write_text(csv_path, text)
+    with written_whole(csv_path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+        write_json(csv_path.with_suffix(".json"), summary)
 
 
 def _check_index(index: pd.DataFrame, labels: NDArray[np.uint8]) -> None:

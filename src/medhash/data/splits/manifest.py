@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,8 +11,19 @@ from numpy.typing import NDArray
 
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
+from medhash.stored import Part, read_csv, read_tree
 
+_DRAW_AGAIN = "`medhash split` draws it"
 ROLES = ("query", "database", "validation", "none")
+
+
+class SplitSummary(Part):
+    """What the JSON beside every manifest says."""
+
+    dataset: str
+    seed: int
+    sizes: dict[str, int]
+    manifest_sha256: str
 
 
 def read_split(csv_path: Path) -> pd.DataFrame:
@@ -24,18 +35,27 @@ def read_split(csv_path: Path) -> pd.DataFrame:
     Raises:
         MedhashError: there is none, or it is not the one that its JSON describes.
     """
-    if not csv_path.is_file():
-        raise MedhashError(f"{csv_path}: no such file; `medhash split` draws it")
     summary_path = csv_path.with_suffix(".json")
     if summary_path.is_file():
-        pinned = json.loads(summary_path.read_text(encoding="utf-8"))["manifest_sha256"]
-        if sha256_of_file(csv_path) != pinned:
+        pinned = read_summary(csv_path)["manifest_sha256"]
+        if csv_path.is_file() and sha256_of_file(csv_path) != pinned:
             raise MedhashError(
                 f"{csv_path}: its content is not what {summary_path.name} describes "
                 "(manifest_sha256 differs); delete both and draw the split again"
             )
     types = {"row": np.int64, "image_id": str, "role": str, "train": np.int64}
-    return pd.read_csv(csv_path, dtype=types, keep_default_na=False)
+    return read_csv(csv_path, tuple(types), _DRAW_AGAIN, types)
+
+
+def read_summary(csv_path: Path) -> dict[str, Any]:
+    """What the JSON beside a manifest says.
+
+    Raises:
+        MedhashError: it is not here, or not whole.
+    """
+    return read_tree(
+        csv_path.with_suffix(".json"), SplitSummary, _DRAW_AGAIN, "description of a split"
+    )
 
 
 def rows_of(csv_path: Path, part: str) -> NDArray[np.int64]:

@@ -26,12 +26,17 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
 
     Shapes: B images of S pixels a side, L numbers a descriptor, C classes.
 
+    Attributes:
+        class_layer: the last layer of the shared classifier, for a method that makes room for it;
+            filled where it starts from that classifier.
+
     Args:
         settings: the method's own hyperparameters, an instance of ``Settings``.
         network: the backbone that it stands on.
         length: L.
         classes: C.
         generator: for every random choice of the method.
+        mask_classes: what the numbers of masks stand for, how many; 0 without masks.
 
     Raises:
         MedhashError: it cannot give descriptors of that length.
@@ -39,6 +44,7 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
 
     family: ClassVar[Family] = "descriptor"
     distance: ClassVar[Distance] = "euclidean"
+    class_layer: nn.Linear | None
 
     def __init__(
         self,
@@ -47,12 +53,15 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         length: int,
         classes: int,
         generator: torch.Generator,
+        mask_classes: int = 0,
     ) -> None:
         super().__init__()
         self.settings = settings
         self.length = length
         self.generator = generator
+        self.mask_classes = mask_classes
         self.network = self.build(network, classes)
+        self.class_layer = None
 
     def build(self, network: NetworkSettings, classes: int) -> Any:
         """The network, with random weights; by default the backbone alone."""
@@ -82,11 +91,15 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         """What :meth:`look` gave, to descriptors (B, L)."""
         raise NotImplementedError
 
-    def fit(self, outputs: Any) -> None:
+    def fit_sees(self, outputs: Any) -> Tensor:
+        """What of a batch's outputs :meth:`fit` needs, one row an image; by default all."""
+        return outputs
+
+    def fit(self, seen: Tensor) -> None:
         """Called once after training, without gradients: words, principal components.
 
         Args:
-            outputs: what :meth:`look` gives for all training images, in their order.
+            seen: what :meth:`fit_sees` gives of all training images, in their order.
         """
 
     def describe(self, images: Tensor) -> Tensor:
@@ -94,15 +107,13 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         network = self.network
         return self.aggregate(self.look(network.fit(network.normalise(images))))
 
-    @classmethod
-    def is_trained(cls) -> bool:
-        """Whether it has losses."""
-        return cls.losses is not DescriptorMethod.losses
+    def is_trained(self) -> bool:
+        """Whether it has losses, with its settings."""
+        return type(self).losses is not DescriptorMethod.losses
 
-    @classmethod
-    def is_fitted(cls) -> bool:
-        """Whether something is fitted after training."""
-        return cls.fit is not DescriptorMethod.fit
+    def is_fitted(self) -> bool:
+        """Whether something is fitted after training, with its settings."""
+        return type(self).fit is not DescriptorMethod.fit
 
     def _require_length(self, lengths: range, what: str) -> None:
         """Refuse a length that a network cannot give.

@@ -21,7 +21,7 @@ _CHANNELS = (32, 32, 64)
 _UNITS = 500
 
 
-class DshSettings(CaffeSettings):
+class DshNetworkSettings(CaffeSettings):
     """The network's own settings."""
 
     model_config = ConfigDict(extra="forbid")
@@ -39,9 +39,9 @@ class Backbone(CaffeBackbone):
     pixels) with 64 channels each.
     """
 
-    Settings: ClassVar[type[NetworkSettings]] = DshSettings
+    Settings: ClassVar[type[NetworkSettings]] = DshNetworkSettings
 
-    def __init__(self, settings: DshSettings) -> None:
+    def __init__(self, settings: DshNetworkSettings) -> None:
         super().__init__(settings)
         first, second, third = _CHANNELS
         # Caffe rounds the size of a pooled map up.
@@ -64,7 +64,7 @@ class Backbone(CaffeBackbone):
             self.apply(_start)
 
     @classmethod
-    def pooled_width(cls, settings: DshSettings) -> int:
+    def pooled_width(cls, settings: DshNetworkSettings) -> int:
         """Units of the fully connected layer."""
         return _UNITS
 

@@ -18,6 +18,7 @@ from medhash.retrieval.codes import Codes
 from medhash.schema.settings import Augmentation
 from medhash.training.best_epoch import best_epoch
 from medhash.training.checkpoints import (
+    CLASSIFIER_PREFIX,
     METHOD_PREFIX,
     load_backbone,
     load_part,
@@ -100,7 +101,7 @@ def train(task: Task) -> Trained:
     where = _device_of(task)
     masks = "masks" in inputs.needs
     images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device, masks=masks)
-    method = build_method(task, images.labels.shape[1])
+    method = build_method(task, inputs.data_folder)
     _load_start(method, task)
     method.network.set_normalisation(images.images.cpu())
     method.to(where.torch_device)
@@ -113,7 +114,7 @@ def train(task: Task) -> Trained:
         epochs = settings.hashing.epochs
         title = f"train {task.cell}"
         seed, identity = task.cell.seed, task.identity
-        run = Run(title, seed, where, resume, identity, watch=best.look, pause=task.pause)
+        run = Run(title, seed, where, resume, identity, best.look, best.keeps, task.pause)
         history = fit(objective, images, settings.hashing, run)
         epochs = best.restore(epochs)
     if method.is_fitted():
@@ -127,7 +128,7 @@ def train(task: Task) -> Trained:
         "device": where.describe(),
     }
     losses = history.csv() if history.losses else _NO_LOSSES
-    return Trained(encoder, losses, facts, (resume, best.path))
+    return Trained(encoder, losses, facts, (resume, *best.keeps))
 
 
 def load(task: Task) -> DescriptorEncoder:
@@ -137,8 +138,7 @@ def load(task: Task) -> DescriptorEncoder:
         MedhashError: the checkpoint is of another cell or of other settings.
     """
     where = _device_of(task)
-    classes = PreparedDataset(task.inputs.data_folder).labels.shape[1]
-    method = build_method(task, classes)
+    method = build_method(task, task.inputs.data_folder)
     tensors, facts = load_tensors(task.checkpoint)
     task.check(facts)
     try:
@@ -148,14 +148,16 @@ def load(task: Task) -> DescriptorEncoder:
     return DescriptorEncoder(method.to(where.torch_device).eval(), where)
 
 
-def build_method(task: Task, classes: int) -> DescriptorMethod[Any]:
-    """The method of a cell with random weights."""
-    cell = task.cell
+def build_method(task: Task, data_folder: Path) -> DescriptorMethod[Any]:
+    """The method of a cell with random weights, for the classes of its dataset."""
+    cell, dataset = task.cell, PreparedDataset(data_folder)
+    masks = len(dataset.mask_classes) if "masks" in task.inputs.needs else 0
     torch.manual_seed(seed_for(cell.seed, "network"))
     kind = method_class(cell.method)
     own = kind.Settings(**task.own_settings)
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
-    method: DescriptorMethod[Any] = kind(own, task.settings.network, cell.bits, classes, generator)
+    classes, network = dataset.labels.shape[1], task.settings.network
+    method: DescriptorMethod[Any] = kind(own, network, cell.bits, classes, generator, masks)
     return method
 
 
@@ -176,14 +178,26 @@ def _load_start(method: DescriptorMethod[Any], task: Task) -> None:
     if task.inputs.pretrained is None:
         raise MedhashError(f"cell {task.cell}: no weights were named that its network starts from")
     load_backbone(method.network, task.inputs.pretrained)
+    if method.class_layer is None:
+        return
+    tensors, _ = load_tensors(task.inputs.pretrained)
+    try:
+        load_part(method.class_layer, tensors, CLASSIFIER_PREFIX)
+    except RuntimeError as error:
+        raise MedhashError(
+            f"{task.inputs.pretrained}: the last layer of this classifier does not stand on the "
+            f"mean of its feature map, as {method.title} needs it; set network.kind to a residual "
+            f"network, or pretrain it again ({error})"
+        ) from error
 
 
 @torch.no_grad()
 def _fit(method: DescriptorMethod[Any], images: ImageSet, device: Device) -> None:
     """Show the method what its network makes of all training images."""
     method.eval()
-    network, outputs = method.network, []
+    network, seen = method.network, []
     for part in images.images.split(IMAGES_AT_ONCE):
         with device.autocast():
-            outputs.append(method.look(network.fit(network.normalise(part))).float())
-    method.fit(torch.cat(outputs))
+            outputs = method.look(network.fit(network.normalise(part)))
+        seen.append(method.fit_sees(outputs).float())
+    method.fit(torch.cat(seen))

@@ -103,6 +103,7 @@ def train(task: Task) -> Trained:
         task.folder / ".resume.safetensors",
         task.identity,
         watch=best.look,
+        keeps=best.keeps,
         pause=task.pause,
     )
     history = fit(objective, images, settings.hashing, run)
@@ -114,7 +115,7 @@ def train(task: Task) -> Trained:
         "parameters": sum(p.numel() for p in objective.network.parameters()),
         "device": where.describe(),
     }
-    return Trained(encoder, history.csv(), facts, (run.resume, best.path))
+    return Trained(encoder, history.csv(), facts, (run.resume, *best.keeps))
 
 
 def load(task: Task) -> HashingEncoder:

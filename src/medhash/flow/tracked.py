@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import yaml
+from pydantic import Field
+
+from medhash.stored import Part, reading
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,26 @@ class TrackedFiles:
             return Tracked("git", "git has it", f"git restore {name}")
         return None
 
+    def md5(self, path: Path) -> str:
+        """What DVC says of a file itself; empty where it says nothing."""
+        name = path.as_posix()
+        return next((md5 for tracked, _, md5 in self._dvc if name == tracked), "")
+
     @cached_property
     def _dvc(self) -> list[tuple[str, str, str]]:
         """Path, the file that names it, MD5: longest paths first, so that the nearest wins."""
         return sorted(self._outputs(), key=lambda output: -len(output[0]))
 
     def _outputs(self) -> Iterator[tuple[str, str, str]]:
-        lock = _yaml(self._project / "dvc.lock")
-        for stage, content in (lock.get("stages") or {}).items():
-            for out in content.get("outs") or []:
-                yield out["path"], f"stage {stage} in dvc.lock", str(out.get("md5", ""))
+        lock = _read(self._project / "dvc.lock", _Lock)
+        for stage, content in lock.stages.items():
+            for out in content.outs:
+                yield out.path, f"stage {stage} in dvc.lock", out.md5
         for folder in ("results", "data"):
             for file in sorted((self._project / folder).rglob("*.dvc")):
                 inside = file.relative_to(self._project)
-                for out in _yaml(file).get("outs") or []:
-                    path = inside.parent / out["path"]
-                    yield path.as_posix(), inside.as_posix(), str(out.get("md5", ""))
+                for out in _read(file, _Outs).outs:
+                    yield (inside.parent / out.path).as_posix(), inside.as_posix(), out.md5
 
     @cached_property
     def _git(self) -> frozenset[str]:
@@ -75,9 +82,25 @@ class TrackedFiles:
         return frozenset(filter(None, result.stdout.split("\0")))
 
 
-def _yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        return {}
-    return content if isinstance(content, dict) else {}
+class _Out(Part):
+    path: str
+    md5: str = ""
+
+
+class _Outs(Part):
+    outs: tuple[_Out, ...] = ()
+
+
+class _Lock(Part):
+    stages: dict[str, _Outs] = Field(default_factory=dict)
+
+
+Model = TypeVar("Model", _Lock, _Outs)
+
+
+def _read(path: Path, model: type[Model]) -> Model:
+    """A file of DVC's; an empty one where there is none."""
+    if not path.is_file():
+        return model()
+    with reading(path, "get it back from git"):
+        return model.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")) or {})

@@ -1,0 +1,121 @@
+"""Y-Net's cells: with masks, without, at two lengths, resumed."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from safetensors.torch import load_file
+from tiny_settings import make_settings
+
+from medhash.errors import MedhashError
+from medhash.retrieval.evaluation import evaluate
+from medhash.retrieval.reading import load
+from medhash.schema.cell import Cell
+from medhash.trained.cell import encode_again
+from medhash.training.cells import train_cell
+from medhash.training.task import CellInputs, Task
+
+YNET = Cell("ynet", "toy", "ynet", "none", 16, 0)
+NETWORK = {"kind": "ynet_main", "image_size": 64, "width": 0.125}
+TRAINING = {"epochs": 6, "batch_size": 16, "learning_rate": 3e-3, "optimiser": "adam"}
+# A random filter for all places, made of few channels, can give every bit one value.
+OWN = {"region_channels": 16, "threshold": "train-mean"}
+
+
+def settings_of(name="ynet", **own):
+    methods = {name: OWN | own}
+    return make_settings(network=NETWORK, stored_size=64, hashing=TRAINING, methods=methods)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """Dark images with a bright square: a small one or a large one; masks are the squares."""
+    folder = tmp_path_factory.mktemp("squares")
+    random = np.random.default_rng(5)
+    classes = np.arange(48) % 2
+    images = random.integers(0, 60, (48, 64, 64, 3), dtype=np.uint8)
+    masks = np.zeros((48, 64, 64), np.uint8)
+    for row, size in enumerate(np.where(classes == 1, 40, 12)):
+        top, left = random.integers(0, 64 - size, 2)
+        images[row, top : top + size, left : left + size] += 150
+        masks[row, top : top + size, left : left + size] = 1
+    np.save(folder / "images.npy", images)
+    np.save(folder / "masks.npy", masks)
+    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
+    role = np.where(np.arange(48) < 12, "query", "database")
+    train = (role == "database").astype(int)
+    manifest = {"row": np.arange(48), "image_id": range(48), "role": role, "train": train}
+    pd.DataFrame(manifest).to_csv(folder / "split.csv", index=False)
+    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    return folder
+
+
+def inputs_of(data, *needs):
+    return CellInputs(data, data / "split.csv", needs=("images", *needs))
+
+
+@pytest.fixture(scope="module")
+def trained(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("ynet") / "cell"
+    train_cell(YNET, settings_of(), inputs_of(data, "masks"), folder, device="cpu")
+    return folder
+
+
+def test_both_losses_fall_and_what_is_easy_is_retrieved(trained):
+    losses = pd.read_csv(trained / "train.csv")
+    terms = ["segmentation", "classification"]
+    assert losses.columns.tolist() == ["epoch", "learning_rate", *terms]
+    assert (losses[terms].iloc[-1] < losses[terms].iloc[0]).all()
+    assert evaluate(load(trained / "codes.npz")).metrics["map"] > 0.8
+
+
+def test_the_checkpoint_gives_the_same_codes(trained, data):
+    again = encode_again(Task(YNET, settings_of(), inputs_of(data, "masks"), trained, "cpu"))
+    kept = load(trained / "codes.npz")
+    assert np.array_equal(again.query_vectors, kept.query_vectors)
+    assert np.array_equal(again.database_vectors, kept.database_vectors)
+
+
+def test_the_number_of_bits_changes_no_trained_weight(trained, data, tmp_path):
+    longer = replace(YNET, bits=36)
+    train_cell(longer, settings_of(), inputs_of(data, "masks"), tmp_path, device="cpu")
+    own, other = (load_file(folder / "checkpoint.safetensors") for folder in (trained, tmp_path))
+    assert own.keys() == other.keys()
+    different = {name for name in own if own[name].shape != other[name].shape}
+    assert different == {"method.threshold", "method.hashing.weight", "method.hashing.bias"}
+    assert all(torch.equal(own[name], other[name]) for name in own.keys() - different)
+    assert (trained / "train.csv").read_bytes() == (tmp_path / "train.csv").read_bytes()
+    assert load(tmp_path / "codes.npz").length == 36
+
+
+def test_a_run_that_was_stopped_ends_in_the_same_bytes(trained, data, tmp_path):
+    inputs, asked = inputs_of(data, "masks"), iter([False, True])
+    with pytest.raises(MedhashError, match="epoch 2"):
+        train_cell(YNET, settings_of(), inputs, tmp_path, device="cpu", pause=lambda: next(asked))
+    train_cell(YNET, settings_of(), inputs, tmp_path, device="cpu")
+    for name in ("checkpoint.safetensors", "codes.npz", "train.csv"):
+        assert (tmp_path / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_without_branches_nothing_or_a_ranking_is_trained(data, tmp_path):
+    cut = {"segmentation": False, "classification": "none"}
+    for main, epochs in (("untrained", 0), ("triplet", 6)):
+        own = settings_of(main=main, **cut)
+        train_cell(YNET, own, inputs_of(data, "masks"), tmp_path / main, device="cpu")
+        facts = json.loads((tmp_path / main / "training.json").read_text())
+        assert facts["epochs"] == len(facts["states"]) == epochs
+
+
+def test_without_masks_the_other_branch_is_trained(data, tmp_path):
+    cell = replace(YNET, method="ynet_no_fpn")
+    train_cell(cell, settings_of("ynet_no_fpn"), inputs_of(data), tmp_path, device="cpu")
+    assert list(pd.read_csv(tmp_path / "train.csv"))[2:] == ["classification"]
+
+
+def test_half_precision_trains_both_branches(data, tmp_path):
+    own = settings_of().model_copy(update={"precision": "bfloat16"})
+    train_cell(YNET, own, inputs_of(data, "masks"), tmp_path, device="cpu")
+    assert np.isfinite(pd.read_csv(tmp_path / "train.csv").to_numpy()).all()
