@@ -17,6 +17,7 @@ from medhash.papers.kinds import FIGURES
 from medhash.papers.paper import Paper
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
+from told import description
 
 CLASSES = ("Mass", "Nodule", "Edema", "Effusion")
 CELL = Cell("osdh", "phantom_x", "osdh", "none", 8, 0)
@@ -58,7 +59,7 @@ def layout(tmp_path):
     folder = layout.data("phantom_x", 16)
     folder.mkdir(parents=True)
     np.save(folder / "images.npy", np.random.default_rng(1).integers(0, 255, (50, 16, 16, 3), "u1"))
-    (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES}))
+    (folder / "dataset.json").write_text(json.dumps(description(classes=CLASSES)))
     codes().save(layout.codes(CELL))
     return layout
 
