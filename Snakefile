@@ -3,7 +3,7 @@ import sys
 
 from snakemake.utils import min_version
 
-from medhash.configuration.assignments import CommandOptions
+from medhash.configuration.assignments import command_options
 from medhash.configuration.loading import check_experiments, check_is_named, load
 from medhash.configuration.runs import with_remembered
 from medhash.errors import MedhashError
@@ -24,7 +24,7 @@ except MedhashError as error:
 
 layout = configuration.layout
 logs = f"logs/{configuration.run}"
-options = CommandOptions({"scale": configuration.scale} | configuration.overrides)
+options = command_options({"scale": configuration.scale} | configuration.overrides)
 
 
 localrules:

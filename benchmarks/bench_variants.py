@@ -70,7 +70,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--device", default="auto")
     parser.add_argument("--scale", default="small")
-    parser.add_argument("--precision", help="float32 or bf16 instead of the scale's")
+    parser.add_argument("--precision", help="float32 or bfloat16 instead of the scale's")
     parser.add_argument("--batch-size", type=int)
     parser.add_argument("--bits", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=7)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import glob
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -126,6 +128,15 @@ def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with Unix line ends, whole or not at all."""
     with written_whole(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def text_of_csv(columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
+    """Lines of a CSV file with Unix line ends, the first of which names the columns."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return stream.getvalue()
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -10,8 +10,9 @@ from medhash.analysis.numbers.summaries import Place
 from medhash.errors import MedhashError
 from medhash.papers.claim_rules import RULE_NAMES, Claim
 from medhash.papers.paper import Paper
-from medhash.verdicts.cases import Need, SignedRanks, shown
+from medhash.verdicts.cases import shown
 from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.numbers import Need, SignedRanks
 from medhash.verdicts.rules import RULES, decide
 
 GRID = {"title": "mAP", "datasets": ["a", "b"], "methods": ["x", "y"], "bits": [8]}
@@ -72,7 +73,7 @@ def find(numbers, merges=None, **claim):
     if "figure" in claim:
         del defaults["table"]
     parsed = TypeAdapter(Claim).validate_python(defaults | claim)
-    return decide(ClaimGrid(parsed, CONTEXT, merges or {}), numbers)
+    return decide(ClaimGrid(parsed, CONTEXT, numbers, merges or {}))
 
 
 def gains(*points, baseline=50):
@@ -388,8 +389,8 @@ def test_a_spread_over_some_settings_says_so():
     )
     paper = PAPER.model_copy(update={"figures": {"fig10": figure}})
     claim = TypeAdapter(Claim).validate_python({"place": "I", "says": "a claim", **SPREAD})
-    grid = ClaimGrid(claim, Context(paper, "paper", "tie-aware"))
-    found = decide(grid, settings("50", "51", "50", "50"))
+    numbers = settings("50", "51", "50", "50")
+    found = decide(ClaimGrid(claim, Context(paper, "paper", "tie-aware"), numbers))
     assert not found.complete
     assert found.summary == "at most 2 points apart: in 2 of 2, over the settings that ran"
     assert found.outlook == "what is missing decides"

@@ -21,7 +21,6 @@ from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
 from medhash.papers.claims import load_printed
 from medhash.papers.reported import load_reported
-from medhash.verdicts.cases import Need
 from medhash.verdicts.claims import PHANTOMS, decide_claims
 from medhash.verdicts.run import load_runs
 from medhash.verdicts.texts import csv_text, json_text, markdown
@@ -469,5 +468,6 @@ def test_the_digits_are_those_that_tables_print(write_record):
     write_record("ach/covid_ct/dsh/none/8/0", 0.770649)
     run = load_runs(load(overrides={"scale": "paper"}))[0]
     claim = run.claimed.claims.claims["ach_improves"]
-    need = run.grid(claim).place("none", "dsh", run.grid(claim).columns[4])
-    assert run.numbers(claim).value(Need("map", need)) == Decimal("77.06")
+    grid = run.grid(claim)
+    need = grid.need("none", grid.spots("dsh")[4])
+    assert grid.numbers.value(need) == Decimal("77.06")

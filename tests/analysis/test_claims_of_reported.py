@@ -12,10 +12,10 @@ import pytest
 from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.summaries import row_title
 from medhash.analysis.tables.fps import REPORTED_ROW
-from medhash.papers.claims import load_claims, load_printed
+from medhash.papers.claims import artefact_of, load_claims, load_printed
 from medhash.papers.reported import load_reported
-from medhash.verdicts.cases import SignedRanks
 from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.numbers import SignedRanks
 from medhash.verdicts.reported_rules import RULES
 from medhash.verdicts.rules import decide
 
@@ -76,8 +76,7 @@ class Printed:
 
     def __init__(self, claim):
         self.claim = claim
-        self.grid = ClaimGrid(claim, CONTEXT)
-        self.spec = self.grid.spec.model_copy(update={"name": claim.artefact})
+        self.spec = artefact_of(claim, PAPER).model_copy(update={"name": claim.artefact})
 
     def value(self, need):
         place = need.place
@@ -103,7 +102,7 @@ class Printed:
 
 def verdict(claim):
     """Whether a claim holds by the printed numbers; all of them are there."""
-    finding = decide(ClaimGrid(claim, CONTEXT), Printed(claim))
+    finding = decide(ClaimGrid(claim, CONTEXT, Printed(claim)))
     assert finding.complete, [case.text for case in finding.cases if not case.complete]
     return finding.holds
 

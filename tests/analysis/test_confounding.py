@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
+from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
-from medhash.analysis.numbers.confounding import confounding_points, panels_of
+from medhash.analysis.numbers.confounding import panels_of
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.analysis.tables.make import make_table
 
@@ -52,7 +53,7 @@ def test_the_interval_is_that_of_the_t_test():
 
 
 def test_points_are_means_over_seeds_with_paired_differences(table_spec, changes, records, context):
-    points = confounding_points(table_spec(**changes), records, context)
+    points = table_spec(**changes).points(records, context)
     assert len(points) == 2 * 3 * 2 * 2
     key = ["phantom", "strength", "method", "variant"]
     point = points.set_index(key).loc[("phantom_covid_ct", 0.5, "hashnet", "ach")]
@@ -91,20 +92,13 @@ def test_the_table_prints_strengths_as_columns(table_spec, changes, records, con
 
 
 def test_the_figure_has_a_row_a_phantom_and_a_column_a_method(
-    figure_spec, changes, records, context, tmp_path, monkeypatch
+    figure_spec, changes, records, context, tmp_path
 ):
-    from medhash.analysis.figures import confounding as confounding_figure
-
-    draw, drawn = confounding_figure.draw_confounding, []
-
-    def keep(*arguments):
-        drawn.append(draw(*arguments))
-        return drawn[-1]
-
-    monkeypatch.setattr(confounding_figure, "draw_confounding", keep)
-    paths = make_figure(figure_spec(**changes), records, context, tmp_path / "figure", None)
+    spec = figure_spec(**changes)
+    paths = make_figure(spec, records, context, tmp_path / "figure", None)
     assert all(path.stat().st_size for path in paths)
-    rows = drawn[0].subfigs
+    with house_style():
+        rows = spec.drawn(records, context, None)[1]().subfigs
     assert [row.get_suptitle() for row in rows] == [
         "Phantom of COVID-19 Radiograph, confounder: penetration",
         "Phantom of COVID-CT-Dataset, confounder: window",

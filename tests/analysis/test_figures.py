@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from medhash.analysis.figures.curves import curve_points, draw_curves
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
 from medhash.analysis.numbers.context import Context, select
@@ -27,8 +26,8 @@ def draw_figure(context):
     def run(spec, records, within=context):
         chosen = select(spec, records, within)
         with house_style():
-            points = curve_points(spec, chosen, within)
-            figure = draw_curves(spec, points, within, (within.heading(spec), "details " * 60))
+            points = spec.points(chosen, within)
+            figure = spec.draw(points, within, (within.heading(spec), "details " * 60))
             figure.savefig(os.devnull, format="png")
         return figure, figure.axes
 

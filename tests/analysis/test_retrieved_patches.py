@@ -8,9 +8,7 @@ import pytest
 from explained_cells import CELLS, files_of, write_cells
 
 from medhash.analysis.figures.drawing import house_style
-from medhash.analysis.figures.explained import load_explained
 from medhash.analysis.figures.make import make_figure
-from medhash.analysis.figures.retrieved import choose_queries, draw_retrieved, retrieved_points
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
@@ -81,17 +79,10 @@ def unmark(layout, cell):
     layout.lesions(cell).write_text(json.dumps(facts))
 
 
-def drawn(layout, reasons=None):
-    """The figure itself and what it shows."""
-    explained = {
-        cell: load_explained(layout, cell, layout.data(cell.dataset, 32)) for cell in CELLS
-    }
-    codes = {cell: Codes.load(layout.codes(cell)) for cell in CELLS}
-    patches = {cell: load_lesion_patches(layout, cell) for cell in CELLS}
-    queries = choose_queries(SPEC, explained, codes, patches)
-    points = retrieved_points(queries, codes)
+def drawn(layout):
+    """The figure itself."""
     with house_style():
-        return draw_retrieved(SPEC, queries, points, explained, reasons or {}, CONTEXT, ["T"])
+        return SPEC.drawn([], CONTEXT, files_of(layout))[1]()
 
 
 def test_results_are_the_sort_of_the_patches_own_codes(layout, tmp_path):
@@ -155,7 +146,7 @@ def test_the_figure_says_where_patches_come_from(layout, source, words):
 def test_without_marks_whole_images_are_shown_and_said_to_be(layout, tmp_path):
     for cell in CELLS:
         unmark(layout, cell)
-    figure = drawn(layout, {"phantom_x": "no marks"})
+    figure = drawn(layout)
     assert figure.subfigs[0].get_suptitle().splitlines()[1] == "whole images: no marks"
     make_figure(SPEC, [], CONTEXT, tmp_path / "fig9", files_of(layout))
     points = pd.read_csv(tmp_path / "fig9.csv")

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from medhash.analysis.figures.drawing import house_style
-from medhash.analysis.figures.score_curves import draw_scores, score_points
 from medhash.records.record import Record
 from medhash.retrieval.chance import chance
 from medhash.retrieval.codes import Codes
@@ -61,9 +60,9 @@ def record_of(cell):
 
 
 def drawn(spec, records, context):
-    points = score_points(spec, records, context)
+    points = spec.points(records, context)
     with house_style():
-        return points, draw_scores(spec, points, context, ("title",)).axes
+        return points, spec.draw(points, context, ("title",)).axes
 
 
 def test_points_are_those_of_the_records(spec, context):

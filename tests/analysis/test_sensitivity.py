@@ -9,7 +9,7 @@ import pytest
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
-from medhash.analysis.figures.sensitivity import COLUMNS, draw_sensitivity, sensitivity_points
+from medhash.analysis.figures.sensitivity import COLUMNS
 from medhash.analysis.numbers.context import select
 from medhash.papers.ablations import Ablation
 from medhash.schema.settings import Settings
@@ -56,8 +56,8 @@ def drawn(context):
     def run(spec, records):
         chosen = select(spec, records, context)
         with house_style():
-            points = sensitivity_points(spec, chosen, context)
-            figure = draw_sensitivity(spec, points, context, (context.heading(spec), "details"))
+            points = spec.points(chosen, context)
+            figure = spec.draw(points, context, (context.heading(spec), "details"))
             figure.savefig(os.devnull, format="png")
         return figure, figure.axes
 
@@ -75,7 +75,7 @@ EVERY = {
 
 
 def test_points_are_the_panels_with_the_baseline(spec, case, context):
-    points = sensitivity_points(spec(), case(EVERY), context)
+    points = spec().points(case(EVERY), context)
     assert list(points.columns) == list(COLUMNS)
     first = points[points["panel"] == "number of key points K"]
     # The baseline and the run's own setting are reference lines of every panel.
@@ -99,7 +99,7 @@ def test_seeds_are_averaged(spec, case, context):
         for seed, ap in enumerate((0.5, 0.6))
         for each in case({"none": 0.4, "ach~window-4": ap}, seed)
     ]
-    points = sensitivity_points(spec(seeds=[0, 1]), records, context)
+    points = spec(seeds=[0, 1]).points(records, context)
     own = points[points["variant"] == "ach~window-4"].iloc[0]
     assert (own["map"], own["n_seeds"]) == (pytest.approx(0.55), 2)
     assert own["deviation"] == pytest.approx(0.1 / 2**0.5)
@@ -107,7 +107,7 @@ def test_seeds_are_averaged(spec, case, context):
 
 def test_missing_records_are_named_and_left_out_of_the_curve(spec, case, context, drawn):
     records = case({"none": 0.5, "ach~key-points-8": 0.58})
-    points = sensitivity_points(spec(), records, context)
+    points = spec().points(records, context)
     missing = points[points["label"] == "1"].iloc[0]
     assert (missing["status"], missing["note"]) == ("not run", "no record yet")
     assert np.isnan(missing["map"])
@@ -182,7 +182,7 @@ def test_ablations_of_equal_settings_share_a_cell(spec, case, paper, context, dr
     variants = [cell.variant for cell in merged.cells()]
     assert variants == ["none", "ach", "ach~window-4", "ach~window-6"]
     records = case({"none": 0.5, "ach": 0.6, "ach~window-4": 0.4, "ach~window-6": 0.45})
-    points = sensitivity_points(merged, records, replace(context, paper=own))
+    points = merged.points(records, replace(context, paper=own))
     assert points[points["label"].isin(["6", "7"])]["map"].tolist() == [0.45, 0.45]
     figure, (axes,) = drawn(merged, records)
     assert _curve(axes) == ([0, 1, 2, 3], pytest.approx([40.0, 45.0, 45.0, 60.0]))

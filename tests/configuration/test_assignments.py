@@ -1,8 +1,6 @@
-import shlex
-
 import pytest
 
-from medhash.configuration.assignments import CommandOptions, parse_assignments
+from medhash.configuration.assignments import command_options, parse_assignments
 from medhash.errors import MedhashError
 
 
@@ -27,7 +25,7 @@ def test_a_key_below_a_value_is_refused():
 
 def test_options_say_the_same_on_a_command_line():
     overrides = {"scale": "demo", "variants": ["dbw+lfr"], "settings": {"mae": {"epochs": 2}}}
-    words = shlex.split(str(CommandOptions(overrides)))
+    words = command_options(overrides)
     assert words[:2] == ["--scale", "demo"]
     assert words[2::2] == ["--set", "--set"]
     assert parse_assignments(words[3::2]) | {"scale": "demo"} == overrides

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -44,6 +45,20 @@ def test_torch_is_imported_once_for_them_and_not_again(tmp_path):
     ]
     runs = [run.stdout.split() for run in runs]
     assert runs == [["scratch", "True", "True"], ["scratch", "True", "False"]]
+
+
+def test_what_is_remembered_in_another_form_is_asked_again(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    declaration_of.cache_clear()
+    told = declaration_of("osdh")
+    (entry,) = tmp_path.glob(".cache/medhash/declarations/*.json")
+    whole = entry.read_text()
+    for other in ('["relaxed"]', "null", "{}"):
+        known = json.loads(whole) | {"value": json.loads(other)}
+        entry.write_text(json.dumps(known))
+        declaration_of.cache_clear()
+        assert declaration_of("osdh") == told
+        assert entry.read_text() == whole
 
 
 ALEXNET = {"network": {"kind": "alexnet", "image_size": 227}}

@@ -53,6 +53,13 @@ def test_each_paper_has_its_size_and_its_split(both):
     assert configuration.card_for("ach", DATASET).reported_counts["query"] == 149
 
 
+def test_a_choice_of_datasets_is_for_each_paper_that_has_them(both, config_path):
+    nothing = {"tables": {}, "figures": {}, "splits": {}, "ablations": {}}
+    both(datasets={"thermal_ir": "Thermal images"}, **nothing)
+    chosen = {"scale": "phantomsonly", "run": "mine", "datasets": [DATASET]}
+    assert load(config_path, chosen).datasets == {"ach": (PHANTOM,), "other": ()}
+
+
 def test_a_confounded_phantom_is_split_as_it_was_generated(both):
     name = f"{PHANTOM}~window-0.5"
     assert both().card_for("other", name).split.rule == "official"

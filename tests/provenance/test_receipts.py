@@ -128,7 +128,7 @@ def test_hashes_are_remembered_by_another_process_and_safe_to_lose(tmp_path, mon
         entry.write_text("[")
     assert FileHashes().of(path) == right == sha256_of_file(path)
     with monkeypatch.context() as patch:
-        patch.setattr("medhash.flow.memory.MEMORY", Path("/proc/medhash"))
+        patch.setattr("medhash.memory.MEMORY", Path("/proc/medhash"))
         assert FileHashes().of(path) == right
     assert FileHashes().of(tmp_path / "none") is None
 

@@ -62,7 +62,7 @@ def write_codes(layout, bits=8, seed=0, classes=2):
 
 def write_facts(layout, **changes):
     """What the training leaves behind: its own account, and the receipt of the step."""
-    write_json(layout.training(CELL), {"selection": "last-epoch", "epochs": 1})
+    write_json(layout.cell(CELL) / "training.json", {"selection": "last-epoch", "epochs": 1})
     files = {name: layout.cell(CELL) / file for name, file in OUTPUTS.items()}
     split = layout.split("ach", CELL.dataset, 0)
     facts = {
@@ -79,9 +79,13 @@ def write_facts(layout, **changes):
 
 
 def write(layout, settings=SETTINGS):
-    described = layout.data(CELL.dataset, 64) / "dataset.json"
-    path, codes, facts = layout.record(CELL), layout.codes(CELL), layout.training(CELL)
-    files = {"codes": codes, "facts": facts, "description": described}
+    description = layout.data(CELL.dataset, 64) / "dataset.json"
+    path, codes, facts = (
+        layout.record(CELL),
+        layout.codes(CELL),
+        layout.cell(CELL) / "training.json",
+    )
+    files = {"codes": codes, "facts": facts, "description": description}
     account = layout.receipt("train", str(CELL))
     write_record(path, CELL, settings, files, account, scale="small", method_title="CSQ")
     return path
@@ -217,5 +221,5 @@ def test_settings_that_the_cell_does_not_depend_on_do_not_matter(layout, changes
 
 
 def test_spoilt_facts_are_named(layout):
-    layout.training(CELL).write_text("{")
+    (layout.cell(CELL) / "training.json").write_text("{")
     refused(layout, r"training\.json: not a whole account of a training")

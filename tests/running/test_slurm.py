@@ -1,12 +1,23 @@
+import asyncio
 import base64
 import json
+import math
 import os
 import zlib
+from types import SimpleNamespace
 
 import pytest
 
 from medhash.errors import MedhashError
-from medhash.running.slurm import UNLIMITED, check_arrays, job_log, own_command
+from medhash.running.slurm import (
+    UNLIMITED,
+    Partition,
+    check_arrays,
+    check_time,
+    doze,
+    job_log,
+    own_command,
+)
 
 LOG = """Building DAG of jobs...
 rule train:
@@ -74,3 +85,20 @@ def test_the_first_task_and_what_is_no_task_stay_what_they_are():
     assert own_command(array_arguments(separate=False), {}) is None
     own_already = {"SLURM_ARRAY_TASK_ID": "3", "SLURM_ARRAY_TASK_MIN": "1"}
     assert own_command(["snakemake", "--target-jobs", "train:cell=third"], own_already) is None
+
+
+def test_a_job_that_asks_for_no_more_time_than_there_is_goes():
+    check_time(Partition("gpu", cancels=False, minutes=1440), "train", [720, 1440])
+    check_time(Partition("gpu", cancels=False, minutes=math.inf), "train", [720, 1440, 2160])
+
+
+def test_a_job_that_asks_for_more_time_than_there_is_is_refused():
+    partition = Partition("gpu", cancels=False, minutes=1440)
+    message = r"train asks for 2160 minutes in attempt 3, and the partition 'gpu' .* than 1440.*"
+    with pytest.raises(MedhashError, match=message + r"min\(720 \* attempt, 1440\)"):
+        check_time(partition, "train", [720, 1440, 2160])
+
+
+def test_a_run_that_ends_waits_for_no_look_at_the_queue():
+    executor = SimpleNamespace(next_seconds_between_status_checks=1e6, wait=False)
+    asyncio.run(asyncio.wait_for(doze(executor), timeout=60))

@@ -275,6 +275,8 @@ def test_json_is_the_same_twice_and_complete(mixed):
         "failed",
         "seconds_used",
         "left",
+        "lost",
+        "bring_back",
         "slurm",
     }
 
@@ -307,6 +309,24 @@ def test_watching_looks_again(mixed, monkeypatch):
     assert result.exit_code == 0
     assert naps == [2.0] * 3
     assert result.output.count("Scale tiny: 1 of 4 cells done") == 3
+
+
+def test_lost_files_are_brought_back_by_the_command_that_is_named(mixed, project):
+    author = ["-c", "user.name=somebody", "-c", "user.email=somebody@example.org"]
+    for command in (["init", "-q"], ["add", "results"], [*author, "commit", "-q", "-m", "All"]):
+        subprocess.run(["git", *command], cwd=project, check=True)
+    assert mixed.status().lost == 0
+    assert "lost" not in status_text(mixed.status())
+    files = sorted(path for path in mixed.layout.root.rglob("*.json"))
+    changed = files.pop()
+    changed.write_text("changed")
+    for path in files:
+        path.unlink()
+    status = mixed.status()
+    assert f"  {len(files)} files that git has are not here; to get" in status_text(status)
+    subprocess.run(["sh", "-c", status.bring_back], cwd=project, check=True)
+    assert mixed.status().lost == 0
+    assert changed.read_text() == "changed"
 
 
 def test_watching_json_is_refused(tree):

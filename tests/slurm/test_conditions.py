@@ -1,14 +1,17 @@
 """What stands in the way of a run on Slurm: no room, no accounting, a limit, no Slurm."""
 
 import os
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from one_node import PATIENCE, PROJECT, TABLE, Project
+from one_node import PATIENCE, PROJECT, TABLE, Project, end, wait_for
 
 from medhash.errors import MedhashError
-from medhash.running.slurm import check_cluster, partitions_that_cancel
+from medhash.running.slurm import cancel, check_cluster, partitions
 
 pytestmark = [
     pytest.mark.workflow,
@@ -76,13 +79,65 @@ def test_sacct_without_accounting_is_refused(cluster, monkeypatch):
 def test_a_partition_that_cancels_what_it_preempts_is_named(cluster, monkeypatch):
     monkeypatch.setenv("SLURM_CONF", cluster.environment["SLURM_CONF"])
     update = ["scontrol", "update", "PartitionName=urgent"]
-    assert partitions_that_cancel(["urgent"]) == []
+    assert not any(partition.cancels for partition in partitions().values())
     subprocess.run([*update, "PreemptMode=CANCEL"], check=True)
     try:
-        assert partitions_that_cancel(["urgent"]) == ["urgent"]
-        assert partitions_that_cancel(["main"]) == partitions_that_cancel([]) == []
+        cancelling = {name for name, partition in partitions().items() if partition.cancels}
+        assert cancelling == {"urgent"}
+        assert partitions()[""].name == "main"
     finally:
         subprocess.run([*update, "PreemptMode=OFF"], check=True)
+
+
+def test_a_partition_that_gives_too_little_time_is_refused_before_the_first_job(cluster, tmp_path):
+    project = Project(tmp_path)
+    project.set_up_profile({"set-resources": {"train": {"runtime": "1000 * attempt"}}})
+    before = len(cluster.facts())
+    cluster.command("scontrol", "update", "PartitionName=main", "MaxTime=2-00:30:00")
+    try:
+        assert project.run(*SLURM, environment=cluster.environment) != 0
+    finally:
+        cluster.command("scontrol", "update", "PartitionName=main", "MaxTime=INFINITE")
+    said = "medhash: train asks for 3000 minutes in attempt 3, and the partition 'main' gives no"
+    assert said in project.output()
+    assert "min(1000 * attempt, 2910)" in project.output()
+    assert len(cluster.facts()) == before
+
+
+def test_ctrl_c_ends_a_run_whose_array_waits(cluster, undisturbed, tmp_path):
+    project = Project(tmp_path, source=undisturbed.root)
+    project.take_backbone_of(undisturbed)
+    project.set_up_profile()
+    cluster.command("scontrol", "update", "nodename=one", "state=drain", "reason=test")
+    run = project.start(*SLURM, environment=cluster.environment)
+    try:
+        wait_for("the array", lambda: any("_[1-4]" in job for job in cluster.unfinished()))
+        run.send_signal(signal.SIGINT)
+        assert run.wait(timeout=PATIENCE) != 0
+        assert cluster.unfinished() == []
+        assert project.run(*SLURM, "-n", environment=cluster.environment) == 0
+    finally:
+        end(run)
+        cluster.command("scontrol", "update", "nodename=one", "state=resume")
+
+
+def test_jobs_that_the_executor_does_not_know_of_are_cancelled_too(cluster, monkeypatch):
+    for name, value in cluster.environment.items():
+        monkeypatch.setenv(name, value)
+    waits = ("sbatch", "--hold", "--output=/dev/null", "--wrap=true")
+    cluster.command(*waits, "--job-name=of-this-run")
+    cluster.command(*waits, "--job-name=of-another")
+    ended = []
+    executor = SimpleNamespace(
+        _job_submission_executor=ThreadPoolExecutor(),
+        run_uuid="of-this-run",
+        shutdown=lambda: ended.append(True),
+    )
+    cancel(executor)
+    (left,) = cluster.unfinished()
+    assert cluster.facts(left)[0]["JobName"] == "of-another"
+    cluster.command("scancel", left)
+    assert ended == [True]
 
 
 def test_no_slurm_is_said(tmp_path, monkeypatch):

@@ -19,7 +19,7 @@ from medhash.schema.cell import Cell
 from medhash.trained.cell import encode_again, load_encoder
 from medhash.training.cells import train_cell
 from medhash.training.pretraining import pretrain
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 
 RESNET = {"kind": "resnet50", "image_size": 64, "width": 0.05}
 VGG = {"kind": "vgg16_bn", "image_size": 64, "width": 0.05}
@@ -92,9 +92,8 @@ def test_what_is_easy_is_retrieved_by_descriptors_of_length_one(trained):
 
 def test_the_checkpoint_gives_the_same_descriptors(trained, data):
     method, folder = trained
-    again = encode_again(
-        cell_of(method), settings_of(method), inputs_of(method, data), folder, "cpu"
-    )
+    task = Task(cell_of(method), settings_of(method), inputs_of(method, data), folder, "cpu")
+    again = encode_again(task)
     assert np.array_equal(again.query_vectors, load(folder / "descriptors.npz").query_vectors)
 
 
@@ -119,7 +118,7 @@ def test_a_length_that_the_network_does_not_have_is_refused(data, tmp_path):
 def test_rmac_is_of_the_classifiers_map(data, tmp_path):
     cell, own, inputs = cell_of("rmac"), settings_of("rmac"), inputs_of("rmac", data)
     train_cell(cell, own, inputs, tmp_path, device="cpu")
-    network = load_encoder(cell, own, inputs, tmp_path, "cpu").method.network
+    network = load_encoder(Task(cell, own, inputs, tmp_path, "cpu")).method.network
     images = torch.from_numpy(np.load(data / "images.npy")[:12])
     with torch.no_grad():
         maps = as_maps(network.encode(network.normalise(images)), 2)
@@ -165,7 +164,7 @@ def test_words_are_learned_from_training_images_and_by_the_seed(data, tmp_path):
 def test_what_a_place_counts(saliency, data, tmp_path):
     own, inputs = settings_of("blcf", saliency=saliency), inputs_of("blcf", data)
     train_cell(cell_of("blcf"), own, inputs, tmp_path, device="cpu")
-    method = load_encoder(cell_of("blcf"), own, inputs, tmp_path, "cpu").method
+    method = load_encoder(Task(cell_of("blcf"), own, inputs, tmp_path, "cpu")).method
     images = torch.from_numpy(np.load(data / "images.npy")[:3])
     with torch.no_grad():
         features, found = method.look(method.network.normalise(images))
@@ -179,7 +178,7 @@ def test_region_vectors_are_weighed_before_they_are_averaged(data, tmp_path):
     cell, own = cell_of("regional_attention"), settings_of("regional_attention")
     inputs = inputs_of("regional_attention", data)
     train_cell(cell, own, inputs, tmp_path, device="cpu")
-    method = load_encoder(cell, own, inputs, tmp_path, "cpu").method
+    method = load_encoder(Task(cell, own, inputs, tmp_path, "cpu")).method
     pixels = method.network.normalise(torch.from_numpy(np.load(data / "images.npy")[:3]))
     with torch.no_grad():
         maps = as_maps(method.network.encode(pixels), 2)

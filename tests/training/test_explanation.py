@@ -19,6 +19,7 @@ from medhash.trained.explanation import (
     scale_weights,
 )
 from medhash.training.cells import train_cell
+from medhash.training.task import Task
 
 CELL = Cell("ach", "folder", "hashnet", "ach", 8, 0)
 NAMES = ("rows", "patch_embedding", "cam", "grad_cam", "area", "key_point", "window")
@@ -30,7 +31,7 @@ def trained(files, tmp_path_factory):
     folder = tmp_path_factory.mktemp("explained") / "cell"
     settings = make_settings()
     train_cell(CELL, settings, files, folder, device="cpu")
-    return load_cell(CELL, settings, files, folder, "cpu"), settings, folder
+    return load_cell(Task(CELL, settings, files, folder, "cpu")), settings, folder
 
 
 @pytest.fixture(scope="module")
@@ -102,9 +103,9 @@ def test_the_step_writes_the_same_bytes_and_fits_together(trained, files):
     _, settings, folder = trained
     chosen = ExplanationSettings(images_per_class=2, features=7)
     path = folder / "explanation.npz"
-    explain_cell(CELL, settings, chosen, files, folder, path, device="cpu")
+    explain_cell(Task(CELL, settings, files, folder, "cpu"), chosen, path)
     first = path.read_bytes()
-    explain_cell(CELL, settings, chosen, files, folder, path, device="cpu")
+    explain_cell(Task(CELL, settings, files, folder, "cpu"), chosen, path)
     assert path.read_bytes() == first
     arrays = read_arrays(path, NAMES)
     assert arrays["rows"].shape == (4,)
@@ -121,6 +122,6 @@ def test_a_checkpoint_of_another_cell_is_refused(trained, files, tmp_path):
     _, settings, folder = trained
     other = Cell("ach", "folder", "hashnet", "ach", 8, 1)
     with pytest.raises(MedhashError, match="is of the cell folder/hashnet/ach/8/0, not"):
-        load_cell(other, settings, files, folder, "cpu")
+        load_cell(Task(other, settings, files, folder, "cpu"))
     with pytest.raises(MedhashError, match="train the cell"):
-        load_cell(CELL, settings, files, tmp_path, "cpu")
+        load_cell(Task(CELL, settings, files, tmp_path, "cpu"))

@@ -31,7 +31,7 @@ from medhash.trained.cell import encode_again, load_encoder
 from medhash.trained.explanation import load_cell
 from medhash.training.cells import train_cell
 from medhash.training.pretraining import pretrain
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 from told import description
 
 ITQ = Cell("osdh", "toy", "itq", "none", 6, 0)
@@ -120,7 +120,8 @@ def test_the_same_cell_is_the_same_bytes(trained, tmp_path):
 
 def test_the_checkpoint_gives_the_same_vectors(trained):
     cell, inputs, folder = trained
-    kept, again = vectors_of(folder), encode_again(cell, settings_of(cell), inputs, folder, "cpu")
+    task = Task(cell, settings_of(cell), inputs, folder, "cpu")
+    kept, again = vectors_of(folder), encode_again(task)
     assert np.array_equal(again.query_vectors, kept.query_vectors)
     assert np.array_equal(again.database_vectors, kept.database_vectors)
 
@@ -130,9 +131,8 @@ def test_one_image_is_encoded_as_its_split_was(trained, data, tmp_path):
     receipt = write_receipt(folder).rename(tmp_path / "receipt.json")
     images, kept = np.load(data / "images.npy"), vectors_of(folder)
     for place in (0, 7):
-        found = encode_image(
-            cell, settings_of(cell), inputs, folder, receipt, images[place], device="cpu"
-        )
+        task = Task(cell, settings_of(cell), inputs, folder, "cpu")
+        found = encode_image(task, receipt, images[place])
         assert found == pytest.approx(kept.query_vectors[place], abs=1e-5)
 
 
@@ -143,10 +143,8 @@ def test_speed_is_measured_through_the_same_door(trained, data, tmp_path, monkey
     monkeypatch.setattr(speed, "BATCH_SIZE", 2)
     monkeypatch.setattr(speed, "BATCHES", 1)
     receipt = write_receipt(folder).rename(tmp_path / "receipt.json")
-    path, own = tmp_path / "speed.json", settings_of(cell)
-    speed.measure_speed(
-        cell, own, data, inputs.split, folder, receipt, path, scale="small", device="cpu"
-    )
+    path, task = tmp_path / "speed.json", Task(cell, settings_of(cell), inputs, folder, "cpu")
+    speed.measure_speed(task, receipt, path, "small")
     facts = json.loads(path.read_text())
     assert facts["database"] == 48
     assert facts["device"]["type"] == "cpu"
@@ -156,13 +154,13 @@ def test_a_checkpoint_of_another_cell_is_refused(trained):
     cell, inputs, folder = trained
     other = replace(cell, seed=1)
     with pytest.raises(MedhashError, match=r"is of the cell toy/.*/0, not toy/.*/1"):
-        load_encoder(other, settings_of(cell), inputs, folder, "cpu")
+        load_encoder(Task(other, settings_of(cell), inputs, folder, "cpu"))
 
 
 def test_what_has_no_patches_is_not_explained(trained):
     cell, inputs, folder = trained
     with pytest.raises(MedhashError, match=f"{cell.method} is a (fitted|descriptor) method"):
-        load_cell(cell, settings_of(cell), inputs, folder, "cpu")
+        load_cell(Task(cell, settings_of(cell), inputs, folder, "cpu"))
 
 
 def test_itq_s_losses_are_its_objective(data, tmp_path):
@@ -175,7 +173,7 @@ def test_itq_s_losses_are_its_objective(data, tmp_path):
 
 def test_itq_s_codes_are_the_signs_of_its_projection(data, tmp_path):
     train_cell(ITQ, settings_of(ITQ), inputs_of(ITQ, data), tmp_path, device="cpu")
-    encoder = load_encoder(ITQ, settings_of(ITQ), inputs_of(ITQ, data), tmp_path)
+    encoder = load_encoder(Task(ITQ, settings_of(ITQ), inputs_of(ITQ, data), tmp_path))
     features = np.load(data / "gist.npy").astype(np.float64)
     p = encoder.parameters
     signs = (features - p["mean"]) @ p["directions"] @ p["rotation"] >= 0
@@ -189,12 +187,12 @@ def test_training_a_fitted_cell_imports_no_torch(data, tmp_path):
         "from medhash.schema.cell import Cell\n"
         "from medhash.training.cells import train_cell\n"
         "from medhash.trained.cell import encode_again\n"
-        "from medhash.training.task import CellInputs\n"
+        "from medhash.training.task import CellInputs, Task\n"
         "data, out = map(pathlib.Path, sys.argv[1:])\n"
         "cell = Cell.parse('osdh/toy/itq/none/6/0')\n"
         "inputs = CellInputs(data, data / 'split.csv', needs=('gist',))\n"
         "train_cell(cell, make_settings(), inputs, out)\n"
-        "encode_again(cell, make_settings(), inputs, out)\n"
+        "encode_again(Task(cell, make_settings(), inputs, out))\n"
         "sys.exit(bool({'torch', 'timm', 'torchvision'} & set(sys.modules)))\n"
     )
     subprocess.run([sys.executable, "-c", code, data, tmp_path], check=True)
@@ -208,7 +206,7 @@ def test_a_protocol_that_chooses_epochs_does_not_fit(data, tmp_path):
 
 def test_crow_describes_by_the_shared_classifiers_map(data, tmp_path):
     train_cell(CROW, settings_of(CROW), inputs_of(CROW, data), tmp_path, device="cpu")
-    encoder = load_encoder(CROW, settings_of(CROW), inputs_of(CROW, data), tmp_path, "cpu")
+    encoder = load_encoder(Task(CROW, settings_of(CROW), inputs_of(CROW, data), tmp_path, "cpu"))
     network = encoder.method.network
     images = torch.from_numpy(np.load(data / "images.npy")[:12])
     with torch.no_grad():
@@ -226,7 +224,7 @@ def test_crow_whitens_by_the_training_images(data, tmp_path):
     own = settings_of(CROW, methods={"crow": {"whiten": "train"}})
     cell = replace(CROW, bits=3)
     train_cell(cell, own, inputs_of(cell, data), tmp_path, device="cpu")
-    encoder = load_encoder(cell, own, inputs_of(cell, data), tmp_path, "cpu")
+    encoder = load_encoder(Task(cell, own, inputs_of(cell, data), tmp_path, "cpu"))
     method, images = encoder.method, torch.from_numpy(np.load(data / "images.npy")[12:])
     with torch.no_grad():
         network = method.network
@@ -343,7 +341,7 @@ def test_the_command_that_trains_a_fitted_cell_imports_no_torch(data, tmp_path):
         "cell = step.cell\n"
         "assert set(step.inputs) == {'gist', 'labels', 'split'}, step.inputs\n"
         "from medhash.training.cells import train_cell\n"
-        "from medhash.training.task import CellInputs\n"
+        "from medhash.training.task import CellInputs, Task\n"
         "data, out = map(pathlib.Path, sys.argv[1:])\n"
         "inputs = CellInputs(data, data / 'split.csv', needs=('gist',))\n"
         "train_cell(cell, configuration.settings_of(cell), inputs, out)\n"

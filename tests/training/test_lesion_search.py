@@ -24,7 +24,7 @@ from medhash.trained import lesions
 from medhash.trained.explanation import load_cell
 from medhash.training.cells import train_cell
 from medhash.training.machine import seed_for
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 from told import description
 
 CELL, BASELINE = (Cell("ach", "folder", "adsh", variant, 12, 0) for variant in ("ach", "none"))
@@ -72,19 +72,17 @@ def search(folders, monkeypatch):
     monkeypatch.setattr(lesions, "TIMED", 6)
     monkeypatch.setattr(lesions, "WARM_UP", 1)
 
+    score = partial(precision_at_ten, protocol="tie-aware")
+
     def search(inputs, cell=CELL, boxes=NO_BOXES, finder=None, **chosen):
         lesions.search_lesions(
-            cell,
-            make_settings(),
+            Task(cell, make_settings(), inputs, folders[cell], "cpu"),
             LesionSettings(**chosen),
-            inputs,
-            folders[cell],
             folders[cell],
             boxes=boxes,
             scale="small",
-            score=partial(precision_at_ten, protocol="tie-aware"),
-            finder=finder,
-            device="cpu",
+            score=score,
+            finder=finder and replace(finder, inputs=inputs),
         )
         path = folders[cell] / "lesions.json"
         return json.loads(path.read_text()), read_arrays(path.with_name("lesions.npz"), ARRAYS)
@@ -93,8 +91,8 @@ def search(folders, monkeypatch):
 
 
 @pytest.fixture
-def finder(folders):
-    return lesions.Finder(CELL, make_settings(), folders[CELL])
+def finder(folders, inputs):
+    return Task(CELL, make_settings(), inputs, folders[CELL], "cpu")
 
 
 def coded_by_hand(trained, image, patch):
@@ -124,7 +122,7 @@ def unpacked(packed, bits=12):
 
 @torch.no_grad()
 def test_a_patch_is_coded_from_its_own_tokens_alone(folders, inputs):
-    trained = load_cell(CELL, make_settings(), inputs, folders[CELL], "cpu")
+    trained = load_cell(Task(CELL, make_settings(), inputs, folders[CELL], "cpu"))
     codes = Codes.load(folders[CELL] / "codes.npz")
     search = lesions.PatchSearch(trained, codes)
     images = np.load(inputs.data_folder / "images.npy")
@@ -267,7 +265,7 @@ def test_what_is_found_is_the_largest_mask_around_the_key_point(folders, inputs)
     settings = make_settings(
         lcr={"window": [3, 3], "segment": [2, 2], "mask_scales": [[1, 1], [3, 2], [2, 2]]}
     )
-    trained = load_cell(CELL, settings, inputs, folders[CELL], "cpu")
+    trained = load_cell(Task(CELL, settings, inputs, folders[CELL], "cpu"))
     images = np.load(inputs.data_folder / "images.npy")[:12]
     labels = np.load(inputs.data_folder / "labels.npy")[:12]
     pixels = trained.network.backbone.normalise(torch.from_numpy(images))

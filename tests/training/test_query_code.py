@@ -12,7 +12,7 @@ from medhash.query.encoding import encode_image
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.training.cells import train_cell
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 
 CELLS = (
     Cell("ach", "folder", "adsh", "ach", 12, 0),
@@ -33,9 +33,8 @@ def code_of(trained, pixels, settings=None, folder=None):
     cell, inputs, own = trained
     folder = folder or own
     receipt = folder / "receipt.json"
-    return encode_image(
-        cell, settings or make_settings(), inputs, folder, receipt, pixels, device="cpu"
-    )
+    task = Task(cell, settings or make_settings(), inputs, folder, "cpu")
+    return encode_image(task, receipt, pixels)
 
 
 def test_the_code_of_a_query_is_that_of_codes_npz(trained, files):

@@ -19,7 +19,7 @@ from medhash.schema.cell import Cell
 from medhash.trained import speed
 from medhash.trained.cell import load_encoder
 from medhash.training.cells import train_cell
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 from told import description
 
 CELL = Cell("ach", "toy", "adsh", "ach", 12, 0)
@@ -44,7 +44,8 @@ def cell_folder(settings, files, out):
 
 def test_the_list_is_the_stable_sort_of_the_stored_codes(settings, files, data, cell_folder):
     codes = Codes.load(cell_folder / "codes.npz")
-    encoder = load_encoder(CELL, settings, CellInputs(data, files.split), cell_folder, "cpu")
+    inputs = CellInputs(data, files.split)
+    encoder = load_encoder(Task(CELL, settings, inputs, cell_folder, "cpu"))
     search = speed.Search(encoder, codes, 16)
     images = list(np.load(data / "images.npy")[codes.query_rows])
     assert (search.encode(images) == codes.query_codes).all()
@@ -69,9 +70,8 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     monkeypatch.setattr(speed, "BATCHES", 2)
     path = cell_folder / "speed.json"
     receipt = write_receipt(cell_folder)
-    speed.measure_speed(
-        CELL, settings, data, files.split, cell_folder, receipt, path, scale="small", device="cpu"
-    )
+    task = Task(CELL, settings, CellInputs(data, files.split), cell_folder, "cpu")
+    speed.measure_speed(task, receipt, path, "small")
     measurement = load_measurement(path)
     assert measurement.cell == CELL
     assert measurement.single.queries == 15
@@ -87,10 +87,9 @@ def test_codes_of_another_training_are_refused(settings, files, data, cell_folde
     receipt = write_receipt(cell_folder)
     (cell_folder / "codes.npz").write_bytes(b"other")
     path = cell_folder / "speed.json"
+    task = Task(CELL, settings, CellInputs(data, files.split), cell_folder)
     with pytest.raises(MedhashError, match=r"codes.npz: is not the file .* run its step again"):
-        speed.measure_speed(
-            CELL, settings, data, files.split, cell_folder, receipt, path, scale="small"
-        )
+        speed.measure_speed(task, receipt, path, "small")
     assert not path.exists()
 
 

@@ -16,7 +16,7 @@ from medhash.retrieval.reading import load
 from medhash.schema.cell import Cell
 from medhash.trained.cell import encode_again
 from medhash.training.cells import train_cell
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 from told import description
 
 YNET = Cell("ynet", "toy", "ynet", "none", 16, 0)
@@ -75,7 +75,7 @@ def test_both_losses_fall_and_what_is_easy_is_retrieved(trained):
 
 
 def test_the_checkpoint_gives_the_same_codes(trained, data):
-    again = encode_again(YNET, settings_of(), inputs_of(data, "masks"), trained, "cpu")
+    again = encode_again(Task(YNET, settings_of(), inputs_of(data, "masks"), trained, "cpu"))
     kept = load(trained / "codes.npz")
     assert np.array_equal(again.query_vectors, kept.query_vectors)
     assert np.array_equal(again.database_vectors, kept.database_vectors)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from medhash.files import sha256_of_file
 from medhash.schema.settings import Settings
-from told import receipt
 
 
 def make_settings(**changes: object) -> Settings:
@@ -35,6 +34,8 @@ def make_settings(**changes: object) -> Settings:
 
 def write_receipt(folder: Path) -> Path:
     """What the step that trains a cell leaves behind, as far as later steps read it."""
+    from told import receipt  # not there for a process that is started in this folder
+
     (codes,) = [*folder.glob("codes.npz"), *folder.glob("descriptors.npz")]
     files = {"checkpoint": folder / "checkpoint.safetensors", "codes": codes}
     outputs = {

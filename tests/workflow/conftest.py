@@ -32,7 +32,13 @@ for step in steps.needed_for(*map(Path, targets)) if targets else steps.all():
 
 
 class Tree:
-    """A copy of what a run needs: Snakefile, rules, profiles, configuration, package."""
+    """A copy of what a run needs: Snakefile, rules, profiles, configuration, package.
+
+    Attributes:
+        programs: folders whose programs are found before all others.
+    """
+
+    programs = ()
 
     def __init__(self, root):
         self.root = root
@@ -96,8 +102,8 @@ class Tree:
     def environment(self):
         """Variables with which commands run the copy's own package."""
         variables = {name: text for name, text in os.environ.items() if name != "MEDHASH_ARCHIVES"}
-        bin_folder = Path(sys.executable).parent
-        variables["PATH"] = f"{bin_folder}{os.pathsep}{variables['PATH']}"
+        folders = [*self.programs, Path(sys.executable).parent, variables["PATH"]]
+        variables["PATH"] = os.pathsep.join(map(str, folders))
         variables["PYTHONPATH"] = str(self.root / "src")
         return variables
 
@@ -163,3 +169,13 @@ def job_counts(output):
 def copy_project(tmp_path_factory):
     """Makes a fresh copy at every call."""
     return lambda: Tree(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture
+def tree(made):
+    """The finished tree of a module's ``made``, as it was again after the test."""
+    kept = made.root.with_name(f"{made.root.name}-kept")
+    shutil.copytree(made.root, kept, symlinks=True)
+    yield made
+    shutil.rmtree(made.root)
+    kept.rename(made.root)

@@ -1,7 +1,6 @@
 """A change of code that changes no bytes is settled by running again; one that does is refused."""
 
 import json
-import shutil
 
 import pytest
 
@@ -28,16 +27,6 @@ def made(copy_project):
     result = tree.snakemake("--profile", "demo", "--cores", "2", "all")
     assert result.returncode == 0, result.stdout
     return tree
-
-
-@pytest.fixture
-def tree(made):
-    """The tree of :func:`made`, as it was again after the test."""
-    kept = made.root.with_name(f"{made.root.name}-kept")
-    shutil.copytree(made.root, kept, symlinks=True)
-    yield made
-    shutil.rmtree(made.root)
-    kept.rename(made.root)
 
 
 def receipts(tree):

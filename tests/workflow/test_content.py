@@ -39,16 +39,6 @@ def made(copy_project):
     return tree
 
 
-@pytest.fixture
-def tree(made):
-    """The tree of :func:`made`, as it was again after the test."""
-    kept = made.root.with_name(f"{made.root.name}-kept")
-    shutil.copytree(made.root, kept, symlinks=True)
-    yield made
-    shutil.rmtree(made.root)
-    kept.rename(made.root)
-
-
 def clone(tree, folder, *left_out):
     """What git would check out: other times, nothing of .snakemake or the cache."""
     names = shutil.ignore_patterns(".snakemake", ".cache", "logs", "__pycache__", *left_out)
@@ -154,6 +144,24 @@ def test_the_loss_of_a_method_runs_its_cells_and_what_is_made_of_them(tree):
 DIFFERENCE = "    EXTRA = 1\n\n    def similarity_loss("
 
 
+def test_a_step_that_is_made_again_with_the_same_bytes_trains_nothing(tree):
+    path = tree.path("src/medhash/data/phantoms/canvas.py")
+    path.write_text(f"{path.read_text()}\nNOTHING_READS_IT = 1\n")
+    record, facts = FOLDER / "record.json", tree.path(FOLDER / "training.json")
+    before = facts.read_bytes()
+    result = tree.snakemake("--profile", "demo", "--", str(record))
+    assert result.returncode == 0, result.stdout
+    behind = {"split": 1, "pretrain": 2, "train": 1, "record": 1}
+    assert tree.counts(result.stdout) == {"phantom": 1} | behind
+    logs = [path.read_text() for path in tree.path("logs/demo").rglob("*.log")]
+    assert sum(log.endswith(": fits its receipt by now; nothing was done\n") for log in logs) == 5
+    assert facts.read_bytes() == before
+    assert planned(tree, record) == {}
+    forced = tree.snakemake("--profile", "demo", "--force", "--", str(record))
+    assert forced.returncode == 0, forced.stdout
+    assert "nothing was done" not in tree.path(f"logs/demo/record/{ONE_CELL}.log").read_text()
+
+
 def test_a_hyperparameter_of_a_method_runs_its_cells(made):
     changes = planned(made, methods={"csq": {"quantisation": 0.5}})
     assert changes == CELLS_OF_ONE_METHOD | AT_LAST
@@ -228,7 +236,7 @@ def test_a_killed_run_leaves_no_half_file_and_the_next_one_goes_on(tree):
     options = ["--profile", "demo", "--config", "run=long", setting]
     options += ["--", str(folder / "record.json")]
     kill_when_there(tree.start(*options), tree.path(folder / ".resume.safetensors"))
-    # Snakemake removes what a job will write; of the rest a file is whole or not there.
+    # A file is whole or not there.
     assert not [path for path in tree.path(folder).iterdir() if path.name[0] != "."]
     assert not tree.path(f"results/long/receipts/train/{ONE_CELL}.json").exists()
     blocked = tree.snakemake(*options)

@@ -1,6 +1,7 @@
 """The jobs that Snakemake plans, and what it refuses before any of them."""
 
 import re
+import shutil
 from collections import Counter
 from pathlib import Path
 
@@ -168,6 +169,19 @@ def test_a_bad_setting_in_a_file_is_one_message(copy_project):
     message = "medhash: config/scales/demo.yaml: seeds: 0 is listed twice"
     assert result.stdout.splitlines()[-1] == message
     assert len(result.stdout.splitlines()) <= 3
+
+
+def test_a_scale_whose_name_a_shell_would_run_is_one_message(copy_project):
+    own_project = copy_project()
+    name = "d;id>x;"
+    shutil.copy(
+        own_project.path("config/scales/demo.yaml"), own_project.path(f"config/scales/{name}.yaml")
+    )
+    result = own_project.snakemake("--profile", "default", "--config", f"scale={name}", "--", "all")
+    assert result.returncode != 0
+    assert f"scale: {name!r} has characters that a name cannot have" in result.stdout
+    assert len(result.stdout.splitlines()) <= 3
+    assert not own_project.path("x").exists()
 
 
 def test_the_name_of_a_run_of_another_scale_is_one_message(project):

@@ -1,10 +1,14 @@
 # What a job waits for: medhash.flow.steps says what a step reads, its receipt whether it runs.
+import os
 from functools import cache
 from pathlib import Path
 
 from medhash.flow.borrowing import borrow
 from medhash.flow.plan import Plan
 from medhash.flow.receipts import Receipts
+
+# An environment variable, so that the processes of jobs on a cluster see it, too.
+FORCED = "MEDHASH_FORCED"
 
 
 def inputs_of(kind):
@@ -29,6 +33,8 @@ def values_of(kind, wildcards):
 def the_plan():
     """What has to run for the targets of this run; says which files are refused."""
     asked = workflow.dag_settings
+    if asked.forceall or asked.forcetargets or asked.forcerun:
+        os.environ[FORCED] = "1"
     named = asked.targets or ["all"]
     wanted = [file for name in named for file in targets.get(name, [name])]
     try:

@@ -1,5 +1,12 @@
 # The rules of the flow, one for each description in medhash.flow.kinds.
+from snakemake.persistence import FileBackupMixin
+
 from medhash.flow.kinds import kinds
+
+# Of outputs that it does not remove, Snakemake copies the old ones, and copies them back over those
+# of a job that failed, through links, too. Nothing here needs it: see kept().
+FileBackupMixin.backup_output = lambda self, path: None
+FileBackupMixin.restore_output = lambda self, path: False
 
 
 def threads_of(kind):
@@ -16,9 +23,25 @@ def growing(amount):
     return lambda wildcards, attempt: amount * attempt
 
 
-def arguments_of(kind):
-    """What does the same by hand."""
-    return lambda wildcards: kind.arguments(*values_of(kind, wildcards))
+def command_of(kind):
+    """What does the same by hand, word by word.
+
+    A job that is planned because of one before it is done where that made the same bytes again.
+    """
+
+    def command(wildcards):
+        asks = not kind.gathers and FORCED not in os.environ
+        words = kind.words(*values_of(kind, wildcards))
+        return [*words, *options, *["--if-outdated"] * asks]
+
+    return command
+
+
+def kept(files):
+    """Files that Snakemake leaves as they are before a job, and after one that failed: a step
+    writes each beside the old one and renames it, and whether it fits its receipt says.
+    """
+    return {name: update(str(file)) for name, file in files.items()}
 
 
 def forms():
@@ -37,8 +60,7 @@ for kind, form, key in forms():
         input:
             inputs_of(kind),
         output:
-            **form.outputs,
-            receipt=layout.receipt(kind.rule, key),
+            **kept(form.outputs | {"receipt": layout.receipt(kind.rule, key)}),
         log:
             f"{logs}/{kind.rule}/{key}.log",
         wildcard_constraints:
@@ -53,8 +75,7 @@ for kind, form, key in forms():
             mem_mb=growing(kind.resources.memory_mb),
             runtime=growing(kind.resources.minutes),
         params:
-            arguments=arguments_of(kind),
-            options=options,
+            command=command_of(kind),
         # The same text for every rule: it is looked at when a job begins, after the loop.
         shell:
-            "medhash {params.arguments} {params.options} > {log} 2>&1"
+            "medhash {params.command:q} > {log:q} 2>&1"

@@ -110,14 +110,14 @@ def _encoder(configuration: Configuration) -> Encode:
     """Encodes a cell's images again; torch is needed for nothing else."""
     from medhash.flow.steps import Steps
     from medhash.trained.cell import encode_again
-    from medhash.training.task import CellInputs
+    from medhash.training.task import CellInputs, Task
 
     steps = Steps(configuration)
 
     def encode(cell: Cell) -> Representation:
         folder = configuration.layout.cell(cell)
         inputs = CellInputs.of(steps.of("train", cell).inputs)
-        return encode_again(cell, configuration.settings_of(cell), inputs, folder)
+        return encode_again(Task(cell, configuration.settings_of(cell), inputs, folder))
 
     return encode
 

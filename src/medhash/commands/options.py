@@ -45,6 +45,10 @@ CellName = Annotated[
     ),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu or cuda.")]
+IfOutdated = Annotated[
+    bool,
+    typer.Option("--if-outdated", help="Do nothing where all files are here and fit the receipt."),
+]
 
 
 def configuration_of(

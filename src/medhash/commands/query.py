@@ -211,12 +211,12 @@ def _code_of(
 ) -> NDArray[np.uint8]:
     from medhash.flow.steps import Steps
     from medhash.query.encoding import encode_image
-    from medhash.training.task import CellInputs
+    from medhash.training.task import CellInputs, Task
 
     inputs = CellInputs.of(Steps(configuration).of("train", cell).inputs)
-    settings, receipt = configuration.settings_of(cell), _receipt(configuration, cell)
-    folder = configuration.layout.cell(cell)
-    return encode_image(cell, settings, inputs, folder, receipt, pixels, device=device)
+    settings, folder = configuration.settings_of(cell), configuration.layout.cell(cell)
+    task = Task(cell, settings, inputs, folder, device)
+    return encode_image(task, _receipt(configuration, cell), pixels)
 
 
 def _sheet(configuration: Configuration, cell: Cell, name: str) -> Path:

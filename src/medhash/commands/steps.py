@@ -7,11 +7,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medhash.commands.options import Assignments, Device, Run, Scale, configuration_of
+from medhash.commands.options import (
+    Assignments,
+    Device,
+    IfOutdated,
+    Run,
+    Scale,
+    configuration_of,
+)
 from medhash.commands.stopping import Stopping
 from medhash.errors import PausedError
 from medhash.progress import say
@@ -35,8 +43,14 @@ def add_commands(app: typer.Typer) -> None:
             )
 
 
-def run(configuration: Configuration, name: str, *coordinates: str, device: str = "auto") -> None:
+def run(configuration: Configuration, name: str, *coordinates: str, **how: Any) -> None:
     """Run a step by its command's name and arguments; Ctrl-C stops a training after its epoch.
+
+    Args:
+        configuration: what is run.
+        name: of the command.
+        coordinates: its arguments.
+        how: ``device`` and ``if_outdated`` of :class:`~medhash.flow.running.Job`.
 
     Raises:
         MedhashError: the configuration has no such step; or see the step's own module.
@@ -47,28 +61,25 @@ def run(configuration: Configuration, name: str, *coordinates: str, device: str 
 
     steps = Steps(configuration)
     step = steps.of(name, *coordinates)
-    if not step.kind.trains:
-        told = run_step(configuration, steps, step, Job(device))
-        if told:
-            typer.echo(told)
-        return
     stopping = Stopping()
     try:
-        with stopping.listening():
-            run_step(configuration, steps, step, Job(device, stopping.requested))
+        with stopping.listening() if step.kind.trains else nullcontext():
+            told = run_step(configuration, steps, step, Job(pause=stopping.requested, **how))
     except PausedError as error:
         say(str(error))
         raise typer.Exit(stopping.status) from None
+    if told:
+        typer.echo(told)
 
 
 def _command(kind: StepKind) -> Callable[..., None]:
     """A function with the signature that the description names."""
 
     def command(**values: Any) -> None:
-        device = values.pop("device", "auto")
+        how = {name: values.pop(name) for name in ("device", "if_outdated") if name in values}
         chosen = (values.pop(name) for name in ("scale", "assignments", "run"))
         configuration = configuration_of(*chosen)
-        run(configuration, kind.rule, *values.values(), device=device)
+        run(configuration, kind.rule, *values.values(), **how)
 
     parameters = _parameters(kind)
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -89,6 +100,8 @@ def _parameters(kind: StepKind) -> list[inspect.Parameter]:
     given |= {"scale": (Scale, None), "assignments": (Assignments, None), "run": (Run, None)}
     if kind.on_device:
         given["device"] = Device, "auto"
+    if not kind.gathers:
+        given["if_outdated"] = IfOutdated, False
     return [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=kind_)
         for name, (kind_, default) in given.items()

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from medhash.errors import MedhashError
@@ -33,20 +31,12 @@ def parse_assignments(assignments: Sequence[str]) -> dict[str, Any]:
     return tree
 
 
-@dataclass(frozen=True)
-class CommandOptions:
-    """Options that make a command see the same overrides: ``--scale demo --set 'bits=[8]'``.
-
-    An object of its own and no text, because Snakemake takes braces in a text for wildcards.
-    """
-
-    overrides: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        return " ".join(_option(key, value) for key, value in self.overrides.items())
+def command_options(overrides: Mapping[str, Any]) -> list[str]:
+    """Words that make a command see the same overrides: ``--scale demo --set bits=[8]``."""
+    return [word for key, value in overrides.items() for word in _option(key, value)]
 
 
-def _option(key: str, value: Any) -> str:
+def _option(key: str, value: Any) -> tuple[str, str]:
     if key in ("scale", "run"):
-        return f"--{key} {shlex.quote(str(value))}"
-    return f"--set {shlex.quote(f'{key}={json.dumps(value)}')}"
+        return f"--{key}", str(value)
+    return "--set", f"{key}={json.dumps(value)}"

@@ -43,6 +43,7 @@ from medhash.schema.validation import (
     Origin,
     check_name,
     parse_value,
+    read_model,
     read_yaml,
     validate,
 )
@@ -290,14 +291,17 @@ def load(
     _check_axes(config, cards, user.origin)
     scale_path, scale = _load_scale(folder, config.scale, cards, user.origin(("scale",)))
     _check_run(config, folder, user.origin(("run",)))
-    plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
-    own, of_scale = (
-        _configured(each, scale_path, scale, cards, papers, chosen)
-        for each, papers, chosen in (
-            (config, _papers_of(config, folder, scale, cards, user), user.below("settings")),
-            (plain, _papers_of(plain, folder, scale, cards, user), []),
+    papers = _load_papers(config, folder, scale, cards, user.origin(("papers",)))
+
+    def configured(each: ConfigFile, settings: list[Layer]) -> Configuration:
+        names = each.papers or _papers_of_scale(scale, folder)
+        return _configured(
+            each, scale_path, scale, cards, {name: papers[name] for name in names}, settings
         )
-    )
+
+    own = configured(config, user.below("settings"))
+    plain = ConfigFile(**config.model_dump(include={*ConfigFile.model_fields} - {*CHOICES, "run"}))
+    of_scale = configured(plain, []) if own.chosen else replace(own, run=own.scale)
     is_own = replace(own, chosen={}) == of_scale
     configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
@@ -396,14 +400,14 @@ def _configured(
     scale_path: Path,
     scale: ScaleFile,
     cards: dict[str, DatasetCard],
-    papers: dict[Path, Paper],
+    papers: dict[str, tuple[Path, Paper]],
     chosen: list[Layer],
 ) -> Configuration:
     """A configuration of checked parts; ``chosen`` are the user's settings."""
-    restriction = Restriction(config, scale, cards)
+    restriction = Restriction(config, scale, cards, [paper for _, paper in papers.values()])
     resolved = {
-        paper.paper: resolve_settings(paper, path, scale, scale_path, chosen)
-        for path, paper in papers.items()
+        name: resolve_settings(paper, path, scale, scale_path, chosen)
+        for name, (path, paper) in papers.items()
     }
     settings = {name: each.shared for name, each in resolved.items()}
     return Configuration(
@@ -412,12 +416,12 @@ def _configured(
         chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
         papers={
             name: restriction.paper(paper).merge_ablations(settings[name])
-            for name, paper in ((each.paper, each) for each in papers.values())
+            for name, (_, paper) in papers.items()
         },
         settings=settings,
         own_settings={name: each.own for name, each in resolved.items()},
         cards=cards,
-        datasets={paper.paper: restriction.datasets(paper) for paper in papers.values()},
+        datasets={name: restriction.datasets(paper) for name, (_, paper) in papers.items()},
         phantoms=scale.phantoms,
         archives=config.archives,
         download=config.download,
@@ -448,43 +452,34 @@ def _load_scale(
     return path, scale
 
 
-def _check_thinned(scale: ScaleFile, papers: Iterable[Paper], path: str) -> None:
-    """A scale may thin tables and figures of papers that are not part of this run."""
-    for paper in papers:
-        keys = [f"{paper.paper}/{name}" for name in (*paper.tables, *paper.figures)]
+def _load_papers(
+    config: ConfigFile, folder: Path, scale: ScaleFile, cards: dict[str, DatasetCard], asked_by: str
+) -> dict[str, tuple[Path, Paper]]:
+    """Name -> file and content of the chosen papers and of those that the scale runs by itself.
+
+    A scale may thin tables and figures of papers that are not part of this run.
+    """
+    scale_path, papers = f"config/scales/{config.scale}.yaml", {}
+    for name in dict.fromkeys((*(config.papers or ()), *_papers_of_scale(scale, folder))):
+        source = asked_by if name in (config.papers or ()) else scale_path
+        path = _file_of(folder / "papers", name, "paper", f"{source}: papers")
+        paper = _load_paper(path, cards)
+        keys = [f"{name}/{key}" for key in (*paper.tables, *paper.figures)]
         for key in scale.artefacts:
-            if key.startswith(f"{paper.paper}/"):
-                check_name(key, keys, "table or figure", f"{path}: artefacts")
-
-
-def _papers_of(
-    config: ConfigFile,
-    folder: Path,
-    scale: ScaleFile,
-    cards: dict[str, DatasetCard],
-    user: Layers,
-) -> dict[Path, Paper]:
-    """The chosen papers, or else the scale's, or else all that there are."""
-    names = config.papers or scale.grid.papers
-    if names is None:
-        names = tuple(sorted(path.stem for path in (folder / "papers").glob("*.yaml")))
-    source = user.origin(("papers",)) if config.papers else f"config/scales/{config.scale}.yaml"
-    papers = _load_papers(folder, names, cards, source)
-    _check_thinned(scale, papers.values(), f"config/scales/{config.scale}.yaml")
+            if key.startswith(f"{name}/"):
+                check_name(key, keys, "table or figure", f"{scale_path}: artefacts")
+        papers[name] = path, paper
     return papers
 
 
-def _load_papers(
-    folder: Path, names: Iterable[str], cards: dict[str, DatasetCard], asked_by: str
-) -> dict[Path, Paper]:
-    paths = [_file_of(folder / "papers", name, "paper", f"{asked_by}: papers") for name in names]
-    return {path: _load_paper(path, cards) for path in paths}
+def _papers_of_scale(scale: ScaleFile, folder: Path) -> tuple[str, ...]:
+    """Those that it names, or else all that there are."""
+    every = (path.stem for path in (folder / "papers").glob("*.yaml"))
+    return tuple(sorted(every)) if scale.grid.papers is None else scale.grid.papers
 
 
 def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
-    paper = validate(Paper, read_yaml(path), lambda _: str(path))
-    if paper.paper != path.stem:
-        raise MedhashError(f"{path}: paper: '{paper.paper}' must be the file's name, '{path.stem}'")
+    paper = read_model(Paper, path, "paper")
     for dataset in paper.datasets:
         check_name(dataset, cards, "dataset", f"{path}: datasets")
     for variant in paper.variants:

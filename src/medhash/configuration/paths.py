@@ -48,10 +48,6 @@ class Layout:
         hamming = declaration_of(cell.method).distance == "hamming"
         return self.cell(cell) / ("codes.npz" if hamming else "descriptors.npz")
 
-    def training(self, cell: Cell | str) -> Path:
-        """What only the training of a cell knows (JSON)."""
-        return self.cell(cell) / "training.json"
-
     def explanation(self, cell: Cell | str) -> Path:
         """Where a cell looks, what it takes for lesions, and its features (arrays)."""
         return self.cell(cell) / "explanation.npz"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar
 
 from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
@@ -22,24 +23,25 @@ class Restriction:
 
     A scale *thins* lists (what it does not list is left out), the user's lists of methods,
     variants, bits and seeds *replace* a paper's. Datasets are never left out, only marked as not
-    run, by the user's list or else by the scale's; a dataset of the user's that the paper does
-    not know becomes one more column.
+    run, by the user's list or else by the scale's; a dataset of the user's that no paper of the
+    run knows becomes one more column of each.
     """
 
     config: ConfigFile
     scale: ScaleFile
     cards: dict[str, DatasetCard]
+    papers: Sequence[Paper]
 
     def datasets(self, paper: Paper) -> tuple[str, ...]:
         """The datasets of a paper, and the user's own, that this run works on."""
         known = [self.stand_in(name) for name in paper.datasets]
-        return tuple(name for name in [*known, *self._own(paper)] if self._is_run(name))
+        return tuple(name for name in [*known, *self._own] if self.runs(name))
 
     def paper(self, paper: Paper) -> Paper:
         """The paper with its tables and figures as this run makes them."""
-        own = {name: self.cards[name].title for name in self._own(paper)}
-        tables = {name: self._spec(table, paper) for name, table in paper.tables.items()}
-        figures = {name: self._spec(figure, paper) for name, figure in paper.figures.items()}
+        own = {name: self.cards[name].title for name in self._own}
+        tables = {name: self._spec(table) for name, table in paper.tables.items()}
+        figures = {name: self._spec(figure) for name, figure in paper.figures.items()}
         update = {"datasets": paper.datasets | own, "tables": tables, "figures": figures}
         return paper.model_copy(update=update)
 
@@ -68,15 +70,17 @@ class Restriction:
         phantom = PHANTOM_PREFIX + dataset
         return phantom if self.phantoms and phantom in self.cards else dataset
 
-    def runs(self, dataset: str) -> bool:
-        """Whether a dataset is part of the run."""
-        return self._is_run(dataset)
+    def runs(self, dataset: str, own: GridSettings | None = None) -> bool:
+        """Whether a dataset is part of the run, or of a table's or figure's own part of it."""
+        kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
+        names = self.config.datasets or kept
+        return names is None or dataset in names or dataset in map(self.stand_in, names)
 
-    def _spec(self, spec: Spec, paper: Paper) -> Spec:
+    def _spec(self, spec: Spec) -> Spec:
         own = self._own_grid(spec)
-        datasets = (*map(self.stand_in, spec.datasets), *self._own(paper))
+        datasets = (*map(self.stand_in, spec.datasets), *self._own)
         chosen: dict[str, tuple[Any, ...]] = {
-            axis: self._chosen(
+            axis: _chosen(
                 getattr(spec, axis),
                 getattr(self.config, axis),
                 getattr(self.scale.grid if getattr(own, axis) is None else own, axis),
@@ -87,7 +91,7 @@ class Restriction:
         update: dict[str, Any] = {axis: values for axis, values in chosen.items() if values}
         update |= {
             "datasets": datasets,
-            "available": tuple(d for d in datasets if self._is_run(d, own)),
+            "available": tuple(d for d in datasets if self.runs(d, own)),
             "seeds": self.config.seeds or own.seeds or self.scale.seeds,
         }
         if own.lengths:
@@ -105,28 +109,18 @@ class Restriction:
     def _own_grid(self, spec: ArtefactSpec) -> ArtefactGrid:
         return self.scale.artefacts.get(spec.key, ArtefactGrid())
 
-    def _chosen(
-        self,
-        printed: Sequence[Value],
-        replacement: Sequence[Value] | None,
-        kept: Sequence[Value] | None,
-    ) -> tuple[Value, ...]:
-        """The values of one axis; an axis that the paper leaves empty stays empty."""
-        if replacement is not None and printed:
-            return tuple(replacement)
-        return _kept(printed, kept)
-
-    def _own(self, paper: Paper) -> list[str]:
-        """The user's datasets that the paper does not know."""
-        known = {*paper.datasets, *map(self.stand_in, paper.datasets)}
+    @cached_property
+    def _own(self) -> list[str]:
+        """The user's datasets that no paper knows."""
+        of_papers = {name for paper in self.papers for name in paper.datasets}
+        known = of_papers | set(map(self.stand_in, of_papers))
         return [name for name in self.config.datasets or () if name not in known]
 
-    def _is_run(self, dataset: str, own: GridSettings | None = None) -> bool:
-        kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
-        names = self.config.datasets or kept
-        return names is None or dataset in names or dataset in map(self.stand_in, names)
 
-
-def _kept(printed: Sequence[Value], kept: Sequence[Value] | None) -> tuple[Value, ...]:
-    """The values that a thinned list keeps."""
+def _chosen(
+    printed: Sequence[Value], replacement: Sequence[Value] | None, kept: Sequence[Value] | None
+) -> tuple[Value, ...]:
+    """The values of one axis; an axis that the paper leaves empty stays empty."""
+    if replacement is not None and printed:
+        return tuple(replacement)
     return tuple(value for value in printed if kept is None or value in kept)

@@ -20,7 +20,7 @@ class _Part(Part):
     model_config = ConfigDict(strict=True)
 
 
-class File(_Part):
+class FileAccount(_Part):
     """A file that went in or came out."""
 
     path: str
@@ -58,7 +58,7 @@ class Change(_Part):
     at: str
 
 
-class Archive(_Part):
+class ArchiveAccount(_Part):
     """What data were prepared from."""
 
     file: str
@@ -80,11 +80,11 @@ class Receipt(Named):
     version: str
     settings: dict[str, Any]
     code: Code
-    inputs: dict[str, File]
-    outputs: dict[str, File]
+    inputs: dict[str, FileAccount]
+    outputs: dict[str, FileAccount]
     upstream: dict[str, str]
     device: dict[str, Any] | None = None
-    archives: list[Archive] = Field(default_factory=list)
+    archives: list[ArchiveAccount] = Field(default_factory=list)
     environment: dict[str, str | None]
     git: Commit | None = None
     slurm: dict[str, Any] | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from medhash.configuration.loading import Configuration, check_method_settings
 from medhash.flow.code_memory import remembered_fingerprint
-from medhash.flow.memory import Memory
+from medhash.memory import Memory
 
 _MEMORY = Memory("settings")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from medhash.files import sha256_of_value
 from medhash.flow.code import fingerprint
-from medhash.flow.memory import Memory
+from medhash.memory import Memory
 
 _MEMORY = Memory("code")
 

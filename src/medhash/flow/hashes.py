@@ -6,7 +6,7 @@ from pathlib import Path
 
 from medhash.errors import MedhashError
 from medhash.files import sha256_of_file
-from medhash.flow.memory import Memory
+from medhash.memory import Memory
 
 REMEMBERED_FROM = 1_000_000
 """Smaller files are read again in the time that looking them up would take. Bytes."""

@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -217,10 +218,14 @@ class StepKind:
 
     def arguments(self, *values: str) -> str:
         """A step as it is typed; also in wildcards: ``split {paper}/{dataset}``."""
+        return " ".join(self.words(*values))
+
+    def words(self, *values: str) -> list[str]:
+        """The words of :meth:`arguments`."""
         parts = list(self.typed(*values))
         argument = "/".join(value for wildcard, value in parts if wildcard.given == "argument")
-        options = [f"--{each.name} {value}" for each, value in parts if each.given == "option"]
-        return " ".join(filter(None, [self.command or self.rule, argument, *options]))
+        options = [(f"--{each.name}", value) for each, value in parts if each.given == "option"]
+        return [self.command or self.rule, *filter(None, [argument]), *chain(*options)]
 
     def find(self, configuration: Configuration, given: str) -> Values | None:
         """All parts of a key from those that are typed, joined by ``/``; None if of another form.

@@ -12,7 +12,7 @@ from medhash.configuration.loading import Configuration
 from medhash.errors import AbsentError
 from medhash.flow.borrowing import borrow
 from medhash.flow.locks import held
-from medhash.flow.receipts import known_sha256, recorded
+from medhash.flow.receipts import Receipts, known_sha256, recorded
 from medhash.flow.steps import Step, Steps
 from medhash.flow.tracked import TrackedFiles
 
@@ -30,10 +30,12 @@ class Job:
     Attributes:
         device: ``auto``, ``cpu`` or ``cuda``.
         pause: asked after each epoch but the last, once its state is saved, whether to stop there.
+        if_outdated: whether a step that fits its receipt is left as it is.
     """
 
     device: str = "auto"
     pause: Pause = _never
+    if_outdated: bool = False
 
 
 def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -> str | None:
@@ -50,15 +52,19 @@ def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -
 
     Raises:
         AbsentError: a file that it reads was made and is not here, or none of them is.
-        MedhashError: another process is training it; or see the step's own module.
-        PausedError: ``job.pause`` said so; there is no receipt.
+        MedhashError: another process is training it; or see the step's own module. The files of
+            before are as they were.
+        PausedError: ``job.pause`` said so; there is no new receipt.
     """
     borrow(configuration, steps, step.inputs.values())
-    if not step.kind.partial:
-        check_inputs(configuration, steps, step)
     alone = held(configuration.layout, step) if step.kind.trains else nullcontext()
-    with alone, recorded(steps, step):
-        return _run(configuration, step, job)
+    with alone:
+        if job.if_outdated and _is_done(steps, step):
+            return f"{step}: fits its receipt by now; nothing was done"
+        if not step.kind.partial:
+            check_inputs(configuration, steps, step)
+        with recorded(steps, step):
+            return _run(configuration, step, job)
 
 
 def check_inputs(configuration: Configuration, steps: Steps, step: Step) -> None:
@@ -108,6 +114,12 @@ def run_step_in(folder: Path, configuration: Configuration, step: Step, job: Job
         path.parent.mkdir(parents=True, exist_ok=True)
     _run(configuration, there, job)
     return there
+
+
+def _is_done(steps: Steps, step: Step) -> bool:
+    """Whether a step's files are all here and those that it would write now."""
+    is_here = all(path.is_file() for path in step.outputs.values())
+    return is_here and Receipts(steps).fits(step).ok
 
 
 def _run(configuration: Configuration, step: Step, job: Job) -> str | None:

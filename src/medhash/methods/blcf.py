@@ -37,7 +37,7 @@ class BlcfSettings(StrictModel):
     feature, or 1; the first two as shares of the image's greatest."""
 
 
-class Outputs(NamedTuple):
+class LocalFeatures(NamedTuple):
     """The feature map (B, N, K) and what its places count (B, N)."""
 
     features: Tensor
@@ -70,10 +70,10 @@ class Method(DescriptorMethod[BlcfSettings]):
         self.register_buffer("directions", torch.zeros(channels, components))
         self.register_buffer("words", torch.zeros(length, components))
 
-    def look(self, pixels: Tensor) -> Outputs:
+    def look(self, pixels: Tensor) -> LocalFeatures:
         """Normalised images (B, 3, S, S) to local features, and what their places count."""
         features: Tensor = super().look(pixels)
-        return Outputs(features, self._saliency(pixels, features))
+        return LocalFeatures(features, self._saliency(pixels, features))
 
     def _saliency(self, pixels: Tensor, features: Tensor) -> Tensor:
         if self.settings.saliency == "uniform":
@@ -85,12 +85,12 @@ class Method(DescriptorMethod[BlcfSettings]):
             found = adaptive_max_pool2d(blue[:, None], self.network.side).flatten(1)
         return found / found.amax(dim=1, keepdim=True).clamp(min=1e-12)
 
-    def aggregate(self, outputs: Outputs) -> Tensor:
+    def aggregate(self, outputs: LocalFeatures) -> Tensor:
         """The histogram of words (B, L), at length 1."""
         white = (normalize(outputs.features, dim=2) - self.mean) @ self.directions
         return bag_of_words(normalize(white, dim=2), self.words, outputs.saliency)
 
-    def fit_sees(self, outputs: Outputs) -> Tensor:
+    def fit_sees(self, outputs: LocalFeatures) -> Tensor:
         """Local features (B, N, K)."""
         return outputs.features
 

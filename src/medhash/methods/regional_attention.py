@@ -32,7 +32,7 @@ class RegionalAttentionSettings(StrictModel):
     """Whether a region's vector is brought to length 1 before it is weighed."""
 
 
-class Outputs(NamedTuple):
+class RegionalFeatures(NamedTuple):
     """Of R regions: their greatest answers (B, R, K), and means beside the image's (B, R, 2 K)."""
 
     greatest: Tensor
@@ -81,7 +81,7 @@ class Method(DescriptorMethod[RegionalAttentionSettings]):
         self.network.eval()
         return self
 
-    def look(self, pixels: Tensor) -> Outputs:
+    def look(self, pixels: Tensor) -> RegionalFeatures:
         """Normalised images (B, 3, S, S) to what the regions of the last map show."""
         maps = as_maps(super().look(pixels), self.network.side)
         greatest = pool_regions(maps, self.regions)
@@ -89,15 +89,17 @@ class Method(DescriptorMethod[RegionalAttentionSettings]):
         image = maps.mean(dim=(2, 3))[:, None].expand_as(own)
         if self.settings.normalise_regions:
             greatest = normalize(greatest, dim=2)
-        return Outputs(greatest, torch.cat([own, image], dim=2))
+        return RegionalFeatures(greatest, torch.cat([own, image], dim=2))
 
-    def losses(self, outputs: Outputs, labels: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
+    def losses(
+        self, outputs: RegionalFeatures, labels: Tensor, masks: Tensor | None
+    ) -> dict[str, Tensor]:
         """Cross-entropy of the descriptors."""
         wished = labels / labels.sum(dim=1, keepdim=True)
         scores = self.class_layer(self.aggregate(outputs))
         return {"cross_entropy": cross_entropy(scores.float(), wished, reduction="none")}
 
-    def aggregate(self, outputs: Outputs) -> Tensor:
+    def aggregate(self, outputs: RegionalFeatures) -> Tensor:
         """The weighed mean of regions (B, L), at length 1."""
         weights = self.attention(outputs.means.float())
         return unit((weights * outputs.greatest).mean(dim=1))

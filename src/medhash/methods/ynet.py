@@ -64,7 +64,7 @@ class YnetSettings(StrictModel):
     triplet_margin: float = Field(0.5, gt=0, description="of main, times the number of bits")
 
 
-class Outputs(NamedTuple):
+class YNetOutputs(NamedTuple):
     """The core node (B, C, H, H), and what the branches make of a training batch."""
 
     core: Tensor
@@ -135,14 +135,16 @@ class Method(DescriptorMethod[YnetSettings]):
         cut = not self.settings.segmentation and self.settings.classification == "none"
         return cut and self.settings.main != "untrained"
 
-    def look(self, pixels: Tensor) -> Outputs:
+    def look(self, pixels: Tensor) -> YNetOutputs:
         """Normalised images (B, 3, S, S) to the core node, and in training through the branches."""
         maps = self.network.maps(pixels)
         scores = self.fpn(maps) if self.training and self.fpn is not None else None
         vectors = self.rmac(maps[-1]) if self.training and self.rmac is not None else None
-        return Outputs(maps[-1], scores, vectors)
+        return YNetOutputs(maps[-1], scores, vectors)
 
-    def losses(self, outputs: Outputs, labels: Tensor, masks: Tensor | None) -> dict[str, Tensor]:
+    def losses(
+        self, outputs: YNetOutputs, labels: Tensor, masks: Tensor | None
+    ) -> dict[str, Tensor]:
         """Eq. 2, its two parts by themselves; of one branch alone, its loss."""
         if self._ranks:
             return self._ranking(outputs.core.float(), labels)
@@ -180,7 +182,7 @@ class Method(DescriptorMethod[YnetSettings]):
             terms["cross_entropy"] = _cross_entropy(self.classes(core.flatten(1)), labels)
         return terms
 
-    def aggregate(self, outputs: Outputs) -> Tensor:
+    def aggregate(self, outputs: YNetOutputs) -> Tensor:
         """The core node to k numbers (B, k); the paper's tanh behind it changes no sign."""
         return self.fit_sees(outputs) - self.threshold
 
@@ -192,7 +194,7 @@ class Method(DescriptorMethod[YnetSettings]):
         """Only if it learns thresholds."""
         return self.settings.threshold == "train-mean"
 
-    def fit_sees(self, outputs: Outputs) -> Tensor:
+    def fit_sees(self, outputs: YNetOutputs) -> Tensor:
         """The k numbers before the threshold (B, k)."""
         numbers: Tensor = self.hashing(outputs.core.float())
         return numbers

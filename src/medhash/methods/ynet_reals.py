@@ -27,7 +27,7 @@ class Method(ynet.Method, DescriptorMethod[ynet.YnetSettings]):
     distance: ClassVar[Distance] = "euclidean"
     settings: YnetRealsSettings
 
-    def aggregate(self, outputs: ynet.Outputs) -> Tensor:
+    def aggregate(self, outputs: ynet.YNetOutputs) -> Tensor:
         """The core node to k numbers (B, k)."""
         numbers = super().aggregate(outputs)
         return unit(numbers) if self.settings.cosine else numbers

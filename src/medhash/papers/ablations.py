@@ -22,7 +22,7 @@ from medhash.schema.variants import (
     split_variant,
 )
 
-AblationName = Annotated[str, Field(pattern=r"^[a-z0-9-]+$")]
+AblationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
 class LcrChange(StrictModel):

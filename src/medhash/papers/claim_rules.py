@@ -132,34 +132,40 @@ class Tolerant(ClaimRule):
         return f"±{self.tolerance} {self.unit}"
 
 
-class Better(Tolerant):
+class Counted(ClaimRule):
+    """A rule that looks at cases.
+
+    Attributes:
+        holds: in how many of them; of a spread a case is a panel.
+    """
+
+    holds: Holds = "all"
+
+
+class Better(Tolerant, Counted):
     """The first row of each pair is higher than the second by more than the tolerance.
 
     Attributes:
         pairs: what is compared.
         per: a case is a column, or a method by its average over the columns.
-        holds: in how many cases.
     """
 
     rule: Literal["better"]
     pairs: tuple[RowPair, ...] = Field(min_length=1)
     per: Literal["column", "method"] = "column"
-    holds: Holds = "all"
 
 
-class GreaterGain(Tolerant):
+class GreaterGain(Tolerant, Counted):
     """The gain of one pair is greater than the gains of others, column by column.
 
     Attributes:
         gain: a row and its baseline.
         than: the other pairs.
-        holds: in how many cases.
     """
 
     rule: Literal["greater_gain"]
     gain: RowPair
     than: tuple[RowPair, ...] = Field(min_length=1)
-    holds: Holds = "all"
 
 
 class OfRowsOrGains(Tolerant):
@@ -180,19 +186,17 @@ class OfRowsOrGains(Tolerant):
         return self
 
 
-class Bound(OfRowsOrGains):
+class Bound(OfRowsOrGains, Counted):
     """All values, or gains, stand in a relation to a number, up to the tolerance.
 
     Attributes:
         relation: between the regenerated number and :attr:`value`.
         value: the number.
-        holds: in how many cases.
     """
 
     rule: Literal["bound"]
     relation: Literal["=", ">", ">=", "<", "<="]
     value: NumberText
-    holds: Holds = "all"
 
 
 class Number(OfRowsOrGains):
@@ -208,7 +212,7 @@ class Number(OfRowsOrGains):
     printed: NumberText
 
 
-class Significant(ClaimRule):
+class Significant(Counted):
     """The rows of each pair differ by a two-sided Wilcoxon signed-rank test over the queries.
 
     What is compared is the measure's value of each query: AP for ``map``.
@@ -217,14 +221,12 @@ class Significant(ClaimRule):
         pairs: what is compared.
         level: p-values up to this one are significant.
         direction: the first row has to be the better one, or any significant difference counts.
-        holds: in how many cases.
     """
 
     rule: Literal["significant"]
     pairs: tuple[RowPair, ...] = Field(min_length=1)
     level: NumberText
     direction: Literal["better", "any"] = "better"
-    holds: Holds = "all"
 
     @model_validator(mode="after")
     def _is_about_queries(self) -> Self:
@@ -239,17 +241,15 @@ class Significant(ClaimRule):
         return f"p <= {self.level}"
 
 
-class Spread(ClaimRule):
+class Spread(Counted):
     """Within each panel of a figure the values differ by no more than so much.
 
     Attributes:
         at_most: greatest minus least value, in the measure's unit.
-        holds: in how many panels.
     """
 
     rule: Literal["spread"]
     at_most: NumberText
-    holds: Holds = "all"
 
     @property
     def tolerance_text(self) -> str:

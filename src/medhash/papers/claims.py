@@ -9,7 +9,7 @@ from medhash.errors import MedhashError
 from medhash.papers.claim_rules import Claim, PaperClaims, Row, Spread
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec
-from medhash.schema.validation import check_name, read_yaml, validate
+from medhash.schema.validation import check_name, read_model
 
 CLAIMS_FOLDER = Path("config/papers/claims")
 PAPERS_FOLDER = Path("config/papers")
@@ -29,11 +29,7 @@ def load_claims(paper: Paper, folder: Path = CLAIMS_FOLDER) -> PaperClaims | Non
     path = folder / f"{paper.paper}.yaml"
     if not path.is_file():
         return None
-    claims = validate(PaperClaims, read_yaml(path), lambda _: str(path))
-    if claims.paper != path.stem:
-        raise MedhashError(
-            f"{path}: paper: '{claims.paper}' must be the file's name, '{path.stem}'"
-        )
+    claims = read_model(PaperClaims, path, "paper")
     for name, claim in claims.claims.items():
         _check(claim, paper, f"{path}: claims.{name}")
     return claims
@@ -45,8 +41,7 @@ def load_printed(paper: str, folder: Path = PAPERS_FOLDER) -> Paper:
     Raises:
         MedhashError: there is no such file, or it is refused.
     """
-    path = folder / f"{paper}.yaml"
-    return validate(Paper, read_yaml(path), lambda _: str(path))
+    return read_model(Paper, folder / f"{paper}.yaml")
 
 
 def artefact_of(claim: Claim, paper: Paper) -> ArtefactSpec:

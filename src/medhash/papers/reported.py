@@ -21,7 +21,7 @@ from medhash.papers.derivations import Derivation, NumberText
 from medhash.papers.specs import FileName
 from medhash.schema.base import Count, StrictModel
 from medhash.schema.measures import MeasureAt
-from medhash.schema.validation import check_name, read_yaml, validate
+from medhash.schema.validation import check_name, read_model
 
 REPORTED_FOLDER = Path("config/papers/reported")
 
@@ -226,7 +226,7 @@ def load_reported(folder: Path = REPORTED_FOLDER) -> dict[str, ReportedPaper]:
     paths = sorted(folder.glob("*.yaml"))
     if not paths:
         raise MedhashError(f"{folder}: no reported values here; run this in the project's folder")
-    return {path.stem: _load(path) for path in paths}
+    return {path.stem: read_model(ReportedPaper, path, "paper") for path in paths}
 
 
 def find_reported(paper: str, folder: Path = REPORTED_FOLDER) -> ReportedPaper | None:
@@ -236,7 +236,7 @@ def find_reported(paper: str, folder: Path = REPORTED_FOLDER) -> ReportedPaper |
         MedhashError: the file is refused; names file, key and value.
     """
     path = folder / f"{paper}.yaml"
-    return _load(path) if path.is_file() else None
+    return read_model(ReportedPaper, path, "paper") if path.is_file() else None
 
 
 def reported_values(paper: ReportedPaper) -> list[ReportedValue]:
@@ -276,13 +276,6 @@ def reported_text(
     if table is None or row not in table.by_method:
         return None
     return table.by_method[row].values.get(column)
-
-
-def _load(path: Path) -> ReportedPaper:
-    paper = validate(ReportedPaper, read_yaml(path), lambda _: str(path))
-    if paper.paper != path.stem:
-        raise MedhashError(f"{path}: paper: '{paper.paper}' must be the file's name, '{path.stem}'")
-    return paper
 
 
 def _path(paper: str) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Protocol, Self, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -25,54 +25,21 @@ if TYPE_CHECKING:
 
     from medhash.analysis.numbers.context import Context
     from medhash.analysis.tables.rendering import PrintedTable
+    from medhash.configuration.loading import Configuration
     from medhash.configuration.paths import Layout
+    from medhash.configuration.restriction import Restriction
     from medhash.papers.paper import Paper
 
-Name = Annotated[str, Field(min_length=1, pattern=r"^[^/\s]+$")]
-FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+~-]*$")]
+"""Of what has a file, a folder or a word of a command: nothing that a shell or a path reads."""
 
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9]+$")]
 
 Made: TypeAlias = "tuple[list[dict[str, str]], PrintedTable]"
 """The rows of a table's CSV, all with the same columns, and the printed table."""
 
 Drawn: TypeAlias = "tuple[pd.DataFrame, Callable[[], Figure]]"
 """What is drawn on a figure, as numbers, and what draws it."""
-
-
-class Choice(Protocol):
-    """What a run makes of a paper's grid; see :mod:`medhash.configuration.restriction`."""
-
-    @property
-    def phantoms(self) -> bool:
-        """Whether phantoms stand in for datasets."""
-
-    @property
-    def variants(self) -> Sequence[str] | None:
-        """The variants that run, None for all."""
-
-    @property
-    def ablations(self) -> Sequence[str] | None:
-        """The ablations that run, None for all."""
-
-    def stand_in(self, dataset: str) -> str:
-        """The dataset, or the phantom in its place."""
-
-    def runs(self, dataset: str) -> bool:
-        """Whether a dataset is part of the run."""
-
-    def kept(self, spec: ArtefactSpec, axis: str) -> Sequence[Any] | None:
-        """The values that the scale keeps on an axis of a table or figure, None for all."""
-
-
-class Files(Protocol):
-    """Where the files of a run lie; see :mod:`medhash.configuration.loading`."""
-
-    @property
-    def layout(self) -> Layout:
-        """The folders of the run."""
-
-    def data_of(self, cell: Cell) -> Path:
-        """The folder of the dataset that a cell is trained and scored on."""
 
 
 class ArtefactSpec(StrictModel):
@@ -202,7 +169,7 @@ class ArtefactSpec(StrictModel):
         file: Callable[[Cell], Path] = getattr(layout, self.source)
         return [file(cell) for cell in self.cells()]
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """All files that it is made from, there or not."""
         return self.numbers(files.layout)
 
@@ -210,7 +177,11 @@ class ArtefactSpec(StrictModel):
         """A row's name as printed: ``HashNet+ACH``."""
         return paper.method_title(method, variant)
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def details(self, facts: Sequence[Any], context: Context) -> str:
+        """Data, scale, seeds, evaluated epoch and protocol of what it shows."""
+        return context.details(self, facts)
+
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """What else a run makes of it, beside datasets, methods, variants, bits and seeds.
 
         Args:
@@ -284,13 +255,29 @@ class FigureSpec(ArtefactSpec):
 
     axes: ClassVar[tuple[str, str] | None] = None
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Configuration) -> Drawn:
         """Make the figure.
 
         Args:
             facts: the files of its cells that are there, read and checked, in their order.
             context: names, scale and protocol.
             files: where further files lie.
+        """
+        points = self.points(facts, context)
+        titles = (context.heading(self), self.details(facts, context))
+        return points, lambda: self.draw(points, context, titles)
+
+    def points(self, facts: Any, context: Context) -> pd.DataFrame:
+        """What is drawn, as numbers; what did not run has a row that says so."""
+        raise NotImplementedError
+
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """The figure.
+
+        Args:
+            points: from :meth:`points`.
+            context: names.
+            titles: lines above the panels; long ones are wrapped.
         """
         raise NotImplementedError
 

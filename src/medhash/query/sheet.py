@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.figures.contact_sheet import RESULTS, draw_query, draw_result, row_panels
-from medhash.analysis.figures.drawing import titled_figure, write_png
+from medhash.analysis.figures.drawing import titled_figure, write_pictures
 from medhash.query.answer import Answer, Result
 from medhash.query.text import SYNTHETIC, distance_text, joined, notes, tie_text, votes_text
 
@@ -25,7 +25,7 @@ _NO_FRAMES = "The query's class is not known, so no result is marked as right or
 
 def write_sheet(answer: Answer, path: Path) -> None:
     """Write an answer's contact sheet as PNG, the same bytes for the same answer."""
-    write_png(lambda: draw_sheet(answer), path)
+    write_pictures(lambda: draw_sheet(answer), path)
 
 
 def draw_sheet(answer: Answer) -> Figure:

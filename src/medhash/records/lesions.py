@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from medhash.configuration.paths import Layout
+from medhash.errors import MedhashError
 from medhash.records.measured import Measured, Single
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Score
@@ -38,6 +39,10 @@ class ClassPrecision(Part):
     count: int
     patches: Score | None = None
     images: Score | None = None
+
+
+ALL_CLASSES = "(all)"
+"""Stands for a class where all patches are meant."""
 
 
 class Runtime(Part):
@@ -78,6 +83,19 @@ class LesionSearch(Measured):
     by_class: dict[str, ClassPrecision]
     relevant_share: Score
     runtime: Runtime
+
+    def part(self, name: str) -> Precision | ClassPrecision:
+        """P@10 over all classes or one."""
+        return self.precision_at_10 if name == ALL_CLASSES else self.by_class[name]
+
+
+def check_same_patches(search: LesionSearch, other: LesionSearch, name: str) -> None:
+    """Refuse to compare searches with different patches; ``name`` is the other's in the message."""
+    if search.areas_sha256 != other.areas_sha256:
+        raise MedhashError(
+            f"lesion patches of cell {search.cell}: they are not those of {name}; delete "
+            "lesions.json of both and let the workflow search again."
+        )
 
 
 def load_lesion_search(path: Path) -> LesionSearch | NoSearch:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from medhash.configuration.dependencies import FIDELITY, TEMPLATES
 from medhash.configuration.loading import Configuration
-from medhash.configuration.report import FIDELITY, TEMPLATES
 from medhash.files import write_text
 from medhash.flow.steps import Step, Steps
 from medhash.report import markup

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import base64
-import struct
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
+from PIL import Image
 
 from medhash.analysis.artefacts import context_of
 from medhash.analysis.numbers.places import read_lines
 from medhash.configuration.claimed import claimed_by
 from medhash.errors import MedhashError
+from medhash.flow.steps import Step
 from medhash.papers.specs import FigureSpec
 from medhash.report import markup
 from medhash.report.numbers import audit_command
@@ -23,69 +25,79 @@ from medhash.stored import read_text, reading
 from medhash.verdicts.claims import VERDICTS
 from medhash.verdicts.texts import CSV_COLUMNS
 
-_PNG = b"\x89PNG\r\n\x1a\n"
 
-
-@dataclass(frozen=True)
-class FigureSection:
-    """A figure on the page.
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of the page that shows files of the run.
 
     Attributes:
         key: ``ach/fig7``.
         anchor: its element.
-        caption: what it shows.
-        data: the PNG as base64.
-        width: in pixels.
-        height: in pixels.
-        cells: what it is drawn from.
+        title: what it shows.
         files: its files.
-        sha256: of the PNG, by its receipt.
         missing: why there is nothing to show; empty if there is.
         changed: files that are not what their receipts say.
         command: what audits it.
     """
 
-    key: str
-    anchor: str
-    caption: str
-    data: str = ""
-    width: int = 0
-    height: int = 0
-    cells: tuple[str, ...] = ()
+    key: str = ""
+    anchor: str = ""
+    title: str = ""
     files: tuple[str, ...] = ()
-    sha256: str = ""
     missing: str = ""
     changed: tuple[str, ...] = ()
     command: str = ""
 
 
-@dataclass(frozen=True)
-class LeakageSection:
-    """A dataset's leakage table as HTML, or why it is missing."""
+@dataclass(frozen=True, kw_only=True)
+class FigureSection(Section):
+    """A figure on the page.
 
-    title: str
+    Attributes:
+        data: the PNG as base64.
+        size: width and height in pixels.
+        cells: what it is drawn from.
+        sha256: of the PNG, by its receipt.
+    """
+
+    data: str = ""
+    size: tuple[int, int] = (0, 0)
+    cells: tuple[str, ...] = ()
+    sha256: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeakageSection(Section):
+    """A dataset's leakage table as HTML."""
+
     table: Markup = Markup("")  # noqa: RUF009 - immutable, as any text
-    missing: str = ""
-    command: str = ""
 
 
-@dataclass(frozen=True)
-class ClaimsSection:
+@dataclass(frozen=True, kw_only=True)
+class ClaimsSection(Section):
     """The verdicts.
 
     Attributes:
         counts: verdict -> claims.
         by_verdict: verdict -> the lines of ``claims.csv``.
         undecided: what no regenerated number decides, in Markdown as ``claims.md`` has it.
-        missing: why there is nothing to show; empty if there is.
-        changed: files that are not what their receipts say.
     """
 
-    counts: Mapping[str, int]
-    by_verdict: Mapping[str, list[dict[str, str]]]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    by_verdict: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
     undecided: Markup = Markup("")  # noqa: RUF009
-    missing: str = ""
-    changed: tuple[str, ...] = ()
+
+
+def made(told: Told, step: Step, name: str, *shown: Path) -> dict[str, Any]:
+    """What a section says of an output of its step, and of what else is shown, if it is there."""
+    path = step.outputs[name]
+    if not path.is_file():
+        return {"missing": f"{path.as_posix()}: not made yet"}
+    return {
+        "files": tuple(file.as_posix() for file in step.outputs.values()),
+        "changed": told.changed((path, *shown)),
+        "command": audit_command(path),
+    }
 
 
 def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
@@ -95,56 +107,49 @@ def figure_section(told: Told, spec: FigureSpec) -> FigureSection:
         MedhashError: the picture is no PNG.
     """
     step = told.steps.of("figure", spec.key)
-    path, anchor = step.outputs["png"], f"f-{spec.label}"
-    caption = context_of(told.configuration, spec).heading(spec)
-    if not path.is_file():
-        missing = f"{path.as_posix()}: not made yet"
-        return FigureSection(spec.key, anchor, caption, missing=missing)
+    path, title = step.outputs["png"], context_of(told.configuration, spec).heading(spec)
+    section = FigureSection(
+        key=spec.key, anchor=f"f-{spec.label}", title=title, **made(told, step, "png")
+    )
+    if section.missing:
+        return section
     with reading(path):
         content = path.read_bytes()
-    width, height = _size(path, content)
-    makers = [maker for maker in told.steps.makers(step) if maker.cell]
-    return FigureSection(
-        spec.key,
-        anchor,
-        caption,
-        base64.b64encode(content).decode("ascii"),
-        width,
-        height,
-        tuple(dict.fromkeys(maker.key for maker in makers)),
-        tuple(file.as_posix() for file in step.outputs.values()),
-        told.sha256(path) or "",
-        changed=told.changed((path,)),
-        command=audit_command(path),
+    return replace(
+        section,
+        data=base64.b64encode(content).decode("ascii"),
+        size=_size(path, content),
+        cells=tuple(dict.fromkeys(maker.key for maker in told.steps.makers(step) if maker.cell)),
+        sha256=told.sha256(path) or "",
     )
 
 
 def leakage_section(told: Told, paper: str, dataset: str) -> LeakageSection:
     """What queries of a dataset can find without having learnt anything."""
-    path = told.steps.of("leakage", paper, dataset).outputs["md"]
+    step = told.steps.of("leakage", paper, dataset)
     title = told.configuration.card(dataset).title
-    if not path.is_file():
-        return LeakageSection(title, missing=f"{path.as_posix()}: not made yet")
-    _, _, body = read_text(path).partition("\n")
-    return LeakageSection(title, markup.html(body), command=audit_command(path))
+    section = LeakageSection(title=title, **made(told, step, "md"))
+    if section.missing:
+        return section
+    _, _, body = read_text(step.outputs["md"]).partition("\n")
+    return replace(section, table=markup.html(body))
 
 
 def claims_section(told: Told) -> ClaimsSection:
     """The verdicts as the files say."""
     if not claimed_by(told.configuration):
-        return ClaimsSection({}, {}, missing="no paper of this run has a file of claims")
-    outputs = told.steps.of("claims").outputs
-    path = outputs["csv"]
-    if not path.is_file():
-        return ClaimsSection({}, {}, missing=f"{path.as_posix()}: not made yet")
-    lines = read_lines(path, *CSV_COLUMNS)
-    counted = Counter(line["verdict"] for line in lines)
+        return ClaimsSection(missing="no paper of this run has a file of claims")
+    step = told.steps.of("claims")
+    section = ClaimsSection(**made(told, step, "csv", step.outputs["md"]))
+    if section.missing:
+        return section
+    lines = read_lines(step.outputs["csv"], *CSV_COLUMNS)
     by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
-    return ClaimsSection(
-        {verdict: counted[verdict] for verdict in VERDICTS},
-        by_verdict,
-        markup.html(_undecided(outputs["md"]), below=1),
-        changed=told.changed(outputs.values()),
+    return replace(
+        section,
+        counts={verdict: len(own) for verdict, own in by_verdict.items()},
+        by_verdict=by_verdict,
+        undecided=markup.html(_undecided(step.outputs["md"]), below=1),
     )
 
 
@@ -156,8 +161,9 @@ def _undecided(path: Path) -> str:
 
 
 def _size(path: Path, content: bytes) -> tuple[int, int]:
-    """Width and height of a PNG in pixels, from its first chunk."""
-    if not content.startswith(_PNG) or len(content) < 24:
-        raise MedhashError(f"{path}: is no PNG; make the figure again")
-    width, height = struct.unpack(">II", content[16:24])
-    return width, height
+    """Width and height of a PNG in pixels."""
+    try:
+        with Image.open(BytesIO(content), formats=["PNG"]) as image:
+            return image.size
+    except OSError as error:
+        raise MedhashError(f"{path}: is no PNG; make the figure again") from error

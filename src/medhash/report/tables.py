@@ -10,8 +10,9 @@ from medhash.analysis.artefacts import context_of, table_of
 from medhash.analysis.numbers.context import Context, GridColumn
 from medhash.analysis.numbers.places import DESCRIBING, column_title
 from medhash.papers.specs import TableSpec
-from medhash.report.numbers import RAN, Line, TableNumber, audit_command, numbers_of
+from medhash.report.numbers import RAN, Line, TableNumber, numbers_of
 from medhash.report.receipts import Told
+from medhash.report.sections import Section, made
 
 REPORTED, REGENERATED, DIFFERENCE = "reported", "regenerated", "difference"
 
@@ -60,37 +61,23 @@ class PageTable:
     rows: tuple[tuple[PageCell, ...], ...]
 
 
-@dataclass(frozen=True)
-class TableSection:
+@dataclass(frozen=True, kw_only=True)
+class TableSection(Section):
     """A table on the page.
 
     Attributes:
-        key: ``ach/table3``.
-        anchor: its element.
-        title: what it shows.
         caption: its title as printed: data, scale, seeds, protocol.
         notes: what is printed below it.
         grid: its content; None where nothing has run.
         numbers: every regenerated number.
         not_run: column -> why it has not run.
-        files: its files.
-        missing: why there is nothing to show; empty if there is.
-        changed: files that are not what their receipts say.
-        command: what audits it.
     """
 
-    key: str
-    anchor: str
-    title: str
     caption: str = ""
     notes: tuple[str, ...] = ()
     grid: PageTable | None = None
     numbers: tuple[TableNumber, ...] = ()
     not_run: tuple[tuple[str, str], ...] = ()
-    files: tuple[str, ...] = ()
-    missing: str = ""
-    changed: tuple[str, ...] = ()
-    command: str = ""
 
 
 def table_section(told: Told, spec: TableSpec) -> TableSection:
@@ -99,39 +86,31 @@ def table_section(told: Told, spec: TableSpec) -> TableSection:
     Raises:
         MedhashError: a file of a cell is not whole, or of another scale.
     """
-    key, anchor = spec.key, f"t-{spec.label}"
-    step = told.steps.of("table", key)
-    outputs, path = step.outputs, step.outputs["csv"]
-    if not path.is_file():
-        return TableSection(key, anchor, spec.title, missing=f"{path.as_posix()}: not made yet")
+    step = told.steps.of("table", spec.key)
+    about = made(told, step, "csv", step.outputs["md"], *step.inputs.values())
+    section = TableSection(key=spec.key, anchor=f"t-{spec.label}", title=spec.title, **about)
+    if section.missing:
+        return section
     lines, printed = table_of(told.configuration, spec)
-    numbers = numbers_of(spec, path, lines)
+    numbers = numbers_of(spec, step.outputs["csv"], lines)
     context = context_of(told.configuration, spec)
     make = _by_columns if "printed" in lines[0] else _line_by_line
     wins = {row.label: row.behind for block in printed.blocks for row in block}
-    return TableSection(
-        key,
-        anchor,
-        spec.title,
-        printed.title,
-        printed.all_notes,
-        _with_wins(make(spec, context, lines, numbers), wins) if numbers else None,
-        tuple(numbers.values()),
-        _not_run(lines),
-        tuple(file.as_posix() for file in outputs.values()),
-        changed=told.changed((path, outputs["md"], *step.inputs.values())),
-        command=audit_command(path),
+    return replace(
+        section,
+        caption=printed.title,
+        notes=printed.all_notes,
+        grid=_with_wins(make(spec, context, lines, numbers), wins) if numbers else None,
+        numbers=tuple(numbers.values()),
+        not_run=_not_run(lines),
     )
 
 
 def _with_wins(grid: PageTable, wins: Mapping[str, str]) -> PageTable:
     """The columns in which a row is better, ``(7/8)``, behind its title."""
-    rows = tuple((_title(row[0].text, wins), *row[1:]) for row in grid.rows)
-    return replace(grid, rows=rows)
-
-
-def _title(label: str, wins: Mapping[str, str]) -> PageCell:
-    return PageCell(f"{label} {wins.get(label, '')}".rstrip())
+    titles = (f"{row[0].text} {wins.get(row[0].text, '')}".rstrip() for row in grid.rows)
+    rows = zip(titles, grid.rows, strict=True)
+    return replace(grid, rows=tuple((PageCell(title), *row[1:]) for title, row in rows))
 
 
 def _not_run(lines: Sequence[Line]) -> tuple[tuple[str, str], ...]:
@@ -152,34 +131,26 @@ def _by_columns(
     at = {(line["row"], column_title(line)): line for line in lines}
     titles = dict.fromkeys(column_title(line) for line in lines)
     columns = [title for title in titles if any(column == title for _, column in numbers)]
-    rows = list(dict.fromkeys(line["row"] for line in lines))
     reported = {
         (row, column): _reported(spec, context, line)
         for (row, column), line in at.items()
         if (row, column) in numbers
     }
     kinds = {column: _kinds(at, reported, column) for column in columns}
-    return PageTable(
-        (("", 1), *((column, len(kinds[column])) for column in columns)),
-        ("Method", *(kind for column in columns for kind in kinds[column])),
-        1,
-        tuple(
-            (
-                PageCell(row),
-                *(
-                    _grid_cell(
-                        kind,
-                        at.get((row, column)),
-                        numbers.get((row, column)),
-                        reported.get((row, column), ""),
-                    )
-                    for column in columns
-                    for kind in kinds[column]
-                ),
-            )
-            for row in rows
-        ),
+    rows = tuple(
+        (
+            PageCell(row),
+            *(
+                _grid_cell(kind, at.get(place), numbers.get(place), reported.get(place, ""))
+                for column in columns
+                for place in [(row, column)]
+                for kind in kinds[column]
+            ),
+        )
+        for row in dict.fromkeys(line["row"] for line in lines)
     )
+    groups = (("", 1), *((column, len(kinds[column])) for column in columns))
+    return PageTable(groups, ("Method", *(k for own in kinds.values() for k in own)), 1, rows)
 
 
 def _kinds(at: Mapping[tuple, Line], reported: Mapping[tuple, str], column: str) -> list[str]:

@@ -1,21 +1,28 @@
 """Around Snakemake's executor for Slurm: what it needs before a run, and where its logs are.
 
-The executor (snakemake-executor-plugin-slurm 2.8) waits for ever in two situations that can be
-seen before the first job: job arrays under a limit on jobs (its issue 473), and ``sacct`` on a
-cluster that keeps no accounting. Both are refused here with what to do instead. And each task of an
-array looks for the files of the array's first task when it has finished: see :func:`own_command`.
+The executor (snakemake-executor-plugin-slurm 2.8) waits for ever in three situations that can be
+seen before the first job: job arrays under a limit on jobs (its issue 473), ``sacct`` on a cluster
+that keeps no accounting, and a job that asks for more time than its partition gives. They are
+refused here with what to do instead. Each task of an array looks for the files of the array's first
+task when it has finished: see :func:`own_command`. And Ctrl-C takes up to three minutes, and leaves
+some jobs in the queue: see :func:`cancel`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+import math
 import re
 import subprocess
 import sys
+import time
 import zlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from medhash.errors import MedhashError
 
@@ -63,28 +70,85 @@ def check_cluster(status_command: str) -> None:
         )
 
 
-def partitions_that_cancel(names: Collection[str]) -> list[str]:
-    """Those partitions whose preempted jobs Slurm cancels instead of bringing them back.
+@dataclass(frozen=True)
+class Partition:
+    """What Slurm says of a partition.
 
-    The executor leaves a preempted job to Slurm, and would wait for it for ever.
+    Attributes:
+        name: its name.
+        cancels: whether jobs that it preempts are cancelled instead of brought back. The executor
+            leaves a preempted job to Slurm, and would wait for it for ever.
+        minutes: how long a job may run.
+    """
 
-    Args:
-        names: as jobs ask for them; none: the cluster's default partition.
+    name: str
+    cancels: bool
+    minutes: float
+
+
+def partitions() -> dict[str, Partition]:
+    """The cluster's partitions by name; the default one also by the empty name.
 
     Raises:
         MedhashError: no Slurm answers.
     """
-    lines = _scontrol("show", "partition", "--oneliner").splitlines()
-    partitions = [dict(re.findall(r"(\S+?)=(\S*)", line)) for line in lines]
-    return [
-        partition["PartitionName"]
-        for partition in partitions
-        if (partition["PartitionName"] in names if names else partition["Default"] == "YES")
-        and partition["PreemptMode"] == "CANCEL"
-    ]
+    found: dict[str, Partition] = {}
+    for line in _scontrol("show", "partition", "--oneliner").splitlines():
+        told = dict(re.findall(r"(\S+?)=(\S*)", line))
+        cancels, minutes = told["PreemptMode"] == "CANCEL", _minutes(told["MaxTime"])
+        partition = Partition(told["PartitionName"], cancels, minutes)
+        found |= {partition.name: partition} | ({"": partition} if told["Default"] == "YES" else {})
+    return found
 
 
-def job_log(folder: Path, rule: str, outputs: Collection[str]) -> Path | None:
+def check_time(partition: Partition, rule: str, minutes: Sequence[int]) -> None:
+    """Refuse a job that would wait for ever, because its partition gives less time.
+
+    Args:
+        partition: where it goes.
+        rule: its rule.
+        minutes: what it asks for in its first attempt, in its second, ….
+
+    Raises:
+        MedhashError: the partition gives less in one of them.
+    """
+    for attempt, asked in enumerate(minutes, 1):
+        if asked > partition.minutes:
+            raise MedhashError(
+                f"{rule} asks for {asked} minutes in attempt {attempt}, and the partition "
+                f"'{partition.name}' gives no job more than {partition.minutes:g}: it would wait "
+                "for ever. Ask for less under set-resources in workflow/profiles/slurm/config.yaml "
+                f"(runtime: min({minutes[0]} * attempt, {partition.minutes:.0f})), or for another "
+                "slurm_partition"
+            )
+
+
+async def doze(executor: Any) -> None:
+    """Wait until it is time to ask for the state of jobs again, or the run ends.
+
+    Args:
+        executor: Snakemake's for Slurm, whose own ``sleep`` cannot be ended.
+    """
+    end = time.monotonic() + executor.next_seconds_between_status_checks
+    while executor.wait and time.monotonic() < end:
+        await asyncio.sleep(0.5)
+
+
+def cancel(executor: Any) -> None:
+    """Cancel all jobs of a run.
+
+    The executor's own ``cancel`` knows nothing of jobs that are being submitted, or whose state is
+    being asked for.
+
+    Args:
+        executor: Snakemake's for Slurm.
+    """
+    executor._job_submission_executor.shutdown(wait=True, cancel_futures=True)
+    subprocess.run(["scancel", "--me", f"--name={executor.run_uuid}"], check=False)
+    executor.shutdown()
+
+
+def job_log(folder: Path, rule: str, outputs: Iterable[str]) -> Path | None:
     """The newest of Slurm's logs of one job of a rule, or None: a job that never started has none.
 
     The executor names the logs of an array by Slurm's numbers alone, so they are looked into: each
@@ -123,6 +187,16 @@ def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str
         return None
     commands: dict[str, str] = json.loads(base64.b64decode(found[1]))
     return zlib.decompress(bytes.fromhex(commands[task])).decode()
+
+
+def _minutes(text: str) -> float:
+    """Slurm's ``1-12:30:00``, ``UNLIMITED``."""
+    days, _, clock = text.rpartition("-")
+    try:
+        hours, minutes, seconds = map(int, clock.split(":"))
+    except ValueError:
+        return math.inf
+    return (int(days or 0) * 24 + hours) * 60 + minutes + seconds / 60
 
 
 def _newest_first(log: Path) -> tuple[float, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -119,6 +120,8 @@ class Status:
         failed: what failed.
         seconds_used: wall time of the steps that are finished.
         left: what is still to come.
+        lost: how many files of the run git has that are not here.
+        bring_back: the command that gets them again; empty if there are none.
         slurm: rule -> state -> jobs of this folder; None without Slurm.
     """
 
@@ -130,6 +133,8 @@ class Status:
     failed: list[FailedStep]
     seconds_used: float
     left: TimeLeft
+    lost: int
+    bring_back: str
     slurm: dict[str, dict[str, int]] | None
 
     def as_json(self) -> dict[str, Any]:
@@ -174,6 +179,8 @@ class _Reader:
     def read(self, jobs: list[SlurmJob] | None) -> Status:
         stems = {stem: self._parts_of(step) for stem, step in self._artefacts.items()}
         papers = {spec.paper for spec in self._configuration.artefacts.values()}
+        lost = _lost(self._layout.root)
+        listed = f"git ls-files -z --deleted {self._layout.root}"
         return Status(
             scale=self._configuration.label,
             cells=self._count(self._parts),
@@ -183,6 +190,8 @@ class _Reader:
             failed=[self._failed(step, error) for step, error in self._errors.items()],
             seconds_used=round(sum(told["seconds"] for told in self._told.values()), 1),
             left=self._left(),
+            lost=lost,
+            bring_back=f"{listed} | xargs -0 git restore --" if lost else "",
             slurm=None if jobs is None else count_states(jobs),
         )
 
@@ -308,6 +317,16 @@ def _epochs_done(step: Step) -> int:
         history = read_facts(step.state).get("history")
         return len(history) if isinstance(history, list) else 0
     return 0
+
+
+def _lost(folder: Path) -> int:
+    """How many files of a folder git has that are not here; 0 without git."""
+    command = ["git", "ls-files", "-z", "--deleted", "--", str(folder)]
+    try:
+        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return 0
+    return told.stdout.count("\0")
 
 
 def project_folder() -> Path:

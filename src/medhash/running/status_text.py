@@ -67,6 +67,7 @@ def _details(status: Status) -> list[str]:
         *_part("running", [_running(step) for step in status.running]),
         *_part("failed", [f"{each.step}  {each.log}\n    {each.error}" for each in status.failed]),
         *_part("Slurm", _slurm(status)),
+        *_part("lost", _lost(status)),
         f"time used: {duration_text(status.seconds_used)}",
         f"time left: {_left(status)}",
     ]
@@ -93,6 +94,12 @@ def _slurm(status: Status) -> list[str]:
         for work, states in status.slurm.items()
     ]
     return lines or ["no jobs of this folder"]
+
+
+def _lost(status: Status) -> list[str]:
+    files = "file that git has is" if status.lost == 1 else "files that git has are"
+    said = f"{status.lost} {files} not here; to get them back: {status.bring_back}"
+    return [said] * (status.lost > 0)
 
 
 def _left(status: Status) -> str:

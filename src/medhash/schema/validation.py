@@ -102,6 +102,24 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return parse_yaml(read_text(path, remedy), str(path))
 
 
+def read_model(model: type[Model], path: Path, key: str = "") -> Model:
+    """Read a YAML file by its model.
+
+    Args:
+        model: what the file has to be.
+        path: the file.
+        key: a key whose value must be the file's name.
+
+    Raises:
+        MedhashError: no such file, or a refused key or value.
+    """
+    found = validate(model, read_yaml(path), lambda _: str(path))
+    if key and getattr(found, key) != path.stem:
+        name = getattr(found, key)
+        raise MedhashError(f"{path}: {key}: '{name}' must be the file's name, '{path.stem}'")
+    return found
+
+
 def parse_yaml(text: str, source: str) -> dict[str, Any]:
     """Parse YAML text that holds a mapping; ``source`` names it in errors."""
     try:

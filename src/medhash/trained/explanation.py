@@ -27,12 +27,12 @@ from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings
-from medhash.trained.cell import task_of
+from medhash.trained.cell import check_trained
 from medhash.training.devices import Device
 from medhash.training.families.hashing import load_objective
 from medhash.training.hashing import Coder, HashingObjective
 from medhash.training.machine import seed_for
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -71,28 +71,13 @@ class TrainedCell:
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Explain the cell of a step."""
-    cell = Cell.parse(step.key)
-    explain_cell(
-        cell,
-        configuration.settings_of(cell),
-        configuration.explanation,
-        CellInputs.of(step.inputs),
-        step.inputs["checkpoint"].parent,
-        step.outputs["explanation"],
-        device=job.device,
-    )
+    cell, folder = Cell.parse(step.key), step.inputs["checkpoint"].parent
+    inputs = CellInputs.of(step.inputs)
+    task = Task(cell, configuration.settings_of(cell), inputs, folder, job.device)
+    explain_cell(task, configuration.explanation, step.outputs["explanation"])
 
 
-def explain_cell(
-    cell: Cell,
-    settings: Settings,
-    chosen: ExplanationSettings,
-    inputs: CellInputs,
-    folder: Path,
-    path: Path,
-    *,
-    device: str = "auto",
-) -> None:
+def explain_cell(task: Task, chosen: ExplanationSettings, path: Path) -> None:
     """Write where a trained cell looks (``explanation.npz``).
 
     Its arrays, for n images on a grid of G x G patches with S mask scales:
@@ -107,22 +92,18 @@ def explain_cell(
     - ``feature_rows`` int64 (m,), ``features`` float32 (m, D): pooled features of query images.
 
     Args:
-        cell: which cell; its folder must hold ``checkpoint.safetensors`` and ``codes.npz``.
-        settings: those that it was trained with.
+        task: the trained cell; its folder must hold ``codes.npz``, too.
         chosen: which images.
-        inputs: dataset and split.
-        folder: the cell's folder.
         path: the file that is written.
-        device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         MedhashError: the checkpoint is missing or of another cell, or the method's hash layer is
             not linear in the pooled features, so that it has no class activation map.
     """
-    trained = load_cell(cell, settings, inputs, folder, device)
-    dataset = PreparedDataset(inputs.data_folder)
+    trained = load_cell(task)
+    dataset = PreparedDataset(task.inputs.data_folder)
     labels, images = dataset.labels, dataset.images
-    queries = rows_of(inputs.split, "query")
+    queries = rows_of(task.inputs.split, "query")
     rows = choose_rows(queries, labels, chosen.images_per_class, chosen.seed)
     arrays = {"rows": rows} | _look(trained, images[rows], labels[rows], chosen.seed)
     feature_rows = _some(queries, chosen.features, chosen.seed)
@@ -130,28 +111,28 @@ def explain_cell(
     write_arrays(path, arrays)
 
 
-def load_cell(
-    cell: Cell, settings: Settings, inputs: CellInputs, folder: Path, device: str
-) -> TrainedCell:
+def load_cell(task: Task) -> TrainedCell:
     """Put a cell's checkpoint back into its network.
 
     Raises:
         MedhashError: the checkpoint is missing, is of another cell or of other settings; the
             method is no hashing method, or its network has no patch tokens.
     """
+    cell = task.cell
     if family(cell.method) != "hashing":
         raise MedhashError(
             f"cell {cell}: {cell.method} is a {family(cell.method)} method, without the patch "
             "tokens that are looked at; choose a hashing method"
         )
-    objective, where = load_objective(task_of(cell, settings, inputs, folder, device))
+    check_trained(task)
+    objective, where = load_objective(task)
     if objective.coder.grid is None:
         raise MedhashError(
-            f"cell {cell}: its network '{settings.network.kind}' has no patch tokens that could be "
-            "looked at; choose a cell on the network 'vit'"
+            f"cell {cell}: its network '{task.settings.network.kind}' has no patch tokens that "
+            "could be looked at; choose a cell on the network 'vit'"
         )
-    memory = _class_codes(Codes.load(folder / "codes.npz")).to(where.torch_device)
-    return TrainedCell(objective, memory, settings, where)
+    memory = _class_codes(Codes.load(task.folder / "codes.npz")).to(where.torch_device)
+    return TrainedCell(objective, memory, task.settings, where)
 
 
 def choose_rows(queries: np.ndarray, labels: np.ndarray, per_class: int, seed: int) -> np.ndarray:

@@ -6,7 +6,7 @@ positions; the database's codes stay those of whole images.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +30,6 @@ from medhash.retrieval.codes import Codes
 from medhash.retrieval.hamming import packed_width
 from medhash.retrieval.patches import patch_scores
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
 from medhash.schema.shown import LesionSettings
 from medhash.trained.explanation import TrainedCell, choose_rows, load_cell
 from medhash.trained.speed import (
@@ -43,7 +42,7 @@ from medhash.trained.speed import (
 )
 from medhash.training.families.hashing import HashingEncoder
 from medhash.training.machine import seed_for
-from medhash.training.task import CellInputs, Score
+from medhash.training.task import CellInputs, Score, Task
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -53,21 +52,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 DEPTH = 10
 """Results that a search is judged by: P@10."""
-
-
-@dataclass(frozen=True)
-class Finder:
-    """The trained cell whose C2F-LP finds lesions that nobody has marked.
-
-    Attributes:
-        cell: which cell.
-        settings: those that it was trained with; ``lcr`` says how it looks.
-        folder: its folder.
-    """
-
-    cell: Cell
-    settings: Settings
-    folder: Path
 
 
 class PatchSearch(Search):
@@ -110,39 +94,37 @@ class PatchSearch(Search):
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Search with the lesion patches of a step's cell."""
-    cell = Cell.parse(step.key)
-    settings, layout = configuration.settings_of(cell), configuration.layout
-    finder = configuration.finder_of(cell)
+    cell, folder = Cell.parse(step.key), step.inputs["checkpoint"].parent
+    settings, finder = configuration.settings_of(cell), configuration.finder_of(cell)
+    task = Task(cell, settings, CellInputs.of(step.inputs), folder, job.device)
     # By its name, as a method is: whoever finds lesions or reads patches needs no metrics.
     score = import_module("medhash.retrieval.precision").precision_at_ten
+    finding = replace(
+        task,
+        cell=finder,
+        settings=configuration.settings_of(finder),
+        folder=configuration.layout.cell(finder),
+    )
     search_lesions(
-        cell,
-        settings,
+        task,
         configuration.lesions,
-        CellInputs.of(step.inputs),
-        step.inputs["checkpoint"].parent,
         step.outputs["lesions"].parent,
         boxes=configuration.lesion_boxes(cell.dataset),
         scale=configuration.scale,
         score=partial(score, protocol=settings.evaluation.protocol),
-        finder=Finder(finder, configuration.settings_of(finder), layout.cell(finder)),
-        device=job.device,
+        finder=finding,
     )
 
 
 def search_lesions(
-    cell: Cell,
-    settings: Settings,
+    task: Task,
     chosen: LesionSettings,
-    inputs: CellInputs,
-    folder: Path,
     out: Path,
     *,
     boxes: Path,
     scale: str,
     score: Score,
-    finder: Finder | None = None,
-    device: str = "auto",
+    finder: Task | None = None,
 ) -> Path:
     """Search a cell's database with lesion patches; write ``lesions.npz`` and ``lesions.json``.
 
@@ -155,18 +137,15 @@ def search_lesions(
     a lesion, and C2F-LP is not asked for, there are no patches and ``lesions.json`` says why.
 
     Args:
-        cell: which cell; its folder must hold ``checkpoint.safetensors`` and ``codes.npz``.
-        settings: those that it was trained with.
+        task: the trained cell; its folder must hold ``codes.npz``, too.
         chosen: which patches.
-        inputs: dataset and split.
-        folder: the cell's folder.
         out: the folder that both files go to.
         boxes: CSV of the dataset's boxes; need not be there.
         scale: name of the scale.
         score: P@10 of codes under the settings' protocol; it comes from outside so that training
             does not know the metrics.
-        finder: finds lesions; needed where the settings ask for it.
-        device: ``auto``, ``cpu`` or ``cuda``.
+        finder: the trained cell whose C2F-LP finds lesions that nobody has marked, with the
+            settings of ``lcr`` that say how it looks; needed where the settings ask for it.
 
     Returns:
         The path of ``lesions.json``.
@@ -174,19 +153,19 @@ def search_lesions(
     Raises:
         MedhashError: a box is refused, or the cell is not trained.
     """
-    lesions, reason = _choose(chosen, inputs, boxes, finder, device)
-    facts = _facts(cell, inputs, chosen, scale) | {"protocol": settings.evaluation.protocol}
+    lesions, reason = _choose(chosen, task.inputs, boxes, finder)
+    facts = _facts(task, chosen, scale)
     path = out / "lesions.json"
     if not len(lesions.rows):
         nothing = np.zeros((0, 4), dtype=np.int64)
-        _write_patches(out, lesions, nothing, np.zeros((0, packed_width(cell.bits)), np.uint8))
+        _write_patches(out, lesions, nothing, np.zeros((0, packed_width(task.cell.bits)), np.uint8))
         write_json(path, facts | {"patches": 0, "reason": reason})
         return path
-    trained = load_cell(cell, settings, inputs, folder, device)
-    codes = Codes.load(folder / "codes.npz")
+    trained, data_folder = load_cell(task), task.inputs.data_folder
+    codes = Codes.load(task.folder / "codes.npz")
     search = PatchSearch(trained, codes)
     patches = lesions.patches(trained.coder.grid)
-    images = PreparedDataset(inputs.data_folder).images[lesions.rows]
+    images = PreparedDataset(data_folder).images[lesions.rows]
     pairs = zip(images, patches, strict=True)
     packed = np.concatenate([search.encode_patch(image, patch) for image, patch in pairs])
     facts |= {
@@ -194,7 +173,7 @@ def search_lesions(
         "patches": len(patches),
         "areas_sha256": sha256_of_value([lesions.rows.tolist(), lesions.areas.tolist()]),
         "covered": float(patches[:, 2:].prod(axis=1).mean() / trained.coder.grid**2),
-        "runtime": _runtime(search, inputs.data_folder, lesions.rows, patches),
+        "runtime": _runtime(search, data_folder, lesions.rows, patches),
     }
     facts |= patch_scores(codes, lesions.rows, packed, facts["classes"], score)
     _write_patches(out, lesions, patches, packed)
@@ -238,7 +217,7 @@ def find_lesions(
 
 
 def _choose(
-    chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Finder | None, device: str
+    chosen: LesionSettings, inputs: CellInputs, boxes: Path, finder: Task | None
 ) -> tuple[MarkedLesions, str]:
     """The lesions to search with; none, and why, where nobody has marked any."""
     dataset = PreparedDataset(inputs.data_folder)
@@ -255,10 +234,8 @@ def _choose(
         raise MedhashError("lesions.source asks for C2F-LP, but no cell that finds was named")
     rows = choose_rows(rows_of(inputs.split, "query"), labels, chosen.per_class, chosen.seed)
     images = dataset.images[rows]
-    trained = load_cell(finder.cell, finder.settings, inputs, finder.folder, device)
-    return MarkedLesions(
-        "found", rows, find_lesions(trained, images, labels[rows], chosen.seed)
-    ), ""
+    areas = find_lesions(load_cell(finder), images, labels[rows], chosen.seed)
+    return MarkedLesions("found", rows, areas), ""
 
 
 _NONE = MarkedLesions("boxes", np.zeros(0, dtype=np.int64), np.zeros((0, 4)))
@@ -270,18 +247,19 @@ def _why_none(given: MarkedLesions | None, boxes: Path) -> str:
     return "no lesion is marked: the masks of all query images are empty"
 
 
-def _facts(cell: Cell, inputs: CellInputs, chosen: LesionSettings, scale: str) -> dict[str, Any]:
+def _facts(task: Task, chosen: LesionSettings, scale: str) -> dict[str, Any]:
     """What is known before anything is searched."""
-    dataset = PreparedDataset(inputs.data_folder)
+    dataset = PreparedDataset(task.inputs.data_folder)
     return {
         "schema": SCHEMA,
         "scale": scale,
-        "cell": asdict(cell),
+        "cell": asdict(task.cell),
         "synthetic": dataset.synthetic,
         "classes": dataset.classes,
         "asked_per_class": chosen.per_class,
         "depth": DEPTH,
-        "code": fingerprint("medhash.trained.lesions", f"medhash.methods.{cell.method}"),
+        "code": fingerprint("medhash.trained.lesions", f"medhash.methods.{task.cell.method}"),
+        "protocol": task.settings.evaluation.protocol,
     }
 
 

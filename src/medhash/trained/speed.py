@@ -27,10 +27,9 @@ from medhash.flow.account import require_trained_together
 from medhash.retrieval.reading import load
 from medhash.retrieval.representation import Representation
 from medhash.schema.cell import Cell
-from medhash.schema.settings import Settings
 from medhash.trained.cell import load_encoder
 from medhash.training.encoding import Encoder
-from medhash.training.task import CellInputs
+from medhash.training.task import CellInputs, Task
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -92,60 +91,37 @@ class Search:
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Time the queries of a step's cell."""
-    cell = Cell.parse(step.key)
-    measure_speed(
-        cell,
-        configuration.settings_of(cell),
-        step.inputs["images"].parent,
-        step.inputs["split"],
-        step.inputs["checkpoint"].parent,
-        configuration.layout.receipt("train", step.key),
-        step.outputs["speed"],
-        scale=configuration.scale,
-        device=job.device,
-    )
+    cell, folder = Cell.parse(step.key), step.inputs["checkpoint"].parent
+    inputs = CellInputs(step.inputs["images"].parent, step.inputs["split"])
+    task = Task(cell, configuration.settings_of(cell), inputs, folder, job.device)
+    receipt = configuration.layout.receipt("train", step.key)
+    measure_speed(task, receipt, step.outputs["speed"], configuration.scale)
 
 
-def measure_speed(
-    cell: Cell,
-    settings: Settings,
-    data_folder: Path,
-    split: Path,
-    folder: Path,
-    receipt: Path,
-    path: Path,
-    *,
-    scale: str,
-    device: str = "auto",
-) -> None:
+def measure_speed(task: Task, receipt: Path, path: Path, scale: str) -> None:
     """Time a cell's queries and write them (``speed.json``).
 
     Args:
-        cell: which cell.
-        settings: those that it was trained with; network, precision and threads matter.
-        data_folder: its prepared dataset.
-        split: its manifest.
-        folder: the cell's folder with checkpoint and codes.
+        task: the trained cell; network, precision and threads of its settings matter.
         receipt: of its training.
         path: the file that is written.
         scale: name of the scale.
-        device: ``auto``, ``cpu`` or ``cuda``.
 
     Raises:
         MedhashError: the cell is not trained, or its files are not those of the receipt.
     """
-    vectors = load(require_trained_together(receipt, folder))
-    encoder = load_encoder(cell, settings, CellInputs(data_folder, split), folder, device)
+    vectors = load(require_trained_together(receipt, task.folder))
+    encoder, data_folder = load_encoder(task), task.inputs.data_folder
     images = query_images(data_folder, vectors.query_rows[:TIMED])
-    search = Search(encoder, vectors, settings.stored)
+    search = Search(encoder, vectors, task.settings.stored)
     facts = {
         "schema": SCHEMA,
         "scale": scale,
-        "cell": asdict(cell),
+        "cell": asdict(task.cell),
         "synthetic": PreparedDataset(data_folder).synthetic,
         "database": len(vectors.database_rows),
         "query_pixels": _sizes(images),
-        "network_pixels": settings.network.image_size,
+        "network_pixels": task.settings.network.image_size,
         "single": time_singles(search.rank, images, WARM_UP, TIMED),
         "batched": time_batches(search.rank, images, BATCH_SIZE, BATCHES),
     }

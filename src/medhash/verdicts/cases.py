@@ -4,41 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal, NamedTuple, Protocol
+from functools import cached_property
+from typing import Literal
 
-from medhash.analysis.numbers.context import GridColumn, Place
-from medhash.papers.claim_rules import Bound, Claim, Number, RowPair
-from medhash.verdicts.grid import ClaimGrid
+from medhash.papers.claim_rules import Bound, Number, RowPair
+from medhash.verdicts.grid import ClaimGrid, Spot
+from medhash.verdicts.numbers import Need
 
 _DECIMALS = 4
 
 CaseOutcome = Literal["W", "T", "L"]
 """The claim holds for a case, both sides are equal, it does not hold."""
-
-
-class Need(NamedTuple):
-    """A number that a claim needs: what is measured at a place, and at which K."""
-
-    measure: str
-    place: Place
-    cutoff: int | None = None
-
-
-class SignedRanks(NamedTuple):
-    """A significance test: its p-value and whether the first row is better by signed ranks."""
-
-    p_value: float
-    better: bool
-
-
-class Numbers(Protocol):
-    """Where numbers come from."""
-
-    def value(self, need: Need) -> Decimal | None:
-        """A number with the printed digits, or None where it has not been computed."""
-
-    def tested(self, row: Need, baseline: Need) -> SignedRanks | None:
-        """Two rows compared query by query, or None where one of them has not run."""
 
 
 @dataclass(frozen=True)
@@ -86,76 +62,54 @@ class ClaimFinding:
 
 @dataclass(frozen=True)
 class RowDifference:
-    """A number beside another one of the same column.
+    """A number beside another one of the same spot.
 
     Attributes:
-        title: the row of the first, as printed.
-        other_title: the row of the other.
-        column: the column, as printed.
-        needs: where the two come from.
-        value: the first, or None where it has not been computed.
-        other: the other.
+        grid: of the claim.
+        pair: the rows.
+        spot: where they are compared.
     """
 
-    title: str
-    other_title: str
-    column: str
-    needs: tuple[Need, Need]
-    value: Decimal | None
-    other: Decimal | None
+    grid: ClaimGrid
+    pair: RowPair
+    spot: Spot
 
-    @classmethod
-    def of(
-        cls,
-        grid: ClaimGrid,
-        numbers: Numbers,
-        method: str,
-        pair: RowPair,
-        column: GridColumn,
-        cutoff: int | None,
-    ) -> RowDifference:
-        """The difference of a pair of rows in a column, at one K where there are several."""
-        first, second = (
-            Need(grid.claim.measure, grid.place(row, method, column), cutoff) for row in pair
-        )
-        title, other_title = (grid.title(row, method, column) for row in pair)
-        values = numbers.value(first), numbers.value(second)
-        name = column_name(grid, column, cutoff)
-        return cls(title, other_title, name, (first, second), *values)
+    @cached_property
+    def needs(self) -> tuple[Need, ...]:
+        """Where the two numbers come from."""
+        return tuple(self.grid.need(row, self.spot) for row in self.pair)
+
+    @cached_property
+    def values(self) -> tuple[Decimal | None, ...]:
+        """Both numbers, None where one has not been computed."""
+        return tuple(map(self.grid.numbers.value, self.needs))
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """The rows as printed."""
+        return tuple(self.grid.title(row, self.spot) for row in self.pair)
 
     @property
     def points(self) -> Decimal | None:
         """The first number minus the second."""
-        if self.value is None or self.other is None:
-            return None
-        return self.value - self.other
+        value, other = self.values
+        return None if value is None or other is None else value - other
 
     @property
-    def numbers(self) -> str:
-        """``80.55 against 80.61``."""
-        values = ("not run" if v is None else str(v) for v in (self.value, self.other))
-        return " against ".join(values)
+    def text(self) -> str:
+        """``CSQ+ACH at COVID-CT-Dataset/8 bits: 80.55 against 80.61``."""
+        numbers = " against ".join("not run" if v is None else str(v) for v in self.values)
+        return f"{self.titles[0]} at {self.grid.column_title(self.spot)}: {numbers}"
 
 
-def values_and_gains(claim: Bound | Number, grid: ClaimGrid, numbers: Numbers) -> list[Case]:
+def values_and_gains(claim: Bound | Number, grid: ClaimGrid) -> list[Case]:
     """Every value and gain of a claim, there or not; how they come out is not said yet."""
-    places = [(method, *place) for method in grid.methods for place in places_of(claim, grid)]
-    values = [
-        _value(grid, numbers, row, method, column, cutoff)
-        for method, column, cutoff in places
-        for row in claim.rows
+    spots = [spot for method in grid.methods for spot in grid.spots(method)]
+    values = [_value(grid, row, spot) for spot in spots for row in claim.rows]
+    gains = [RowDifference(grid, pair, spot) for spot in spots for pair in claim.gains]
+    return values + [
+        Case(gain.text, gain.needs, gain.points is not None, amount=gain.points) for gain in gains
     ]
-    gains = [
-        _gain(RowDifference.of(grid, numbers, method, pair, column, cutoff))
-        for method, column, cutoff in places
-        for pair in claim.gains
-    ]
-    return values + gains
-
-
-def places_of(claim: Claim, grid: ClaimGrid) -> list[tuple[GridColumn, int | None]]:
-    """Columns, and the K of each where there are several."""
-    return [(column, cutoff) for column in grid.columns for cutoff in claim.cutoffs or (None,)]
 
 
 def shown(value: Decimal) -> str:
@@ -164,23 +118,9 @@ def shown(value: Decimal) -> str:
     return "0" if text == "-0" else text
 
 
-def column_name(grid: ClaimGrid, column: GridColumn, cutoff: int | None) -> str:
-    """A column as printed, with its K."""
-    name = grid.column_title(column)
-    return name if cutoff is None else f"{name}, K = {cutoff}"
-
-
-def _value(
-    grid: ClaimGrid, numbers: Numbers, row: str, method: str, column: GridColumn, cutoff: int | None
-) -> Case:
-    need = Need(grid.claim.measure, grid.place(row, method, column), cutoff)
-    value = numbers.value(need)
-    name = f"{grid.title(row, method, column)} at {column_name(grid, column, cutoff)}"
+def _value(grid: ClaimGrid, row: str, spot: Spot) -> Case:
+    need = grid.need(row, spot)
+    value = grid.numbers.value(need)
+    name = f"{grid.title(row, spot)} at {grid.column_title(spot)}"
     text = f"{name}: {'not run' if value is None else value}"
     return Case(text, (need,), value is not None, amount=value)
-
-
-def _gain(difference: RowDifference) -> Case:
-    text = f"{difference.title} at {difference.column}: {difference.numbers}"
-    points = difference.points
-    return Case(text, difference.needs, points is not None, amount=points)

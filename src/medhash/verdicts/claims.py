@@ -95,8 +95,8 @@ def _phantoms(run: ClaimRun, name: str, claim: Claim) -> Decision:
 
 
 def _decision(run: ClaimRun, name: str, claim: Claim) -> Decision:
-    numbers = run.numbers(claim)
-    finding = decide(run.grid(claim), numbers)
+    grid = run.grid(claim)
+    finding, numbers = decide(grid), grid.numbers
     needs = list(dict.fromkeys(need for case in finding.cases for need in case.needs))
     every = dict.fromkeys(cell for need in needs for cell in numbers.cells(need.place))
     missing = dict.fromkeys(cell for need in needs for cell in numbers.missing(need))

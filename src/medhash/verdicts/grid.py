@@ -6,27 +6,39 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
+from typing import NamedTuple
 
 from medhash.analysis.numbers.context import Context, GridColumn, Place
 from medhash.analysis.numbers.summaries import row_title
 from medhash.papers.claim_rules import Claim, Row
 from medhash.papers.claims import artefact_of
 from medhash.papers.specs import ArtefactSpec
+from medhash.verdicts.numbers import Need, RunNumbers
+
+
+class Spot(NamedTuple):
+    """Where rows of a claim are compared; with the K where a measure has several."""
+
+    method: str
+    column: GridColumn
+    cutoff: int | None = None
 
 
 @dataclass(frozen=True)
 class ClaimGrid:
-    """The rows and columns of a claim.
+    """The rows and columns of a claim, and the numbers there.
 
     Attributes:
         claim: the claim.
         context: names; its paper holds the whole grid, as printed.
+        numbers: where numbers come from.
         merges: variant -> the variant whose cells stand for it, where sizes of the paper come to
             the same on a smaller grid of patches.
     """
 
     claim: Claim
     context: Context
+    numbers: RunNumbers
     merges: Mapping[str, str] = field(default_factory=dict)
 
     @cached_property
@@ -54,24 +66,25 @@ class ClaimGrid:
         """Of a sensitivity figure: title of the panel -> its variants."""
         return self.spec.points_of_panels
 
-    def place(self, name: str, method: str, column: GridColumn) -> Place:
-        """The place whose cells a row has in a column.
+    def spots(self, method: str) -> list[Spot]:
+        """Where a method's rows are compared, from left to right."""
+        cutoffs = self.claim.cutoffs or (None,)
+        return [Spot(method, *place) for place in product(self.columns, cutoffs)]
 
-        Args:
-            name: as claims name rows.
-            method: the method, unless the row names one.
-            column: the column.
-        """
-        place = self._printed_place(name, method, column)
-        return place._replace(variant=self.merges.get(place.variant, place.variant))
+    def need(self, row: str, spot: Spot) -> Need:
+        """The number of a row at a spot; rows as claims name them."""
+        place = self._printed_place(row, spot)
+        variant = self.merges.get(place.variant, place.variant)
+        return Need(self.claim.measure, place._replace(variant=variant), spot.cutoff)
 
-    def title(self, name: str, method: str, column: GridColumn) -> str:
+    def title(self, row: str, spot: Spot) -> str:
         """A row's name as printed: ``HashNet+ACH w/ TL``."""
-        return row_title(self.spec, self._printed_place(name, method, column), self.context)
+        return row_title(self.spec, self._printed_place(row, spot), self.context)
 
-    def column_title(self, column: GridColumn) -> str:
-        """A column's name as printed: ``COVID-CT-Dataset/8 bits``."""
-        return self.context.column_label(column)
+    def column_title(self, spot: Spot) -> str:
+        """A column's name as printed: ``COVID-CT-Dataset/8 bits``, and the K."""
+        title = self.context.column_label(spot.column)
+        return title if spot.cutoff is None else f"{title}, K = {spot.cutoff}"
 
     def same_here(self, variants: Sequence[str]) -> str:
         """Which of several settings are the same in this run, in words; empty if none are."""
@@ -81,11 +94,11 @@ class ClaimGrid:
         merged = (" = ".join(names) for names in by_run.values() if len(names) > 1)
         return ", ".join(merged)
 
-    def _printed_place(self, name: str, method: str, column: GridColumn) -> Place:
+    def _printed_place(self, name: str, spot: Spot) -> Place:
         row = Row.parse(name)
-        method = row.method or method
-        place = Place.at(column, method, row.variant)
-        if not column.bits:
+        method = row.method or spot.method
+        place = Place.at(spot.column, method, row.variant)
+        if not spot.column.bits:
             place = place._replace(bits=self.spec.lengths_of(method)[0])
         if not row.transfers:
             return place._replace(origin=self.spec.start_without_transfer)

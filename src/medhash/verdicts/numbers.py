@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from medhash.analysis.numbers.context import Place
 from medhash.analysis.numbers.statistics import compare, mean_and_deviation
@@ -13,7 +13,21 @@ from medhash.errors import MedhashError
 from medhash.records.record import Record, per_query
 from medhash.schema.cell import Cell
 from medhash.schema.measures import MEASURES, MeasureAt, Source
-from medhash.verdicts.cases import Need, SignedRanks
+
+
+class Need(NamedTuple):
+    """A number that a claim needs: what is measured at a place, and at which K."""
+
+    measure: str
+    place: Place
+    cutoff: int | None = None
+
+
+class SignedRanks(NamedTuple):
+    """A significance test: its p-value and whether the first row is better by signed ranks."""
+
+    p_value: float
+    better: bool
 
 
 @dataclass(frozen=True)

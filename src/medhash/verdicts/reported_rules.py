@@ -17,27 +17,8 @@ from typing import Any
 
 from medhash.analysis.numbers.context import bits_label
 from medhash.errors import MedhashError
-from medhash.papers.derivations import (
-    Arrows,
-    AttainablePrecision,
-    AverageImprovements,
-    Comparison,
-    Derived,
-    DerivedBound,
-    FromTable,
-    GainComparison,
-    Highest,
-    ImprovementRange,
-    Pair,
-    PairCounts,
-    Proportions,
-    RelativeGain,
-    RepeatedValues,
-    SameForDatasets,
-    SignificanceCounts,
-    Sum,
-    Trend,
-)
+from medhash.papers import derivations as models
+from medhash.papers.derivations import Derived, FromTable, Pair
 from medhash.papers.reported import SUMMARY_ROW, ReportedColumn, ReportedPaper
 from medhash.schema.validation import check_name
 from medhash.verdicts.cases import CaseOutcome, shown
@@ -79,7 +60,7 @@ class Check:
     note: str
 
 
-def arrows(derived: Arrows, paper: ReportedPaper) -> Iterator[Check]:
+def arrows(derived: models.Arrows, paper: ReportedPaper) -> Iterator[Check]:
     """Each arrow against the difference to the row without ``+MODULE``."""
     for method, row in paper.table(derived.table).by_method.items():
         pair = (method, _without_modules(method))
@@ -98,7 +79,7 @@ def arrows(derived: Arrows, paper: ReportedPaper) -> Iterator[Check]:
             )
 
 
-def proportions(derived: Proportions, paper: ReportedPaper) -> Iterator[Check]:
+def proportions(derived: models.Proportions, paper: ReportedPaper) -> Iterator[Check]:
     """Each ``(7/8)`` against the number of columns that beat the row without ``+MODULE``."""
     for method, row in paper.table(derived.table).by_method.items():
         if not row.proportion:
@@ -116,7 +97,9 @@ def proportions(derived: Proportions, paper: ReportedPaper) -> Iterator[Check]:
         )
 
 
-def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> Iterator[Check]:
+def significance_counts(
+    derived: models.SignificanceCounts, paper: ReportedPaper
+) -> Iterator[Check]:
     """Each W/T/L cell against the p-values of its column."""
     level = Decimal(derived.level)
     rows = paper.table(derived.table).by_method.values()
@@ -139,7 +122,7 @@ def significance_counts(derived: SignificanceCounts, paper: ReportedPaper) -> It
     return _summary_checks(derived, paper, outcomes)
 
 
-def pair_counts(derived: PairCounts, paper: ReportedPaper) -> Iterator[Check]:
+def pair_counts(derived: models.PairCounts, paper: ReportedPaper) -> Iterator[Check]:
     """Each W/T/L cell against the pairs of rows of its column."""
 
     def outcomes(column: ReportedColumn) -> list[tuple[str, CaseOutcome]]:
@@ -150,7 +133,7 @@ def pair_counts(derived: PairCounts, paper: ReportedPaper) -> Iterator[Check]:
     return _summary_checks(derived, paper, outcomes)
 
 
-def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
+def comparison(derived: models.Comparison, paper: ReportedPaper) -> list[Check]:
     """The first row of each pair is higher: in every column, in most, or on average."""
     pairs = _filled_all(derived.pairs, derived.methods)
     if derived.holds == "average":
@@ -166,7 +149,7 @@ def comparison(derived: Comparison, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, (printed, found), follows, cases=cases)]
 
 
-def gain_comparison(derived: GainComparison, paper: ReportedPaper) -> list[Check]:
+def gain_comparison(derived: models.GainComparison, paper: ReportedPaper) -> list[Check]:
     """The gain of one pair of rows is greater than that of another, in every column."""
     cases = []
     for method in derived.methods:
@@ -178,7 +161,7 @@ def gain_comparison(derived: GainComparison, paper: ReportedPaper) -> list[Check
     return [_of_all(derived, paper, "greater", cases)]
 
 
-def average_improvements(derived: AverageImprovements, paper: ReportedPaper) -> list[Check]:
+def average_improvements(derived: models.AverageImprovements, paper: ReportedPaper) -> list[Check]:
     """Each printed average difference; the average over all columns is named beside it."""
     return [
         _average_improvement(derived, paper, _filled(derived.pair, method), printed)
@@ -186,7 +169,7 @@ def average_improvements(derived: AverageImprovements, paper: ReportedPaper) -> 
     ]
 
 
-def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[Check]:
+def improvement_range(derived: models.ImprovementRange, paper: ReportedPaper) -> list[Check]:
     """The least and the greatest difference, one check each."""
     pairs = _filled_all([derived.pair], derived.methods)
     ordered = sorted(_differences(derived, paper, pairs), key=lambda each: each.points)
@@ -204,7 +187,7 @@ def improvement_range(derived: ImprovementRange, paper: ReportedPaper) -> list[C
     ]
 
 
-def bound(derived: DerivedBound, paper: ReportedPaper) -> list[Check]:
+def bound(derived: models.DerivedBound, paper: ReportedPaper) -> list[Check]:
     """All values of the rows stand in a relation to a number."""
     value = Decimal(derived.value)
     relations: dict[str, Callable[[Decimal], bool]] = {
@@ -222,7 +205,7 @@ def bound(derived: DerivedBound, paper: ReportedPaper) -> list[Check]:
     return [_of_all(derived, paper, f"{derived.relation} {derived.value}", cases)]
 
 
-def repeated_values(derived: RepeatedValues, paper: ReportedPaper) -> list[Check]:
+def repeated_values(derived: models.RepeatedValues, paper: ReportedPaper) -> list[Check]:
     """A row that two tables print has the same values in both."""
     cases = []
     for method in derived.methods:
@@ -235,7 +218,7 @@ def repeated_values(derived: RepeatedValues, paper: ReportedPaper) -> list[Check
     return [_of_all(derived, paper, "the same", cases)]
 
 
-def relative_gain(derived: RelativeGain, paper: ReportedPaper) -> list[Check]:
+def relative_gain(derived: models.RelativeGain, paper: ReportedPaper) -> list[Check]:
     """The percentage by which a row exceeds another, on average over the columns."""
     table = paper.table(derived.table)
     columns = {str(column): column for column in table.column_list}
@@ -261,7 +244,7 @@ def relative_gain(derived: RelativeGain, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, numbers, follows, note="; ".join(notes))]
 
 
-def trend(derived: Trend, paper: ReportedPaper) -> list[Check]:
+def trend(derived: models.Trend, paper: ReportedPaper) -> list[Check]:
     """The values of each row rise, or fall, from each column of a dataset to the next."""
     cases = []
     for name in derived.methods:
@@ -274,7 +257,7 @@ def trend(derived: Trend, paper: ReportedPaper) -> list[Check]:
     return [_of_all(derived, paper, derived.direction, cases)]
 
 
-def highest(derived: Highest, paper: ReportedPaper) -> list[Check]:
+def highest(derived: models.Highest, paper: ReportedPaper) -> list[Check]:
     """One of the named rows is the highest of each column."""
     rows = paper.table(derived.table).by_method
     for name in (*derived.rows, *derived.leaving_out):
@@ -289,7 +272,7 @@ def highest(derived: Highest, paper: ReportedPaper) -> list[Check]:
     return [_of_all(derived, paper, "highest", cases)]
 
 
-def same_for_datasets(derived: SameForDatasets, paper: ReportedPaper) -> list[Check]:
+def same_for_datasets(derived: models.SameForDatasets, paper: ReportedPaper) -> list[Check]:
     """A row has the same value at one code length, whatever the dataset."""
     columns = _columns(derived, paper)
     cases = []
@@ -302,7 +285,7 @@ def same_for_datasets(derived: SameForDatasets, paper: ReportedPaper) -> list[Ch
     return [_of_all(derived, paper, "the same", cases)]
 
 
-def parts_of_a_whole(derived: Sum, paper: ReportedPaper) -> list[Check]:
+def parts_of_a_whole(derived: models.Sum, paper: ReportedPaper) -> list[Check]:
     """The printed parts add up to the printed whole."""
     total = sum(derived.parts)
     says = f"{derived.says}: {' + '.join(map(str, derived.parts))}"
@@ -310,7 +293,9 @@ def parts_of_a_whole(derived: Sum, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, numbers, total == derived.printed, says=says)]
 
 
-def attainable_precision(derived: AttainablePrecision, paper: ReportedPaper) -> Iterator[Check]:
+def attainable_precision(
+    derived: models.AttainablePrecision, paper: ReportedPaper
+) -> Iterator[Check]:
     """Each printed percentage is a whole number of the parts that it is a mean of."""
     results = derived.queries * derived.cutoff
     if derived.of == "average precision":
@@ -399,7 +384,7 @@ def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
 
 
 def _summary_checks(
-    derived: SignificanceCounts | PairCounts,
+    derived: models.SignificanceCounts | models.PairCounts,
     paper: ReportedPaper,
     outcomes: Callable[[ReportedColumn], list[tuple[str, CaseOutcome]]],
 ) -> Iterator[Check]:
@@ -419,7 +404,7 @@ def _summary_checks(
 
 
 def _average_improvement(
-    derived: AverageImprovements, paper: ReportedPaper, pair: Pair, printed: str
+    derived: models.AverageImprovements, paper: ReportedPaper, pair: Pair, printed: str
 ) -> Check:
     differences = _differences(derived, paper, [pair])
     average = _average(differences)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable, Mapping
 
 from tabulate import tabulate
 
+from medhash.files import text_of_csv
 from medhash.papers.reported import ReportedPaper, ReportedTable, ReportedValue, reported_values
 from medhash.schema.validation import check_name
 
@@ -33,11 +32,9 @@ def with_table(papers: Mapping[str, ReportedPaper], number: str) -> list[Reporte
 
 def csv_text(papers: Iterable[ReportedPaper]) -> str:
     """``paper,table,dataset,method,axis,at,metric,value``, one line a printed value."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(ReportedValue._fields)
-    writer.writerows(value for paper in papers for value in reported_values(paper))
-    return stream.getvalue()
+    return text_of_csv(
+        ReportedValue._fields, (v for paper in papers for v in reported_values(paper))
+    )
 
 
 def tables_text(papers: Iterable[ReportedPaper]) -> str:

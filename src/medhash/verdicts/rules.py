@@ -9,78 +9,60 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
-from medhash.analysis.numbers.context import GridColumn
 from medhash.errors import MedhashError
-from medhash.papers.claim_rules import (
-    Better,
-    Bound,
-    Claim,
-    GreaterGain,
-    Holds,
-    Number,
-    Row,
-    RowPair,
-    Significant,
-    Spread,
-)
+from medhash.papers import claim_rules as models
+from medhash.papers.claim_rules import Claim, Holds, Row, RowPair
 from medhash.verdicts.cases import (
     Case,
     CaseOutcome,
     ClaimFinding,
-    Need,
-    Numbers,
     RowDifference,
-    column_name,
-    places_of,
     shown,
     values_and_gains,
 )
-from medhash.verdicts.grid import ClaimGrid
+from medhash.verdicts.grid import ClaimGrid, Spot
 
 
-def decide(grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def decide(grid: ClaimGrid) -> ClaimFinding:
     """What the numbers that are there say of a claim.
 
     Raises:
         MedhashError: the claim must hold in more cases than there are.
     """
-    return RULES[grid.claim.rule](grid.claim, grid, numbers)
+    return RULES[grid.claim.rule](grid.claim, grid)
 
 
-def better(claim: Better, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def better(claim: models.Better, grid: ClaimGrid) -> ClaimFinding:
     """The first row of each pair is higher: in columns, or on a method's average."""
-    tolerance = Decimal(claim.tolerance)
-    groups = [
-        [RowDifference.of(grid, numbers, method, pair, column, cutoff) for column, cutoff in places]
-        for method in grid.methods
-        for pair in claim.pairs
-        for places in _grouped(claim, grid)
-    ]
-    cases = tuple(_compared(group, tolerance, claim.per == "method") for group in groups)
-    return _counted(claim, cases, _better_summary(claim, cases), _same(grid, claim.pairs))
+    tolerance, averaged = Decimal(claim.tolerance), claim.per == "method"
+    cases = []
+    for method, pair in product(grid.methods, claim.pairs):
+        every = [RowDifference(grid, pair, spot) for spot in grid.spots(method)]
+        groups = [every] if averaged else [[each] for each in every]
+        cases += [_compared(group, tolerance, averaged) for group in groups]
+    return _counted(claim, tuple(cases), _better_summary(claim, cases), _same(grid, claim.pairs))
 
 
-def greater_gain(claim: GreaterGain, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def greater_gain(claim: models.GreaterGain, grid: ClaimGrid) -> ClaimFinding:
     """The gain of one pair is greater than each of the others, column by column."""
     tolerance = Decimal(claim.tolerance)
     cases = []
-    for method in grid.methods:
-        for than in claim.than:
-            for column, cutoff in places_of(claim, grid):
-                gain = RowDifference.of(grid, numbers, method, claim.gain, column, cutoff)
-                other = RowDifference.of(grid, numbers, method, than, column, cutoff)
-                cases.append(_gains_compared(gain, other, tolerance))
+    for method, than in product(grid.methods, claim.than):
+        for spot in grid.spots(method):
+            gain, other = (RowDifference(grid, pair, spot) for pair in (claim.gain, than))
+            cases.append(_gains_compared(gain, other, tolerance))
     summary = _outcome_summary("greater", cases)
     return _counted(claim, tuple(cases), summary, _same(grid, (claim.gain, *claim.than)))
 
 
-def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def bound(claim: models.Bound, grid: ClaimGrid) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
     holds = _relation(claim)
     cases = []
-    for case in values_and_gains(claim, grid, numbers):
+    for case in values_and_gains(claim, grid):
         outcome: CaseOutcome | None = None
         if case.amount is not None:
             outcome = "W" if holds(case.amount) else "L"
@@ -89,9 +71,9 @@ def bound(claim: Bound, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
 
-def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def number(claim: models.Number, grid: ClaimGrid) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
-    cases = tuple(values_and_gains(claim, grid, numbers))
+    cases = tuple(values_and_gains(claim, grid))
     same_here = _same(grid, claim.gains)
     found = [case.amount for case in cases if case.amount is not None]
     if not found:
@@ -104,27 +86,23 @@ def number(claim: Number, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return ClaimFinding(cases, holds, summary, same_here=same_here)
 
 
-def significant(claim: Significant, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def significant(claim: models.Significant, grid: ClaimGrid) -> ClaimFinding:
     """The rows of each pair differ significantly on a measure of each query."""
+    places = product(grid.methods, claim.pairs)
     cases = [
-        _tested(claim, grid, numbers, method, pair, column, cutoff)
-        for method in grid.methods
-        for pair in claim.pairs
-        for column in grid.columns
-        for cutoff in claim.cutoffs or (None,)
+        _tested(claim, grid, pair, spot) for method, pair in places for spot in grid.spots(method)
     ]
     in_favour = " in favour of the first" if claim.direction == "better" else ""
     summary = f"p <= {claim.level}{in_favour}: {_holding(cases)}"
     return _counted(claim, tuple(cases), summary, _same(grid, claim.pairs))
 
 
-def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
+def spread(claim: models.Spread, grid: ClaimGrid) -> ClaimFinding:
     """Within each panel of a figure the values differ by no more than so much."""
+    places = product(grid.columns, grid.methods, grid.panels)
     cases = [
-        _spread_of_panel(claim, grid, numbers, method, column, title)
-        for column in grid.columns
-        for method in grid.methods
-        for title in grid.panels
+        _spread_of_panel(claim, grid, title, Spot(method, column))
+        for column, method, title in places
     ]
     over = _over_a_part(cases, "settings")
     summary = f"at most {claim.at_most} {claim.unit} apart: {_holding(cases)}{over}"
@@ -132,7 +110,7 @@ def spread(claim: Spread, grid: ClaimGrid, numbers: Numbers) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
-_RULES: tuple[Callable[[Any, ClaimGrid, Numbers], ClaimFinding], ...]
+_RULES: tuple[Callable[[Any, ClaimGrid], ClaimFinding], ...]
 _RULES = (better, greater_gain, bound, number, significant, spread)
 RULES = {rule.__name__: rule for rule in _RULES}
 """Name of a rule in the file -> the function that decides."""
@@ -142,12 +120,10 @@ def _compared(group: Sequence[RowDifference], tolerance: Decimal, averaged: bool
     """A column's difference, or the average of a method's."""
     found = [points for each in group if (points := each.points) is not None]
     amount = sum(found, Decimal(0)) / len(found) if found else None
-    first = group[0]
+    text = group[0].text
     if averaged:
-        name = f"{first.title} against {first.other_title}, {len(found)} of {len(group)} values"
+        name = f"{' against '.join(group[0].titles)}, {len(found)} of {len(group)} values"
         text = f"{name}: " + ("not run" if amount is None else f"{shown(amount)} on average")
-    else:
-        text = f"{first.title} at {first.column}: {first.numbers}"
     needs = tuple(need for each in group for need in each.needs)
     outcome = None if amount is None else _outcome(amount, tolerance)
     return Case(text, needs, len(found) == len(group), outcome, amount)
@@ -155,27 +131,19 @@ def _compared(group: Sequence[RowDifference], tolerance: Decimal, averaged: bool
 
 def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decimal) -> Case:
     needs = (*gain.needs, *other.needs)
-    name = f"gain of {gain.title} over {gain.other_title} at {gain.column}"
-    text = f"{name}: {_or_not_run(gain.points)}, of {other.title}: {_or_not_run(other.points)}"
+    name = f"gain of {' over '.join(gain.titles)} at {gain.grid.column_title(gain.spot)}"
+    text = f"{name}: {_or_not_run(gain.points)}, of {other.titles[0]}: {_or_not_run(other.points)}"
     if gain.points is None or other.points is None:
         return Case(text, needs, complete=False)
     amount = gain.points - other.points
     return Case(text, needs, True, _outcome(amount, tolerance), amount)
 
 
-def _tested(
-    claim: Significant,
-    grid: ClaimGrid,
-    numbers: Numbers,
-    method: str,
-    pair: RowPair,
-    column: GridColumn,
-    cutoff: int | None,
-) -> Case:
-    first, second = (Need(claim.measure, grid.place(row, method, column), cutoff) for row in pair)
-    needs, test = (first, second), numbers.tested(first, second)
-    name = " vs. ".join(grid.title(row, method, column) for row in pair)
-    name = f"{name} at {column_name(grid, column, cutoff)}"
+def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spot) -> Case:
+    first, second = (grid.need(row, spot) for row in pair)
+    needs, test = (first, second), grid.numbers.tested(first, second)
+    name = " vs. ".join(grid.title(row, spot) for row in pair)
+    name = f"{name} at {grid.column_title(spot)}"
     if test is None:
         return Case(f"{name}: not run", needs, complete=False)
     small = test.p_value <= float(claim.level)
@@ -185,13 +153,10 @@ def _tested(
     return Case(f"{name}: p = {test.p_value:.3e}{against}", needs, True, outcome)
 
 
-def _spread_of_panel(
-    claim: Spread, grid: ClaimGrid, numbers: Numbers, method: str, column: GridColumn, title: str
-) -> Case:
-    rows = grid.panels[title]
-    needs = tuple(Need(claim.measure, grid.place(row, method, column)) for row in rows)
-    values = [value for need in needs if (value := numbers.value(need)) is not None]
-    name = f"{title} at {grid.column_title(column)}"
+def _spread_of_panel(claim: models.Spread, grid: ClaimGrid, title: str, spot: Spot) -> Case:
+    needs = tuple(grid.need(row, spot) for row in grid.panels[title])
+    values = [value for need in needs if (value := grid.numbers.value(need)) is not None]
+    name = f"{title} at {grid.column_title(spot)}"
     complete = len(values) == len(needs)
     if len(values) < 2:
         return Case(f"{name}: not run", needs, complete)
@@ -203,10 +168,7 @@ def _spread_of_panel(
 
 
 def _counted(
-    claim: Better | GreaterGain | Bound | Significant | Spread,
-    cases: tuple[Case, ...],
-    summary: str,
-    same_here: str,
+    claim: models.Counted, cases: tuple[Case, ...], summary: str, same_here: str
 ) -> ClaimFinding:
     """A claim that holds if enough cases do."""
     won = sum(case.complete and case.outcome == "W" for case in cases)
@@ -236,7 +198,7 @@ def _bounds(holds: Holds, total: int) -> tuple[int, int]:
     return int(least), total
 
 
-def _better_summary(claim: Better, cases: Sequence[Case]) -> str:
+def _better_summary(claim: models.Better, cases: Sequence[Case]) -> str:
     what = "higher on average" if claim.per == "method" else "higher"
     over = _over_a_part(cases, "columns")
     return f"{_outcome_summary(what, cases)}{over}{_range(claim, cases, 'differences ')}"
@@ -273,7 +235,7 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
-def _relation(claim: Bound) -> Callable[[Decimal], bool]:
+def _relation(claim: models.Bound) -> Callable[[Decimal], bool]:
     value, tolerance = Decimal(claim.value), Decimal(claim.tolerance)
     relations: dict[str, Callable[[Decimal], bool]] = {
         "=": lambda number: abs(number - value) <= tolerance,
@@ -300,12 +262,6 @@ def _outcome(difference: Decimal, tolerance: Decimal) -> CaseOutcome:
     if abs(difference) <= tolerance:
         return "T"
     return "W" if difference > 0 else "L"
-
-
-def _grouped(claim: Better, grid: ClaimGrid) -> list[list[tuple[GridColumn, int | None]]]:
-    """The places of each case: one by one, or all together."""
-    places = places_of(claim, grid)
-    return [places] if claim.per == "method" else [[place] for place in places]
 
 
 def _same(grid: ClaimGrid, pairs: Iterable[RowPair]) -> str:

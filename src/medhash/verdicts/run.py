@@ -9,9 +9,8 @@ from typing import Any
 from medhash.analysis.numbers.context import Context, select
 from medhash.configuration.claimed import Claimed, claimed_by
 from medhash.configuration.loading import Configuration
-from medhash.errors import MedhashError
 from medhash.papers.claim_rules import Claim
-from medhash.records.lesions import LesionSearch, NoSearch
+from medhash.records.lesions import LesionSearch, NoSearch, check_same_patches
 from medhash.records.sources import READERS
 from medhash.schema.cell import Cell
 from medhash.schema.measures import Source
@@ -36,14 +35,10 @@ class ClaimRun:
     unmarked: Mapping[Cell, str]
 
     def grid(self, claim: Claim) -> ClaimGrid:
-        """The rows and columns of a claim."""
-        return ClaimGrid(claim, self.context, self.claimed.merges)
-
-    def numbers(self, claim: Claim) -> RunNumbers:
-        """The numbers of a claim's cells."""
-        return RunNumbers(
-            self.claimed.printed.paper, self.claimed.seeds(claim.artefact), self.facts
-        )
+        """The rows and columns of a claim, with the numbers of its cells."""
+        seeds = self.claimed.seeds(claim.artefact)
+        numbers = RunNumbers(self.claimed.printed.paper, seeds, self.facts)
+        return ClaimGrid(claim, self.context, numbers, self.claimed.merges)
 
 
 def load_runs(configuration: Configuration) -> list[ClaimRun]:
@@ -66,17 +61,9 @@ def _load_run(claimed: Claimed) -> ClaimRun:
                 unmarked[each.cell] = each.reason
             else:
                 found.setdefault(spec.source, {})[each.cell] = each
-    _check_patches(found.get("lesions", {}))
-    return ClaimRun(claimed, context, found, unmarked)
-
-
-def _check_patches(searches: Mapping[Cell, LesionSearch]) -> None:
-    """All cells of a dataset must have been searched with the same patches."""
+    # All cells of a dataset must have been searched with the same patches.
     first: dict[str, LesionSearch] = {}
-    for cell, search in searches.items():
+    for cell, search in found.get("lesions", {}).items():
         other = first.setdefault(cell.dataset, search)
-        if search.areas_sha256 != other.areas_sha256:
-            raise MedhashError(
-                f"lesion patches of cell {cell}: they are not those of {other.cell}; delete "
-                "lesions.json of both and let the workflow search again."
-            )
+        check_same_patches(search, other, str(other.cell))
+    return ClaimRun(claimed, context, found, unmarked)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -17,6 +15,7 @@ from tabulate import tabulate
 from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
 from medhash.configuration.loading import Configuration
 from medhash.errors import AbsentError
+from medhash.files import text_of_csv
 from medhash.schema.differences import differences
 from medhash.schema.validation import check_name
 
@@ -103,11 +102,7 @@ def comparison_text(first: Configuration, second: Configuration, pairs: Sequence
 
 def comparison_csv(pairs: Sequence[ValuePair]) -> str:
     """The same values as CSV; ``first`` and ``second`` in the order in which runs were named."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(field.name for field in fields(ValuePair))
-    writer.writerows(map(astuple, pairs))
-    return stream.getvalue()
+    return text_of_csv((field.name for field in fields(ValuePair)), map(astuple, pairs))
 
 
 def _choices(configuration: Configuration) -> dict[str, Any]:

@@ -8,10 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from medhash.analysis.tables.rendering import markdown_text
-from medhash.files import write_text
+from medhash.files import text_of_csv, write_text
 from medhash.verdicts.claims import VERDICTS, Decision, decide_claims
 from medhash.verdicts.run import ClaimRun, load_runs
 
@@ -38,9 +36,8 @@ def run(configuration: Configuration, step: Step, job: Job) -> str:
 
 def csv_text(decisions: Sequence[Decision]) -> str:
     """One line a claim, columns :data:`CSV_COLUMNS`."""
-    rows = [[getattr(each, column) for column in CSV_COLUMNS] for each in decisions]
-    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
-    return frame.to_csv(index=False, lineterminator="\n")
+    rows = ([getattr(each, column) for column in CSV_COLUMNS] for each in decisions)
+    return text_of_csv(CSV_COLUMNS, rows)
 
 
 def json_text(decisions: Sequence[Decision]) -> str:

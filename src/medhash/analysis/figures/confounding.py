@@ -8,16 +8,9 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.numbers.confounding import (
-    ConfounderSpec,
-    Panel,
-    confounding_points,
-    details,
-    panel_title,
-    panels_of,
-)
+from medhash.analysis.numbers.confounding import ConfounderSpec, Panel, panel_title, panels_of
 from medhash.analysis.numbers.context import NOT_RUN, Context
-from medhash.papers.specs import Drawn, FigureSpec, Files
+from medhash.papers.specs import FigureSpec
 from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
@@ -40,48 +33,34 @@ class Spec(ConfounderSpec, FigureSpec):
 
     kind: Literal["confounding"]
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
-        """The points of the table of the same kind, and what draws them."""
-        points = confounding_points(self, facts, context)
-        titles = (context.heading(self), details(self, facts, context))
-        return points, lambda: draw_confounding(self, points, context, titles)
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """Panels with one legend below them.
 
-
-def draw_confounding(
-    spec: Spec, points: pd.DataFrame, context: Context, titles: Sequence[str]
-) -> Figure:
-    """Draw the panels with one legend below them.
-
-    Colour, marker and line are the variant; bars are 95 % intervals over seeds.
-
-    Args:
-        spec: the grid.
-        points: from :func:`~medhash.analysis.numbers.confounding.confounding_points`.
-        context: names.
-        titles: lines above the panels; long ones are wrapped.
-    """
-    panels = panels_of(spec)
-    width = max(_LEAST_WIDTH, PANEL_SIZE[0] * len(spec.methods) + 0.5)
-    figure = titled_figure(width, (PANEL_SIZE[1] + 0.3) * len(panels) + 0.75, titles)
-    rows = figure.subfigures(len(panels), 1, squeeze=False)[:, 0]
-    styles = _styles(spec.variants)
-    for (panel, names), row in zip(panels.items(), rows, strict=True):
-        row.suptitle(panel_title(panel, context), fontsize=8.5, fontweight="bold")
-        row.supxlabel("strength of the confounder", fontsize=8.5)
-        axes = row.subplots(1, len(spec.methods), sharey=True, squeeze=False)[0]
-        axes[0].set_ylabel("mAP (%)")
-        for method, axis in zip(spec.methods, axes, strict=True):
-            axis.set_title(context.paper.method_title(method))
-            axis.set_xticks([name.strength for name in names])
-            axis.set_xlim(-0.08, 1.08)
-            _draw_panel(axis, _own(points, panel, method), styles)
-    figure.legend(
-        handles=_handles(styles, context),
-        title="Means over seeds; bars: 95 % intervals (Student's t), where there are several seeds",
-        loc="outside lower center",
-        ncols=len(styles),
-    )
-    return figure
+        Colour, marker and line are the variant; bars are 95 % intervals over seeds.
+        """
+        panels = panels_of(self)
+        width = max(_LEAST_WIDTH, PANEL_SIZE[0] * len(self.methods) + 0.5)
+        figure = titled_figure(width, (PANEL_SIZE[1] + 0.3) * len(panels) + 0.75, titles)
+        rows = figure.subfigures(len(panels), 1, squeeze=False)[:, 0]
+        styles = _styles(self.variants)
+        for (panel, names), row in zip(panels.items(), rows, strict=True):
+            row.suptitle(panel_title(panel, context), fontsize=8.5, fontweight="bold")
+            row.supxlabel("strength of the confounder", fontsize=8.5)
+            axes = row.subplots(1, len(self.methods), sharey=True, squeeze=False)[0]
+            axes[0].set_ylabel("mAP (%)")
+            for method, axis in zip(self.methods, axes, strict=True):
+                axis.set_title(context.paper.method_title(method))
+                axis.set_xticks([name.strength for name in names])
+                axis.set_xlim(-0.08, 1.08)
+                _draw_panel(axis, _own(points, panel, method), styles)
+        figure.legend(
+            handles=_handles(styles, context),
+            title="Means over seeds; bars: 95 % intervals (Student's t), where there are several "
+            "seeds",
+            loc="outside lower center",
+            ncols=len(styles),
+        )
+        return figure
 
 
 def _own(points: pd.DataFrame, panel: Panel, method: str) -> pd.DataFrame:

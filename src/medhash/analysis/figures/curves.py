@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
-from itertools import cycle
+from itertools import cycle, product
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,7 @@ from medhash.analysis.numbers.context import (
     bits_label,
     seeds_of,
 )
-from medhash.papers.specs import Drawn, FigureSpec, Files
+from medhash.papers.specs import FigureSpec
 from medhash.records.record import Record
 from medhash.schema.variants import parts_of
 
@@ -37,7 +37,7 @@ _OTHER_STYLES: tuple[Any, ...] = ("-", "-.", ":", (0, (7, 1, 1, 1, 1, 1)), (0, (
 _LEGEND_WIDTH = 1.3
 
 POINT_COLUMNS = ("k", "radius", "recall", "precision", "precision_deviation")
-"""Numeric columns of :func:`curve_points`; those that a kind of figure lacks are empty."""
+"""Numeric columns of the points; those that a kind of figure lacks are empty."""
 
 CSV_COLUMNS = (
     *("row", "column", "dataset", "method", "variant", "bits", "status"),
@@ -63,92 +63,58 @@ class CurveSpec(FigureSpec):
         """Label and scale the axes of a panel with these points."""
         raise NotImplementedError
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
-        """The points of all curves, and what draws them."""
-        points = curve_points(self, facts, context)
-        titles = (context.heading(self), context.details(self, facts))
-        return points, lambda: draw_curves(self, points, context, titles)
+    def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
+        """All points, in the order in which they are drawn, with :data:`CSV_COLUMNS`.
 
+        A curve has one row a point. Precision and recall are fractions, means over seeds.
+        """
+        import pandas as pd
 
-def curve_points(spec: CurveSpec, records: Sequence[Record], context: Context) -> pd.DataFrame:
-    """All points of a figure, in the order in which they are drawn.
+        by_place: dict[Place, list[Record]] = {}
+        for record in facts:
+            by_place.setdefault(Place.of(record.cell), []).append(record)
+        rows: list[dict[str, object]] = []
+        axes = product(self.bits, self.datasets, self.methods, self.trained_variants)
+        for bits, dataset, method, variant in axes:
+            place = Place(dataset, method, variant, bits)
+            own = by_place.get(place, [])
+            common: dict[str, object] = {
+                "row": context.paper.method_title(method, variant),
+                "column": context.column_label(GridColumn(dataset, bits)),
+                **place._asdict(),
+                **context.place_columns(self, dataset, bool(own)),
+            }
+            if own:
+                seeds = seeds_of(own)
+                common |= {"n_seeds": len(seeds), "seeds": " ".join(map(str, seeds))}
+            rows += [common | point for point in (self.curve(own) if own else [{}])]
+        frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+        return frame.astype({"k": "Int64", "radius": "Int64", "n_seeds": "Int64"})
 
-    Returns:
-        Frame with :data:`CSV_COLUMNS`. A curve has one row a point; a curve that did not run has
-        one row with that status. Precision and recall are fractions, means over seeds.
-    """
-    import pandas as pd
-
-    by_place: dict[Place, list[Record]] = {}
-    for record in records:
-        by_place.setdefault(Place.of(record.cell), []).append(record)
-    rows = []
-    for place in places_of(spec):
-        common = _common(place, context)
-        if place in by_place:
-            seeds = seeds_of(by_place[place])
-            common |= {"status": "ran", "note": "", "n_seeds": len(seeds)}
-            common |= {"seeds": " ".join(map(str, seeds))}
-            rows += [common | point for point in spec.curve(by_place[place])]
-        else:
-            note = context.why_not_run(spec, place.dataset)
-            rows.append(common | {"status": NOT_RUN, "note": note})
-    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
-    return frame.astype({"k": "Int64", "radius": "Int64", "n_seeds": "Int64"})
-
-
-def places_of(spec: CurveSpec) -> list[Place]:
-    """The curves of a figure, panel by panel."""
-    return [
-        Place(dataset, method, variant, bits)
-        for bits in spec.bits
-        for dataset in spec.datasets
-        for method in spec.methods
-        for variant in spec.trained_variants
-    ]
-
-
-def _common(place: Place, context: Context) -> dict[str, object]:
-    return {
-        "row": context.paper.method_title(place.method, place.variant),
-        "column": context.column_label(GridColumn(place.dataset, place.bits)),
-        **place._asdict(),
-        **context.run_columns(place.dataset),
-    }
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """Panels, datasets by code lengths, and one legend beside them."""
+        rows, columns = len(self.bits), len(self.datasets)
+        width, height = PANEL_SIZE
+        figure = titled_figure(columns * width + _LEGEND_WIDTH, rows * height, titles)
+        styles = _Styles(self.methods, self.trained_variants)
+        panels = figure.subplots(rows, columns, squeeze=False)
+        for (bits, dataset), axes in zip(
+            product(self.bits, self.datasets), panels.flat, strict=True
+        ):
+            axes.set_title(f"{context.paper.dataset_title(dataset)}, {bits_label(bits)}")
+            own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
+            _draw_panel(axes, own, self, styles)
+        legend = figure.legend(handles=styles.legend(context), loc="outside right center")
+        for text in legend.get_texts():
+            if text.get_text() in _Styles.HEADINGS:
+                text.set_fontweight("bold")
+        return figure
 
 
 def mean_precision(values: Sequence[float]) -> dict[str, object]:
     """Mean over seeds and standard deviation, as a point has them."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else None
     return {"precision": float(np.mean(values)), "precision_deviation": deviation}
-
-
-def draw_curves(
-    spec: CurveSpec, points: pd.DataFrame, context: Context, titles: Sequence[str]
-) -> Figure:
-    """Draw the panels, datasets by code lengths, and one legend beside them.
-
-    Args:
-        spec: the grid.
-        points: from :func:`curve_points`.
-        context: names.
-        titles: lines above the panels; long ones are wrapped.
-    """
-    rows, columns = len(spec.bits), len(spec.datasets)
-    width, height = PANEL_SIZE
-    figure = titled_figure(columns * width + _LEGEND_WIDTH, rows * height, titles)
-    styles = _Styles(spec.methods, spec.trained_variants)
-    panels = figure.subplots(rows, columns, squeeze=False)
-    for bits, row in zip(spec.bits, panels, strict=True):
-        for dataset, axes in zip(spec.datasets, row, strict=True):
-            axes.set_title(f"{context.paper.dataset_title(dataset)}, {bits_label(bits)}")
-            own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
-            _draw_panel(axes, own, spec, styles)
-    legend = figure.legend(handles=styles.legend(context), loc="outside right center")
-    for text in legend.get_texts():
-        if text.get_text() in _Styles.HEADINGS:
-            text.set_fontweight("bold")
-    return figure
 
 
 class _Styles:

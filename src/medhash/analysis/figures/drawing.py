@@ -1,4 +1,4 @@
-"""House style of all figures, and how they are written: PDF, PNG and their points as CSV."""
+"""House style of all figures, and how pictures are written: PDF and PNG."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.numbers.context import NOT_RUN
-from medhash.files import write_text, written_whole
+from medhash.files import written_whole
 
 if TYPE_CHECKING:
-    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -58,34 +57,24 @@ def house_style() -> Iterator[None]:
         yield
 
 
-def write_figure(draw: Callable[[], Figure], points: pd.DataFrame, output_stem: Path) -> list[Path]:
-    """Write ``<output_stem>.pdf``, ``.png`` and ``.csv``; the same figure gives the same bytes.
+def write_pictures(draw: Callable[[], Figure], *paths: Path) -> None:
+    """Write a picture in the formats that the suffixes name; the same figure, the same bytes.
 
     Args:
         draw: makes the figure; called in :func:`house_style`, before anything is written.
-        points: what is drawn, as numbers.
-        output_stem: path without suffix.
-
-    Returns:
-        The three paths.
+        paths: end in ``.pdf`` or ``.png``.
     """
-    paths = []
-    for suffix, content in _rendered(draw, tuple(_METADATA)).items():
-        paths.append(output_stem.with_name(f"{output_stem.name}.{suffix}"))
-        _write_bytes(paths[-1], content)
-    paths.append(output_stem.with_name(f"{output_stem.name}.csv"))
-    write_text(paths[-1], points.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
-    return paths
-
-
-def write_png(draw: Callable[[], Figure], path: Path) -> None:
-    """Write one picture; the same figure gives the same bytes.
-
-    Args:
-        draw: makes the figure; called in :func:`house_style`, before anything is written.
-        path: ends in ``.png``.
-    """
-    _write_bytes(path, _rendered(draw, ("png",))["png"])
+    contents = {}
+    with house_style():
+        figure = draw()
+        for path in paths:
+            stream, suffix = BytesIO(), path.suffix.removeprefix(".")
+            metadata = _METADATA[suffix]
+            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
+            contents[path] = stream.getvalue()
+    for path, content in contents.items():
+        with written_whole(path) as temporary:
+            temporary.write_bytes(content)
 
 
 def titled_figure(width: float, height: float, titles: Sequence[str]) -> Figure:
@@ -105,20 +94,3 @@ def say_not_run(axes: Axes, reason: str) -> None:
     axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color="0.35")
     axes.grid(visible=False)
     axes.set(xticks=[], yticks=[])
-
-
-def _rendered(draw: Callable[[], Figure], suffixes: Sequence[str]) -> dict[str, bytes]:
-    """The figure's file in each format."""
-    contents = {}
-    with house_style():
-        figure = draw()
-        for suffix in suffixes:
-            stream, metadata = BytesIO(), _METADATA[suffix]
-            figure.savefig(stream, format=suffix, dpi=PNG_DOTS_PER_INCH, metadata=metadata)
-            contents[suffix] = stream.getvalue()
-    return contents
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    with written_whole(path) as temporary:
-        temporary.write_bytes(content)

@@ -16,7 +16,7 @@ from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
 from medhash.data.prepared import PreparedDataset
 from medhash.data.prepared_files import FILES
-from medhash.papers.specs import Drawn, FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec
 from medhash.retrieval.arrays import read_arrays
 from medhash.schema.base import Count
 from medhash.schema.cell import Cell
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.loading import Configuration
 
 MAPS = {"patch_embedding": "patch embedding", "cam": "CAM", "grad_cam": "Grad-CAM"}
 """Array of the explanation -> its name in a figure."""
@@ -107,7 +109,7 @@ class PictureSpec(FigureSpec):
 
     examples: Count = 3
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """Records, what the cells look at, their codes and their images."""
         cells, layout = self.cells(), files.layout
         paths = [*map(layout.record, cells), *map(layout.explanation, cells)]
@@ -116,14 +118,14 @@ class PictureSpec(FigureSpec):
         folders = dict.fromkeys(map(files.data_of, cells))
         return paths + [folder / name for folder in folders for name in names]
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Configuration) -> Drawn:
         """From the explanations of its cells; one without is shown as not run."""
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])
         cells = [self.cell(*coordinates) for coordinates in axes]
         explained = {
             cell: load_explained(files.layout, cell, files.data_of(cell)) for cell in cells
         }
-        titles = (context.heading(self), context.details(self, facts))
+        titles = (context.heading(self), self.details(facts, context))
         return self.pictured(explained, context, titles, files.layout)
 
     def pictured(
@@ -138,17 +140,35 @@ class PictureSpec(FigureSpec):
             layout: where further files lie.
         """
         points = self.points(explained, context)
-        return points, lambda: self.draw(explained, context, titles, points)
+        return points, lambda: self.picture(explained, points, context, titles)
 
-    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
-        """What is drawn, as numbers."""
+    def points(self, facts: Explanations, context: Context) -> pd.DataFrame:
+        """Cell and image, and :meth:`values_of` of them, of every example."""
+        import pandas as pd
+
+        rows = []
+        for cell, found in facts.items():
+            if found is None:
+                continue
+            for place in found.examples(self.examples):
+                row = int(found.arrays["rows"][place])
+                named = names_of(cell, context) | {"row": row, "class": found.class_name(row)}
+                rows += [named | numbers for numbers in self.values_of(found, place)]
+        return pd.DataFrame(rows)
+
+    def values_of(self, found: Explained, place: int) -> Iterator[dict[str, Any]]:
+        """What is drawn of one of the explained images: columns of the CSV, row by row."""
         raise NotImplementedError
 
-    def draw(
-        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    def picture(
+        self, explained: Explanations, points: pd.DataFrame, context: Context, titles: Sequence[str]
     ) -> Figure:
-        """The figure."""
+        """The figure; arguments as in :meth:`pictured`."""
         raise NotImplementedError
+
+    def refuse(self, axes: Axes, dataset: str, context: Context) -> None:
+        """Write into an empty panel why a dataset did not run."""
+        say_not_run(axes, context.why_not_run(self, dataset))
 
 
 def show(axes: Axes, image: NDArray[np.uint8]) -> None:
@@ -156,18 +176,13 @@ def show(axes: Axes, image: NDArray[np.uint8]) -> None:
     axes.imshow(image, interpolation="nearest")
 
 
-def columns(figure: Any, count: int) -> Iterator[Any]:
-    """Blocks side by side, each with panels and a title of its own."""
-    blocks = figure.subfigures(1, max(count, 1), squeeze=False)
-    yield from blocks[0][:count]
-
-
-def by_dataset(explained: Explanations) -> dict[str, dict[Cell, Explained | None]]:
-    """Dataset -> its cells."""
-    groups: dict[str, dict[Cell, Explained | None]] = {}
-    for cell, found in explained.items():
-        groups.setdefault(cell.dataset, {})[cell] = found
-    return groups
+def blocks(figure: Any, count: int, rows: int, columns: int) -> Iterator[tuple[Any, Any]]:
+    """Parts of a figure side by side, each with its empty panels (rows, columns)."""
+    for block in figure.subfigures(1, max(count, 1), squeeze=False)[0][:count]:
+        panels = block.subplots(rows, columns, squeeze=False)
+        for axes in panels.flat:
+            axes.axis("off")
+        yield block, panels
 
 
 def names_of(cell: Cell, context: Context) -> dict[str, str]:
@@ -178,14 +193,3 @@ def names_of(cell: Cell, context: Context) -> dict[str, str]:
         "method_title": context.paper.method_title(cell.method, cell.variant),
         "bits": bits_label(cell.bits),
     }
-
-
-def place_of(cell: Cell, found: Explained | None, place: int, context: Context) -> dict[str, Any]:
-    """A cell and one of its explained images as columns of a CSV."""
-    row = int(found.arrays["rows"][place]) if found else -1
-    return names_of(cell, context) | {"row": row, "class": found.class_name(row) if found else ""}
-
-
-def refuse(axes: Axes, spec: FigureSpec, dataset: str, context: Context) -> None:
-    """Write into an empty panel why a dataset did not run."""
-    say_not_run(axes, context.why_not_run(spec, dataset))

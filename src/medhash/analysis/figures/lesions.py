@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import (
-    Explained,
-    Explanations,
-    PictureSpec,
-    by_dataset,
-    columns,
-    place_of,
-    refuse,
-    show,
-)
+from medhash.analysis.figures.explained import Explained, Explanations, PictureSpec, blocks, show
 from medhash.analysis.numbers.context import Context
 
 if TYPE_CHECKING:
@@ -34,30 +25,23 @@ class Spec(PictureSpec):
 
     kind: Literal["lesions"]
 
-    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
-        """Window, key point and mask weights of the images; one row a mask. Sizes in patches."""
-        import pandas as pd
+    def values_of(self, found: Explained, place: int) -> Iterator[dict[str, Any]]:
+        """Window and key point, and a mask with its weight, row by row. Sizes in patches."""
+        arrays = found.arrays
+        row = dict(zip(("area_row", "area_column"), arrays["area"][place], strict=True))
+        row |= dict(zip(("point_row", "point_column"), arrays["key_point"][place], strict=True))
+        for scale, (height, width) in enumerate(arrays["mask_scales"].tolist()):
+            weight = float(arrays["scale_weights"][place, scale])
+            shift = float(arrays["scale_shift"][place, scale])
+            yield row | {
+                "mask_height": height,
+                "mask_width": width,
+                "weight": weight,
+                "shift": shift,
+            }
 
-        rows = []
-        for cell, found in explained.items():
-            for place in found.examples(self.examples) if found else ():
-                arrays = found.arrays if found else {}
-                for scale, (height, width) in enumerate(arrays["mask_scales"].tolist()):
-                    row = place_of(cell, found, place, context)
-                    row |= dict(
-                        zip(("area_row", "area_column"), arrays["area"][place], strict=True)
-                    )
-                    row |= dict(
-                        zip(("point_row", "point_column"), arrays["key_point"][place], strict=True)
-                    )
-                    row |= {"mask_height": height, "mask_width": width}
-                    row |= {"weight": float(arrays["scale_weights"][place, scale])}
-                    row |= {"shift": float(arrays["scale_shift"][place, scale])}
-                    rows.append(row)
-        return pd.DataFrame(rows)
-
-    def draw(
-        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    def picture(
+        self, explained: Explanations, points: pd.DataFrame, context: Context, titles: Sequence[str]
     ) -> Figure:
         """Above, windows and key points; below, the lesions and their masks (Fig. 12).
 
@@ -67,27 +51,20 @@ class Spec(PictureSpec):
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
 
-        groups = by_dataset(explained)
-        shown = [found for cells in groups.values() for found in cells.values() if found]
-        weights = [f.arrays["scale_weights"][f.examples(self.examples)] for f in shown]
-        flat = np.concatenate([w.ravel() for w in weights]) if weights else np.array([0.0, 1.0])
-        colours = ScalarMappable(Normalize(flat.min(), flat.max()), mpl.colormaps["autumn_r"])
-        cells = [(cell, found) for group in groups.values() for cell, found in group.items()]
-        width = 0.9 + 1.25 * self.examples * max(len(cells), 1)
+        weights = points["weight"] if len(points) else np.array([0.0, 1.0])
+        colours = ScalarMappable(Normalize(weights.min(), weights.max()), mpl.colormaps["autumn_r"])
+        width = 0.9 + 1.25 * self.examples * max(len(explained), 1)
         figure = titled_figure(width, 3.1, titles)
-        panels_part, side = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - 0.9, 0.9])[
-            0
-        ]
+        parts = figure.subfigures(1, 2, squeeze=False, width_ratios=[width - 0.9, 0.9])
+        panels_part, side = parts[0]
         bar = figure.colorbar(colours, cax=side.add_axes((0.15, 0.2, 0.18, 0.6)))
         bar.set_label("weight of a mask (Eq. 22)")
-        for block, (cell, found) in zip(columns(panels_part, len(cells)), cells, strict=True):
+        own = blocks(panels_part, len(explained), 2, self.examples)
+        for (block, panels), (cell, found) in zip(own, explained.items(), strict=True):
             title = context.paper.method_title(cell.method, cell.variant)
             block.suptitle(f"{context.paper.dataset_title(cell.dataset)}, {title}", fontsize=8.5)
-            panels = block.subplots(2, self.examples, squeeze=False)
-            for axes in panels.flat:
-                axes.axis("off")
             if found is None:
-                refuse(panels[0][0], self, cell.dataset, context)
+                self.refuse(panels[0][0], cell.dataset, context)
                 continue
             for place, above, below in zip(found.examples(self.examples), *panels, strict=False):
                 _draw_window(above, found, place)

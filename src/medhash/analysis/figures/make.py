@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from medhash.analysis.figures.drawing import write_figure
+from medhash.analysis.figures.drawing import write_pictures
 from medhash.analysis.numbers.context import Context, select
-from medhash.papers.specs import FigureSpec, Files
+from medhash.files import write_text
+from medhash.papers.specs import FigureSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
 
 
 def make_figure(
-    spec: FigureSpec, facts: Sequence[Any], context: Context, output_stem: Path, files: Files
+    spec: FigureSpec,
+    facts: Sequence[Any],
+    context: Context,
+    output_stem: Path,
+    files: Configuration,
 ) -> list[Path]:
     """Write ``<output_stem>.pdf``, ``.png`` and ``.csv``.
 
@@ -31,4 +39,7 @@ def make_figure(
             written then.
     """
     points, draw = spec.drawn(select(spec, facts, context), context, files)
-    return write_figure(draw, points, output_stem)
+    paths = [output_stem.with_name(f"{output_stem.name}.{each}") for each in ("pdf", "png", "csv")]
+    write_pictures(draw, *paths[:2])
+    write_text(paths[2], points.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
+    return paths

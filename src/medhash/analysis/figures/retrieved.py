@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from medhash.analysis.figures.contact_sheet import RESULTS, draw_query, draw_result, row_panels
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import Explained, Explanations, PictureSpec, in_turn, refuse
+from medhash.analysis.figures.explained import Explained, Explanations, PictureSpec, in_turn
 from medhash.analysis.numbers.context import Context
 from medhash.configuration.paths import Layout
 from medhash.errors import MedhashError
-from medhash.papers.specs import Drawn, Files
+from medhash.papers.specs import Drawn
 from medhash.records.lesions import SOURCES, LesionPatches, load_lesion_patches
 from medhash.retrieval.codes import Codes
 from medhash.retrieval.search import nearest
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.loading import Configuration
 
 BOX = "#ff9900"
 NOTE = "On the left of each row the query; ties in Hamming distance stand in database order."
@@ -68,7 +70,7 @@ class Spec(PictureSpec):
     kind: Literal["retrieved"]
     queries: Literal["images", "lesions"] = "images"
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """Those of any picture, and the patches."""
         cells, layout = self.cells() if self.queries == "lesions" else [], files.layout
         patches = [*map(layout.lesions, cells), *map(layout.lesion_patches, cells)]
@@ -81,59 +83,69 @@ class Spec(PictureSpec):
         codes = {cell: Codes.load(layout.codes(cell)) for cell, found in explained.items() if found}
         searched = codes if self.queries == "lesions" else ()
         patches = {cell: load_lesion_patches(layout, cell) for cell in searched}
-        queries = choose_queries(self, explained, codes, patches)
-        points = retrieved_points(queries, codes)
+        queries = self._queries(explained, codes, patches)
+        points = _points(queries, codes)
         reasons = {
             cell.dataset: own.reason if own else "not searched with patches yet"
             for cell, own in patches.items()
         }
-        return points, lambda: draw_retrieved(
-            self, queries, points, explained, reasons, context, titles
-        )
+
+        def draw() -> Figure:
+            """Datasets side by side; the baseline's rows above, below the others' same queries."""
+            datasets = list(dict.fromkeys(cell.dataset for cell in explained))
+            lines = len(explained) // max(len(datasets), 1) * self.examples
+            width = 0.62 * (RESULTS + 1.6)
+            note = PATCH_NOTE if any(q.patch for own in queries.values() for q in own) else NOTE
+            figure = titled_figure(width * len(datasets) + 0.6, 0.8 * lines + 0.45, [*titles, note])
+            blocks = figure.subfigures(1, len(datasets), squeeze=False)[0]
+            for dataset, block in zip(datasets, blocks, strict=True):
+                cells = [cell for cell in explained if cell.dataset == dataset]
+                shown = [query for cell in cells for query in queries.get(cell, ())]
+                about = _about(shown, reasons.get(dataset, ""))
+                block.suptitle(f"{context.paper.dataset_title(dataset)}{about}", fontsize=8.5)
+                panels = row_panels(block, lines)
+                for number, cell in enumerate(cells):
+                    own = panels[number * self.examples :][: self.examples]
+                    _draw_cell(cell, own, queries, points, explained[cell], context)
+                if not shown:
+                    self.refuse(panels[0][RESULTS // 2], dataset, context)
+            return figure
+
+        return points, draw
+
+    def _queries(
+        self,
+        explained: Explanations,
+        codes: Mapping[Cell, Codes],
+        patches: Mapping[Cell, LesionPatches | None],
+    ) -> dict[Cell, list[Query]]:
+        """The queries of each explained cell: lesion patches if there are some, or whole images.
+
+        Variants of a method have the same ones, from the classes in turn.
+
+        Raises:
+            MedhashError: two variants were searched with different patches.
+        """
+        chosen = {}
+        for cell, found in explained.items():
+            if found is None:
+                continue
+            own = patches.get(cell)
+            if own is not None and len(own.rows):
+                _check_same(cell, own, patches)
+                places = in_turn(found.labels[own.rows], self.examples)
+                chosen[cell] = [_patch_query(own, place, found) for place in places]
+            else:
+                rows = found.arrays["rows"][found.examples(self.examples)].tolist()
+                chosen[cell] = [_image_query(codes[cell], row) for row in rows]
+        return chosen
 
 
-def choose_queries(
-    spec: Spec,
-    explained: Explanations,
-    codes: Mapping[Cell, Codes],
-    patches: Mapping[Cell, LesionPatches | None],
-) -> dict[Cell, list[Query]]:
-    """The queries of each explained cell: lesion patches where there are some, else whole images.
+def _points(queries: Mapping[Cell, Sequence[Query]], codes: Mapping[Cell, Codes]) -> pd.DataFrame:
+    """The first results of the queries, one row each.
 
-    Variants of a method have the same ones, from the classes in turn.
-
-    Args:
-        spec: how many.
-        explained: cells, None for those without an explanation.
-        codes: of the explained cells.
-        patches: of the cells that are searched with lesion patches.
-
-    Raises:
-        MedhashError: two variants were searched with different patches.
-    """
-    chosen = {}
-    for cell, found in explained.items():
-        if found is None:
-            continue
-        own = patches.get(cell)
-        if own is not None and len(own.rows):
-            _check_same(cell, own, patches)
-            places = in_turn(found.labels[own.rows], spec.examples)
-            chosen[cell] = [_patch_query(own, place, found) for place in places]
-        else:
-            rows = [int(found.arrays["rows"][place]) for place in found.examples(spec.examples)]
-            chosen[cell] = [_image_query(codes[cell], row) for row in rows]
-    return chosen
-
-
-def retrieved_points(
-    queries: Mapping[Cell, Sequence[Query]], codes: Mapping[Cell, Codes]
-) -> pd.DataFrame:
-    """The first results of the queries.
-
-    Returns:
-        One row a result: cell, query (its number, from 1), query_row, source, top, left, height
-        and width (of a patch, in patches), rank from 1, result_row, distance, relevant (0/1).
+    Columns: cell, query (its number, from 1), query_row, source, top, left, height and width (of a
+    patch, in patches), rank from 1, result_row, distance, relevant (0/1).
     """
     import pandas as pd
 
@@ -145,47 +157,6 @@ def retrieved_points(
             named |= {"source": SOURCES.get(query.source, query.source), **place}
             rows += [named | result for result in _results(codes[cell], query)]
     return pd.DataFrame(rows)
-
-
-def draw_retrieved(
-    spec: Spec,
-    queries: Mapping[Cell, Sequence[Query]],
-    points: pd.DataFrame,
-    explained: Explanations,
-    reasons: Mapping[str, str],
-    context: Context,
-    titles: Sequence[str],
-) -> Figure:
-    """Datasets side by side; the baseline's rows above, below the same queries of the others.
-
-    Args:
-        spec: the grid.
-        queries: from :func:`choose_queries`.
-        points: from :func:`retrieved_points`.
-        explained: cells with their images; None for those that have not run.
-        reasons: dataset -> why whole images stand in for patches.
-        context: names.
-        titles: lines above the panels.
-    """
-    datasets = list(dict.fromkeys(cell.dataset for cell in explained))
-    lines = len(explained) // max(len(datasets), 1) * spec.examples
-    width = 0.62 * (RESULTS + 1.6)
-    note = PATCH_NOTE if any(q.patch for own in queries.values() for q in own) else NOTE
-    figure = titled_figure(width * len(datasets) + 0.6, 0.8 * lines + 0.45, [*titles, note])
-    blocks = figure.subfigures(1, len(datasets), squeeze=False)[0]
-    for dataset, block in zip(datasets, blocks, strict=True):
-        cells = [cell for cell in explained if cell.dataset == dataset]
-        shown = [query for cell in cells for query in queries.get(cell, ())]
-        about = _about(shown, reasons.get(dataset, ""))
-        block.suptitle(f"{context.paper.dataset_title(dataset)}{about}", fontsize=8.5)
-        panels = row_panels(block, lines)
-        line = iter(panels)
-        for cell in cells:
-            own = [next(line) for _ in range(spec.examples)]
-            _draw_cell(cell, own, queries, points, explained, context)
-        if not shown:
-            refuse(panels[0][RESULTS // 2], spec, dataset, context)
-    return figure
 
 
 _SIDES = ("top", "left", "height", "width")
@@ -244,14 +215,13 @@ def _about(shown: Sequence[Query], reason: str) -> str:
 
 def _draw_cell(
     cell: Cell,
-    lines: Sequence[Any],
+    lines: NDArray[Any],
     queries: Mapping[Cell, Sequence[Query]],
     points: pd.DataFrame,
-    explained: Explanations,
+    found: Explained | None,
     context: Context,
 ) -> None:
     """One row of panels a query: the query, then its results."""
-    found = explained[cell]
     if found is None:
         return
     own = points[points["cell"] == str(cell)]

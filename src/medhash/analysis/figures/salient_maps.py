@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -15,10 +14,7 @@ from medhash.analysis.figures.explained import (
     Explained,
     Explanations,
     PictureSpec,
-    by_dataset,
-    columns,
-    place_of,
-    refuse,
+    blocks,
     show,
 )
 from medhash.analysis.numbers.context import Context
@@ -34,43 +30,30 @@ class Spec(PictureSpec):
 
     kind: Literal["salient_maps"]
 
-    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
-        """The images and the range of each of their maps; one row a map."""
-        import pandas as pd
+    def values_of(self, found: Explained, place: int) -> Iterator[dict[str, Any]]:
+        """The range of each map."""
+        for name in MAPS:
+            values = found.arrays[name][place]
+            yield {"map": name, "least": float(values.min()), "greatest": float(values.max())}
 
-        rows = []
-        for cell, found in explained.items():
-            for place in found.examples(self.examples) if found else ():
-                for name in MAPS:
-                    values = found.arrays[name][place] if found else np.zeros(1)
-                    numbers = {"least": float(values.min()), "greatest": float(values.max())}
-                    rows.append(place_of(cell, found, place, context) | {"map": name} | numbers)
-        return pd.DataFrame(rows)
-
-    def draw(
-        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    def picture(
+        self, explained: Explanations, points: pd.DataFrame, context: Context, titles: Sequence[str]
     ) -> Figure:
         """Images side by side; below each its three maps for every cell (Fig. 11a).
 
         Each map is stretched from its own least to its greatest value, so that colours show where a
         network looks, not how strongly.
         """
-        groups = by_dataset(explained)
-        lines = [(method, variant) for method, variant in product(self.methods, self.variants)]
-        height = 1 + len(MAPS) * len(lines)
-        figure = titled_figure(
-            2.0 + 1.05 * self.examples * len(groups), 1.05 * height + 0.3, titles
-        )
-        for block, (dataset, cells) in zip(
-            columns(figure, len(groups)), groups.items(), strict=True
-        ):
+        count = len(self.datasets)
+        height = 1 + len(MAPS) * len(self.methods) * len(self.variants)
+        figure = titled_figure(2.0 + 1.05 * self.examples * count, 1.05 * height + 0.3, titles)
+        parts = blocks(figure, count, height, self.examples)
+        for (block, panels), dataset in zip(parts, self.datasets, strict=True):
             block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
-            panels = block.subplots(height, self.examples, squeeze=False)
+            cells = {cell: found for cell, found in explained.items() if cell.dataset == dataset}
             first = next((found for found in cells.values() if found), None)
-            for axes in panels.flat:
-                axes.axis("off")
             if first is None:
-                refuse(panels[0][0], self, dataset, context)
+                self.refuse(panels[0][0], dataset, context)
                 continue
             for place, axes in zip(first.examples(self.examples), panels[0], strict=False):
                 row = int(first.arrays["rows"][place])

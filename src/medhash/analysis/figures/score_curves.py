@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.numbers.context import NOT_RUN, Context, Place, bits_label
+from medhash.analysis.numbers.context import Context, Place, bits_label
 from medhash.analysis.numbers.summaries import Summary, row_title, summarise
-from medhash.papers.specs import Choice, Drawn, FigureSpec, Files
+from medhash.papers.specs import FigureSpec
 from medhash.schema.base import Count
 from medhash.schema.measures import MEASURES, MeasureAt
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.restriction import Restriction
 
 COLUMNS = (
     *("row", "against", "dataset", "method", "variant", "bits", "measure", "k", "status"),
@@ -66,69 +68,50 @@ class Spec(FigureSpec):
             raise ValueError(f"'depth_bits': {self.depth_bits} is none of 'bits'")
         return self
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Where a run leaves the code length out, its longest stands for it."""
         bits = changes.get("bits", self.bits)
         if self.depth_bits is None or self.depth_bits in bits:
             return {}
         return {"depth_bits": max(bits)}
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
-        """The points of all panels, and what draws them."""
-        points = score_points(self, facts, context)
-        titles = (context.heading(self), context.details(self, facts))
-        return points, lambda: draw_scores(self, points, context, titles)
+    def points(self, facts: Sequence[Any], context: Context) -> pd.DataFrame:
+        """All points, panel by panel, with :data:`COLUMNS`.
 
+        Values are means over seeds, as records have them; ``random`` is what a random order has.
+        """
+        import pandas as pd
 
-def score_points(spec: Spec, records: Sequence[Any], context: Context) -> pd.DataFrame:
-    """All points, panel by panel.
+        rows = [
+            _point(self, context, panel, measured, place, summaries.get(place))
+            for panel in panels_of(self)
+            for measured in _measured(panel, facts)
+            for summaries in [summarise(facts, measured)]
+            for place in _places(self, panel)
+        ]
+        frame = pd.DataFrame(rows, columns=list(COLUMNS))
+        return frame.astype({"k": "Int64", "n_seeds": "Int64"})
 
-    Returns:
-        Frame with :data:`COLUMNS`. Values are means over seeds, as records have them; ``random``
-        is what a random order has. A curve's place that did not run has one row that says so.
-    """
-    import pandas as pd
-
-    rows = [
-        _point(spec, context, panel, measured, place, summaries.get(place))
-        for panel in panels_of(spec)
-        for measured in _measured(panel, records)
-        for summaries in [summarise(records, measured)]
-        for place in _places(spec, panel)
-    ]
-    frame = pd.DataFrame(rows, columns=list(COLUMNS))
-    return frame.astype({"k": "Int64", "n_seeds": "Int64"})
-
-
-def draw_scores(
-    spec: Spec, points: pd.DataFrame, context: Context, titles: Sequence[str]
-) -> Figure:
-    """Draw the panels with one legend beside them; bands are a standard deviation over seeds.
-
-    Args:
-        spec: the grid.
-        points: from :func:`score_points`.
-        context: names.
-        titles: lines above the panels; long ones are wrapped.
-    """
-    rows: dict[tuple[str, str], list[ScorePanel]] = {}
-    for panel in panels_of(spec):
-        rows.setdefault(panel[:2], []).append(panel)
-    most, (width, height) = max(map(len, rows.values())), PANEL_SIZE
-    figure = titled_figure(most * width + _LEGEND_WIDTH, len(rows) * height, titles)
-    grid = figure.subplots(len(rows), most, squeeze=False)
-    styles = _styles(list(points["row"].unique()))
-    for panels, axes in zip(rows.values(), grid, strict=True):
-        for axis in axes[len(panels) :]:
-            axis.set_axis_off()
-        for panel, axis in zip(panels, axes, strict=False):
-            own = points[
-                (points["dataset"] == panel.dataset) & (points["against"] == panel.against)
-            ]
-            _draw_panel(axis, own[own["measure"] == panel.measure], panel, styles)
-            axis.set_title(_title(spec, panel, context))
-    figure.legend(handles=_handles(styles), loc="outside right center")
-    return figure
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """Panels with one legend beside them; bands are a standard deviation over seeds."""
+        rows: dict[tuple[str, str], list[ScorePanel]] = {}
+        for panel in panels_of(self):
+            rows.setdefault(panel[:2], []).append(panel)
+        most, (width, height) = max(map(len, rows.values())), PANEL_SIZE
+        figure = titled_figure(most * width + _LEGEND_WIDTH, len(rows) * height, titles)
+        grid = figure.subplots(len(rows), most, squeeze=False)
+        styles = _styles(list(points["row"].unique()))
+        for panels, axes in zip(rows.values(), grid, strict=True):
+            for axis in axes[len(panels) :]:
+                axis.set_axis_off()
+            for panel, axis in zip(panels, axes, strict=False):
+                own = points[
+                    (points["dataset"] == panel.dataset) & (points["against"] == panel.against)
+                ]
+                _draw_panel(axis, own[own["measure"] == panel.measure], panel, styles)
+                axis.set_title(_title(self, panel, context))
+        figure.legend(handles=_handles(styles), loc="outside right center")
+        return figure
 
 
 def panels_of(spec: Spec) -> list[ScorePanel]:
@@ -167,12 +150,13 @@ def _point(
 ) -> dict[str, object]:
     own = {name: getattr(place, name) for name in ("dataset", "method", "variant", "bits")}
     row = {"row": row_title(spec, place, context), "against": panel.against, **own}
-    row |= {"measure": panel.measure, "k": measured.cutoff, **context.run_columns(place.dataset)}
+    row |= {"measure": panel.measure, "k": measured.cutoff}
+    row |= context.place_columns(spec, place.dataset, summary is not None)
     if summary is None:
-        return row | {"status": NOT_RUN, "note": context.why_not_run(spec, place.dataset)}
+        return row
     numbers = {"value": summary.mean, "deviation": summary.deviation}
     seeds = {"n_seeds": len(summary.seeds), "seeds": " ".join(map(str, summary.seeds))}
-    return row | numbers | seeds | {"random": summary.chance("random"), "status": "ran", "note": ""}
+    return row | numbers | seeds | {"random": summary.chance("random")}
 
 
 def _title(spec: Spec, panel: ScorePanel, context: Context) -> str:

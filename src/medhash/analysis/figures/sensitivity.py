@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, field_validator
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.numbers.context import NOT_RUN, Context, Place
+from medhash.analysis.numbers.context import Context, Place
 from medhash.analysis.numbers.summaries import summarise
-from medhash.papers.specs import Choice, Drawn, FigureSpec, Files, Name
+from medhash.papers.specs import FigureSpec, Name
 from medhash.records.record import Record
 from medhash.schema.base import StrictModel
 from medhash.schema.variants import BASELINE, split_variant
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from medhash.configuration.restriction import Restriction
 
 COLUMNS = (
     *("panel", "label", "dataset", "method", "variant", "bits", "status", "map", "deviation"),
@@ -81,7 +84,7 @@ class Spec(FigureSpec):
         """Title of a panel -> its variants."""
         return {panel.title: tuple(panel.points.values()) for panel in self.panels}
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """The points of the variants that run, without the ablations that are thinned."""
 
         def is_kept(variant: str) -> bool:
@@ -97,71 +100,50 @@ class Spec(FigureSpec):
         panels = tuple(panel.renamed(merge) for panel in self.panels)
         return self.model_copy(update={"panels": panels})
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
-        """All points, panel by panel, and what draws them."""
-        points = sensitivity_points(self, facts, context)
-        titles = (context.heading(self), context.details(self, facts))
-        return points, lambda: draw_sensitivity(self, points, context, titles)
+    def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
+        """All points, panel by panel, with :data:`COLUMNS`; mAP as a fraction, mean over seeds.
 
+        Variants without a panel's label are reference lines.
+        """
+        import pandas as pd
 
-def sensitivity_points(spec: Spec, records: Sequence[Record], context: Context) -> pd.DataFrame:
-    """All points, panel by panel; variants without a panel's label are reference lines.
+        summaries, rows = summarise(facts), []
+        for panel in self.panels:
+            labels = {variant: variant for variant in self.variants} | panel.points
+            axes = product(labels.items(), self.datasets, self.methods, self.bits)
+            for (label, variant), dataset, method, bits in axes:
+                place = Place(dataset, method, variant, bits)
+                found = summaries.get(place)
+                row: dict[str, object] = {"panel": panel.title, "label": label, **place._asdict()}
+                row |= context.place_columns(self, dataset, found is not None)
+                if found is not None:
+                    row |= {"map": found.mean, "deviation": found.deviation}
+                    row |= {"n_seeds": len(found.seeds)}
+                rows.append(row)
+        return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_seeds": "Int64"})
 
-    Returns:
-        Frame with :data:`COLUMNS`; mAP as a fraction, mean over seeds.
-    """
-    import pandas as pd
-
-    summaries = summarise(records)
-    rows = []
-    for panel in spec.panels:
-        reference = {variant: variant for variant in spec.variants}
-        for label, variant in {**reference, **panel.points}.items():
-            for dataset in spec.datasets:
-                for method in spec.methods:
-                    for bits in spec.bits:
-                        place = Place(dataset, method, variant, bits)
-                        row = {"panel": panel.title, "label": label, **place._asdict()}
-                        rows.append(row | _numbers(spec, summaries.get(place), place, context))
-    return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"n_seeds": "Int64"})
-
-
-def draw_sensitivity(
-    spec: Spec, points: pd.DataFrame, context: Context, titles: Sequence[str]
-) -> Figure:
-    """Panels of parameters in columns, datasets in rows; the baseline is a dashed line.
-
-    Args:
-        spec: the grid.
-        points: from :func:`sensitivity_points`.
-        context: names.
-        titles: lines above the panels.
-    """
-    panels = [panel for panel in spec.panels if panel.points]
-    legends = [panel.legend for panel in panels if panel.legend]
-    width, height = PANEL_SIZE
-    rows, columns = len(spec.datasets), max(len(panels), 1)
-    lines = [*titles, *_merged_note(panels), *legends]
-    figure = titled_figure(columns * width + 1.3, rows * height, lines)
-    grid = figure.subplots(rows, columns, squeeze=False)
-    for dataset, line in zip(spec.datasets, grid, strict=True):
-        own = points[points["dataset"] == dataset]
-        title = textwrap.fill(context.paper.dataset_title(dataset), 24)
-        line[0].set_ylabel(f"{title}\nmAP (%)")
-        for panel, axes in zip(panels, line, strict=False):
-            _draw_panel(axes, panel, own[own["panel"] == panel.title], spec, context)
-        _share_scale(line)
-    handles, labels = _legend(grid)
-    figure.legend(handles, labels, loc="outside right center")
-    return figure
-
-
-def _numbers(spec: Spec, summary: Any, place: Place, context: Context) -> dict[str, object]:
-    common = context.run_columns(place.dataset)
-    if summary is None:
-        return {**common, "status": NOT_RUN, "note": context.why_not_run(spec, place.dataset)}
-    numbers = {"map": summary.mean, "deviation": summary.deviation}
-    return {**common, **numbers, "status": "ran", "note": "", "n_seeds": len(summary.seeds)}
+    def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
+        """Panels of parameters in columns, datasets in rows; the baseline is a dashed line."""
+        panels = [panel for panel in self.panels if panel.points]
+        legends = [panel.legend for panel in panels if panel.legend]
+        width, height = PANEL_SIZE
+        rows, columns = len(self.datasets), max(len(panels), 1)
+        lines = [*titles, *_merged_note(panels), *legends]
+        figure = titled_figure(columns * width + 1.3, rows * height, lines)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for dataset, line in zip(self.datasets, grid, strict=True):
+            own = points[points["dataset"] == dataset]
+            title = textwrap.fill(context.paper.dataset_title(dataset), 24)
+            line[0].set_ylabel(f"{title}\nmAP (%)")
+            for panel, axes in zip(panels, line, strict=False):
+                _draw_panel(axes, panel, own[own["panel"] == panel.title], self, context)
+            _share_scale(line)
+        entries: dict[str, Any] = {}
+        for axes in grid.flat:
+            for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
+                entries.setdefault(label, handle)
+        figure.legend(entries.values(), entries.keys(), loc="outside right center")
+        return figure
 
 
 def _draw_panel(
@@ -172,17 +154,15 @@ def _draw_panel(
         say_not_run(axes, points["note"].iloc[0])
         return
     labels = list(panel.points)
-    for method in spec.methods:
-        for bits in spec.bits:
-            curve = ran[(ran["method"] == method) & (ran["bits"] == bits)].set_index("label")
-            base = split_variant(next(iter(panel.points.values())))[0]
-            title = context.paper.method_title(method, base)
-            _draw_curve(axes, curve, labels, panel, title)
-            baseline = curve[curve["variant"] == BASELINE]
-            if len(baseline):
-                style: dict[str, Any] = {"color": "0.35", "linestyle": "--", "linewidth": 1.0}
-                title = context.paper.method_title(method)
-                axes.axhline(100 * baseline["map"].iloc[0], label=title, **style)
+    for method, bits in product(spec.methods, spec.bits):
+        curve = ran[(ran["method"] == method) & (ran["bits"] == bits)].set_index("label")
+        base = split_variant(next(iter(panel.points.values())))[0]
+        _draw_curve(axes, curve, labels, panel, context.paper.method_title(method, base))
+        baseline = curve[curve["variant"] == BASELINE]
+        if len(baseline):
+            style: dict[str, Any] = {"color": "0.35", "linestyle": "--", "linewidth": 1.0}
+            title = context.paper.method_title(method)
+            axes.axhline(100 * baseline["map"].iloc[0], label=title, **style)
     size = 8 if len(labels) <= _MANY else 6.5
     axes.set_xticks(range(len(labels)), labels, fontsize=size)
     axes.set_xlim(-0.5, len(labels) - 0.5)
@@ -200,22 +180,12 @@ def _draw_curve(
     places = [x for x, _ in found]
     colour = sns.color_palette("colorblind")[0]
     axes.errorbar(places, heights, yerr=errors, color=colour, marker="o", capsize=2, label=title)
-    chosen = [
-        (x, h) for (x, label), h in zip(found, heights, strict=True) if _is_base(panel, label)
-    ]
+    both = zip(found, heights, strict=True)
+    chosen = [(x, h) for (x, label), h in both if not split_variant(panel.points[label])[1]]
     if chosen:
-        style: dict[str, Any] = {
-            "marker": "o",
-            "linestyle": "none",
-            "markersize": 8,
-            "markerfacecolor": "none",
-        }
+        style: dict[str, Any] = {"linestyle": "none", "markersize": 8, "markerfacecolor": "none"}
         xs, hs = zip(*chosen, strict=True)
-        axes.plot(xs, hs, color=colour, label="setting of the run", **style)
-
-
-def _is_base(panel: SensitivityPanel, label: str) -> bool:
-    return "~" not in panel.points[label]
+        axes.plot(xs, hs, color=colour, marker="o", label="setting of the run", **style)
 
 
 def _share_scale(line: Sequence[Axes]) -> None:
@@ -238,11 +208,3 @@ def _merged_note(panels: Sequence[SensitivityPanel]) -> list[str]:
                 texts.append(f"{' = '.join(labels)} ({panel.title})")
     note = "Labels are sizes on the paper's grid of patches, scaled to this run's grid."
     return [f"{note} The same there: {'; '.join(texts)}." if texts else note]
-
-
-def _legend(grid: Any) -> tuple[list[Any], list[str]]:
-    entries: dict[str, Any] = {}
-    for axes in grid.flat:
-        for handle, label in zip(*axes.get_legend_handles_labels(), strict=True):
-            entries.setdefault(label, handle)
-    return list(entries.values()), list(entries)

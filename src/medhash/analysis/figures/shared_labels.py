@@ -16,7 +16,7 @@ from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.data.prepared import PreparedDataset
 from medhash.data.prepared_files import FILES
-from medhash.papers.specs import Drawn, FigureSpec, Files
+from medhash.papers.specs import Drawn, FigureSpec
 from medhash.retrieval.reading import load
 from medhash.retrieval.representation import Representation
 from medhash.retrieval.search import drawn_order, nearest
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure, FigureBase
+
+    from medhash.configuration.loading import Configuration
 
 NOTE = (
     "On the left of each row the query, behind it its first results. ✓ and bold: labels that the "
@@ -64,7 +66,7 @@ class Spec(FigureSpec):
     kind: Literal["shared_labels"]
     examples: Count = 4
 
-    def inputs(self, files: Files) -> list[Path]:
+    def inputs(self, files: Configuration) -> list[Path]:
         """Records, codes and images."""
         cells, layout = self.cells(), files.layout
         names = [FILES[name] for name in ("images", "labels", "description")]
@@ -72,7 +74,7 @@ class Spec(FigureSpec):
         paths = [*map(layout.record, cells), *map(layout.codes, cells)]
         return paths + [folder / name for folder in folders for name in names]
 
-    def drawn(self, facts: Sequence[Any], context: Context, files: Files) -> Drawn:
+    def drawn(self, facts: Sequence[Any], context: Context, files: Configuration) -> Drawn:
         """The first results of a few queries; a cell without a record is shown as not run."""
         ran = {each.cell for each in facts}
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])

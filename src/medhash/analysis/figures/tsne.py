@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medhash.analysis.figures.drawing import titled_figure
-from medhash.analysis.figures.explained import Explanations, PictureSpec, names_of, refuse
+from medhash.analysis.figures.explained import Explanations, PictureSpec, names_of
 from medhash.analysis.numbers.context import Context, GridColumn
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ class Spec(PictureSpec):
 
     kind: Literal["tsne"]
 
-    def points(self, explained: Explanations, context: Context) -> pd.DataFrame:
+    def points(self, facts: Explanations, context: Context) -> pd.DataFrame:
         """Two coordinates of every query image, one embedding a cell (t-SNE, seeded)."""
         import pandas as pd
 
         frames = []
-        for cell, found in explained.items():
+        for cell, found in facts.items():
             if found is None:
                 continue
             rows = found.arrays["feature_rows"]
@@ -38,8 +38,8 @@ class Spec(PictureSpec):
             frames.append(frame.assign(**names)[[*names, "row", "class", "x", "y"]])
         return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
-    def draw(
-        self, explained: Explanations, context: Context, titles: Sequence[str], points: pd.DataFrame
+    def picture(
+        self, explained: Explanations, points: pd.DataFrame, context: Context, titles: Sequence[str]
     ) -> Figure:
         """One panel a cell, the baseline on the left; colour and marker are the class."""
         import seaborn as sns
@@ -58,7 +58,7 @@ class Spec(PictureSpec):
             axes.set(xticks=[], yticks=[])
             axes.grid(visible=False)
             if found is None:
-                refuse(axes, self, cell.dataset, context)
+                self.refuse(axes, cell.dataset, context)
                 continue
             own = points[points["cell"] == str(cell)]
             for name, colour, marker in zip(classes, colours, "os^DvPX*<>" * 4, strict=False):

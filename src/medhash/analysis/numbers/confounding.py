@@ -5,24 +5,26 @@ The experiment is medhash's own, not the paper's: on phantoms the confounder is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.context import NOT_RUN, PROTOCOLS, Context, evaluated_epochs, seeds_of
+from medhash.analysis.numbers.context import PROTOCOLS, Context, evaluated_epochs, seeds_of
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
-from medhash.papers.specs import ArtefactSpec, Choice, Name
+from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
 from medhash.schema.base import Count, Fraction
-from medhash.schema.cell import Cell
 from medhash.schema.datasets import PHANTOM_PREFIX
 from medhash.schema.variants import BASELINE
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from medhash.configuration.restriction import Restriction
 
 CSV_COLUMNS = (
     *("row", "phantom", "confounder", "strength", "method", "variant", "bits", "status"),
@@ -59,7 +61,7 @@ class ConfounderSpec(ArtefactSpec):
             raise ValueError(f"'confounders': none is named for {unknown[0]}")
         return self
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Its datasets are confounded phantoms, one a strength; never a real one."""
         kept = run.kept(self, "strengths")
         strengths = tuple(s for s in self.strengths if kept is None or s in kept)
@@ -77,6 +79,62 @@ class ConfounderSpec(ArtefactSpec):
         }
         return changed | ({"strengths": strengths} if strengths else {"available": ()})
 
+    def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
+        """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
+
+        Means over seeds with 95 % intervals of Student's t; one seed has no interval. A difference
+        is that of a variant to the baseline, seed by seed.
+        """
+        import pandas as pd
+
+        rows = [
+            self._point(name, method, variant, facts, context)
+            for names in panels_of(self).values()
+            for method, variant, name in product(self.methods, self.variants, names)
+        ]
+        frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
+        return frame.astype({"n_seeds": "Int64"})
+
+    def details(self, facts: Sequence[Any], context: Context) -> str:
+        """Code length, scale, seeds, evaluated epoch and protocol."""
+        seeds = seeds_of(facts)
+        parts = [
+            f"{self.bits[0]} bits",
+            f"scale {context.label}",
+            f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
+            *evaluated_epochs(facts),
+            PROTOCOLS.get(context.protocol, context.protocol),
+        ]
+        return f"{'; '.join(parts)}."
+
+    def _point(
+        self,
+        name: ConfoundedName,
+        method: str,
+        variant: str,
+        records: Sequence[Record],
+        context: Context,
+    ) -> dict[str, object]:
+        maps = _by_seed(records, str(name), method, variant)
+        row: dict[str, object] = {
+            "row": context.paper.method_title(method, variant),
+            **name.__dict__,
+            "method": method,
+            "variant": variant,
+            "bits": self.bits[0],
+            "dataset": str(name),
+            **context.place_columns(self, str(name), bool(maps)),
+        }
+        if not maps:
+            return row
+        row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
+        row |= _interval("map_percent", "interval_{}_percent", list(maps.values()))
+        baseline = _by_seed(records, str(name), method, BASELINE)
+        paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
+        if paired and variant != BASELINE:
+            row |= _interval("difference_points", "difference_{}_points", paired)
+        return row
+
     def check(self, where: str) -> None:
         """The phantoms must have these confounders; a MedhashError lists those that there are."""
         check_confounders(self.confounders, f"{where}.confounders")
@@ -92,82 +150,20 @@ def panels_of(spec: ArtefactSpec) -> dict[Panel, list[ConfoundedName]]:
     return dict(sorted(panels.items(), key=lambda item: order[item[0].phantom]))
 
 
-def confounding_points(
-    spec: ArtefactSpec, records: Sequence[Record], context: Context
-) -> pd.DataFrame:
-    """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
-
-    Means over seeds with 95 % intervals of Student's t; one seed has no interval. A difference
-    is that of a variant to the baseline, seed by seed.
-    """
-    import pandas as pd
-
-    found = {record.cell: record.metrics.map for record in records}
-    rows = []
-    for names in panels_of(spec).values():
-        for method in spec.methods:
-            for variant in spec.variants:
-                rows += [_point(spec, name, method, variant, found, context) for name in names]
-    frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
-    return frame.astype({"n_seeds": "Int64"})
-
-
 def panel_title(panel: Panel, context: Context) -> str:
     """``Phantom of COVID-CT-Dataset, confounder: window``."""
     confounder = panel.confounder.replace("_", " ")
     return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
 
 
-def details(spec: ArtefactSpec, records: Sequence[Record], context: Context) -> str:
-    """Code length, scale, seeds, evaluated epoch and protocol."""
-    seeds = seeds_of(records)
-    parts = [
-        f"{spec.bits[0]} bits",
-        f"scale {context.label}",
-        f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
-        *evaluated_epochs(records),
-        PROTOCOLS.get(context.protocol, context.protocol),
-    ]
-    return f"{'; '.join(parts)}."
-
-
-def _point(
-    spec: ArtefactSpec,
-    name: ConfoundedName,
-    method: str,
-    variant: str,
-    found: Mapping[Cell, float],
-    context: Context,
-) -> dict[str, object]:
-    cells = [cell for cell in spec.cells() if cell.dataset == str(name)]
-    maps = _by_seed(cells, method, variant, found)
-    row: dict[str, object] = {
-        "row": context.paper.method_title(method, variant),
-        **name.__dict__,
-        "method": method,
-        "variant": variant,
-        "bits": spec.bits[0],
-        "dataset": str(name),
-        **context.run_columns(str(name)),
-    }
-    if not maps:
-        return row | {"status": NOT_RUN, "note": context.why_not_run(spec, str(name))}
-    row |= {"status": "ran", "note": "", "n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
-    row |= _interval("map_percent", "interval_{}_percent", list(maps.values()))
-    baseline = _by_seed(cells, method, BASELINE, found)
-    paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
-    if paired and variant != BASELINE:
-        row |= _interval("difference_points", "difference_{}_points", paired)
-    return row
-
-
 def _by_seed(
-    cells: Sequence[Cell], method: str, variant: str, found: Mapping[Cell, float]
+    records: Sequence[Record], dataset: str, method: str, variant: str
 ) -> dict[int, float]:
+    wanted = (dataset, method, variant)
     return {
-        cell.seed: found[cell]
-        for cell in cells
-        if cell in found and (cell.method, cell.variant) == (method, variant)
+        each.cell.seed: each.metrics.map
+        for each in records
+        if (each.cell.dataset, each.cell.method, each.cell.variant) == wanted
     }
 
 

@@ -26,8 +26,8 @@ PROTOCOLS = {
 }
 
 NOT_RUN = "not run"
+NOTHING_RAN = "Nothing of this table has run."
 SELECTIONS = {"last-epoch": "last epoch", "best-query-map": "epoch picked on the query set"}
-
 
 CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
 """The columns of a CSV that name a cell."""
@@ -122,6 +122,13 @@ class Context:
         """What a CSV says of the run: scale, protocol, and whether a dataset is a phantom."""
         synthetic = str(is_synthetic(dataset)).lower()
         return {"scale": self.scale, "protocol": self.protocol, "synthetic": synthetic}
+
+    def place_columns(
+        self, spec: ArtefactSpec, dataset: str, ran: bool, origin: str = ""
+    ) -> dict[str, str]:
+        """The same, and whether a place of a grid ran and, if not, why."""
+        note = "" if ran else self.why_not_run(spec, dataset, origin)
+        return {"status": "ran" if ran else NOT_RUN, **self.run_columns(dataset), "note": note}
 
     def column_groups(
         self, columns: Iterable[GridColumn]

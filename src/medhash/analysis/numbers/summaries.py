@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, Place
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, Place
 from medhash.analysis.numbers.statistics import mean_and_deviation
 from medhash.papers.specs import ArtefactSpec
 from medhash.records.record import MAP
@@ -125,7 +125,7 @@ def shared_notes(
     by_place = {Place.of(each.facts[0].cell): each for each in ran}
     missing = not_run_notes(spec, set(by_place), places, context)
     if not by_place:
-        return ["Nothing of this table has run.", *missing]
+        return [NOTHING_RAN, *missing]
     notes = _seed_notes(spec, by_place, context)
     if spec.source == "record":
         notes += [*_tie_notes(spec, by_place, context), *_query_notes(spec, by_place, context)]

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.numbers.confounding import (
-    ConfounderSpec,
-    confounding_points,
-    details,
-    panel_title,
-    panels_of,
-)
-from medhash.analysis.numbers.context import NOT_RUN, Context
+from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Made, TableSpec
 
@@ -30,9 +24,9 @@ class Spec(ConfounderSpec, TableSpec):
 
     def made(self, facts: Sequence[Any], context: Context) -> Made:
         """The CSV has the points of the figure, numbers to six decimals."""
-        points = confounding_points(self, facts, context)
+        points = self.points(facts, context)
         printed = PrintedTable(
-            title=f"{context.heading(self)} {details(self, facts, context)}",
+            title=f"{context.heading(self)} {self.details(facts, context)}",
             groups=tuple(
                 (panel_title(panel, context), tuple(f"strength {n.strength:g}" for n in names))
                 for panel, names in panels_of(self).items()
@@ -82,7 +76,7 @@ def _cell(point: dict[Any, Any]) -> PrintedCell:
 def _notes(points: pd.DataFrame) -> list[str]:
     ran = points[points["status"] == "ran"]
     if ran.empty:
-        return ["Nothing of this table has run."]
+        return [NOTHING_RAN]
     notes = [
         "Strength: in the database the confounder has its class's value with this probability, "
         "otherwise any; in the queries, with the same probability, the value of another class. "

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, ClassVar, Literal
 
-from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, columns_of
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, columns_of
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Made, TableSpec
 from medhash.records.measured import machine_columns, machine_notes
@@ -103,7 +103,7 @@ def _block(cells: Sequence[Cell], ran: _Ran, context: Context) -> tuple[PrintedR
 
 def _notes(ran: Sequence[Measurement], reported: bool) -> list[str]:
     if not ran:
-        return ["Nothing of this table has run."]
+        return [NOTHING_RAN]
     first = ran[0]
     measured, *busy = machine_notes(ran)
     notes = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
@@ -17,8 +17,10 @@ from medhash.analysis.numbers.context import (
     grouped,
     is_synthetic,
 )
+from medhash.analysis.numbers.statistics import WinTieLoss
 from medhash.analysis.numbers.summaries import Summary, row_title, shared_notes, summarise
 from medhash.analysis.tables.rendering import Mark, PrintedCell, PrintedRow, PrintedTable
+from medhash.papers.reported import SUMMARY_ROW
 from medhash.papers.specs import ArtefactSpec
 
 OWN_SETTINGS = "paper"
@@ -216,11 +218,12 @@ class Grid:
             "reported": "" if reported is None else str(reported),
         }
         summary = self.ran[number].get(place)
-        if summary is None:
-            reason = self.context.why_not_run(self.spec, place.dataset, place.origin)
-            values |= {"status": NOT_RUN, "note": reason}
-        else:
-            values |= {"status": "ran"} | _numbers(summary, self.standings[row, number])
+        told = self.context.place_columns(
+            self.spec, place.dataset, summary is not None, place.origin
+        )
+        values = told | values
+        if summary is not None:
+            values |= _numbers(summary, self.standings[row, number])
             if reported is not None:
                 values["regenerated_minus_reported"] = str(summary.printed - reported)
         return {name: values.get(known, "") for known, name in names.items()}
@@ -348,6 +351,16 @@ def lengths_row(
     """A row of :meth:`Grid.of_lengths`: a method and variant in every column."""
     places = tuple(Place.at(column, method, variant) for column in columns_of(spec))
     return GridRow(row_title(spec, places[0], context), places, **options)
+
+
+def summary_row(texts: Iterable[str]) -> PrintedRow:
+    """The row of wins, ties and losses, one text a column."""
+    return PrintedRow(SUMMARY_ROW, tuple(map(PrintedCell, texts)))
+
+
+def counted(counts: WinTieLoss, prefix: str = "") -> dict[str, str]:
+    """Wins, ties and losses as columns of a CSV."""
+    return {f"{prefix}{name}": str(count) for name, count in counts._asdict().items()}
 
 
 def _numbers(summary: Summary, standing: Standing) -> dict[str, str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from functools import cached_property
 from itertools import product
 from typing import Any, ClassVar, Literal
 
 from medhash.analysis.numbers.context import (
     NOT_RUN,
+    NOTHING_RAN,
     PROTOCOLS,
     Context,
     GridColumn,
@@ -19,20 +21,15 @@ from medhash.analysis.numbers.context import (
 )
 from medhash.analysis.numbers.summaries import percent, printed_percent
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, signed
-from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedLesions
 from medhash.papers.specs import Made, TableSpec
-from medhash.records.lesions import SOURCES, LesionSearch, NoSearch
+from medhash.records.lesions import ALL_CLASSES, SOURCES, LesionSearch, NoSearch, check_same_patches
 from medhash.records.measured import machine_columns, machine_notes
 from medhash.schema.cell import Cell
 from medhash.schema.measures import Source
 
-ALL_CLASSES = "(all)"
-
 _HEADINGS = ("P@10, patches", "difference", "P@10, images", "runtime")
 _NOTHING = "–"
-
-Searches = Mapping[Cell, LesionSearch]
 
 
 class Spec(TableSpec):
@@ -74,7 +71,7 @@ class _Grid:
 
     spec: Spec
     context: Context
-    ran: Searches
+    ran: Mapping[Cell, LesionSearch]
     reasons: Mapping[Cell, str]
 
     def title(self) -> str:
@@ -91,17 +88,12 @@ class _Grid:
 
     def block(self, method: str) -> tuple[PrintedRow, ...]:
         """The variants of a method."""
-        return tuple(
-            PrintedRow(
-                self.context.paper.method_title(method, variant),
-                tuple(
-                    printed
-                    for column in columns_of(self.spec)
-                    for printed in self._printed(self._cell(column, method, variant))
-                ),
-            )
-            for variant in self.spec.variants
-        )
+        rows = []
+        for variant in self.spec.variants:
+            own = (self._cell(column, method, variant) for column in columns_of(self.spec))
+            cells = tuple(PrintedCell(text) for cell in own for text in self._printed(cell))
+            rows.append(PrintedRow(self.context.paper.method_title(method, variant), cells))
+        return tuple(rows)
 
     def notes(self) -> Iterator[str]:
         """What the numbers mean, what is missing, what the paper says."""
@@ -121,7 +113,7 @@ class _Grid:
             )
             yield from machine_notes(list(self.ran.values()))
         else:
-            yield "Nothing of this table has run."
+            yield NOTHING_RAN
         yield from self._reported_notes()
 
     def csv_rows(self) -> list[dict[str, str]]:
@@ -134,42 +126,30 @@ class _Grid:
     def _cell(self, column: GridColumn, method: str, variant: str) -> Cell:
         return self.spec.cell(column.dataset, method, variant, column.bits, self.spec.seeds[0])
 
-    def _baseline(self, cell: Cell) -> LesionSearch | None:
-        """The first variant's search with the same patches; None for itself."""
-        other = self.ran.get(replace(cell, variant=self.spec.variants[0]))
+    def _difference(self, cell: Cell, name: str = ALL_CLASSES) -> Decimal | None:
+        """Percentage points above the first variant, from the printed digits; None for itself."""
+        search, other = self.ran[cell], self.ran.get(replace(cell, variant=self.spec.variants[0]))
         if other is None or other.cell == cell:
             return None
-        if other.areas_sha256 != self.ran[cell].areas_sha256:
-            raise MedhashError(
-                f"lesion patches of cell {cell}: they are not those of its baseline {other.cell}; "
-                "delete lesions.json of both and let the workflow search again."
-            )
-        return other
-
-    def _difference(self, cell: Cell, name: str = ALL_CLASSES) -> Decimal | None:
-        """Percentage points above the baseline, from the printed digits."""
-        other = self._baseline(cell)
-        own = _precision(self.ran[cell], name)[0]
-        against = None if other is None else _precision(other, name)[0]
+        check_same_patches(search, other, f"its baseline {other.cell}")
+        own, against = search.part(name).patches, other.part(name).patches
         if own is None or against is None:
             return None
         return printed_percent(own) - printed_percent(against)
 
-    def _printed(self, cell: Cell) -> tuple[PrintedCell, ...]:
+    def _printed(self, cell: Cell) -> tuple[str, ...]:
         if cell not in self.ran:
-            return tuple(PrintedCell(NOT_RUN) for _ in _HEADINGS)
+            return (NOT_RUN,) * len(_HEADINGS)
         search, difference = self.ran[cell], self._difference(cell)
-        values = (
+        return (
             str(printed_percent(search.precision_at_10.patches)),
             _NOTHING if difference is None else signed(difference),
             str(printed_percent(search.precision_at_10.images)),
             f"{signed(Decimal(f'{100 * search.runtime.change:.1f}'))} %",
         )
-        return tuple(map(PrintedCell, values))
 
     def _column_notes(self, column: GridColumn) -> Iterator[str]:
-        heading = self.heading(column)
-        spec = self.spec
+        heading, spec = self.heading(column), self.spec
         cells = [self._cell(column, *row) for row in product(spec.methods, spec.variants)]
         for reason in dict.fromkeys(self._why_not(cell) for cell in cells if cell not in self.ran):
             yield f"{heading}: {NOT_RUN}: {reason}."
@@ -181,32 +161,37 @@ class _Grid:
             yield f"{heading}, {title}: P@10 of patches by class: {_by_class_text(search)}."
 
     def _why_not(self, cell: Cell) -> str:
-        if cell in self.reasons:
-            return self.reasons[cell]
-        return self.context.why_not_run(self.spec, cell.dataset)
+        return self.reasons.get(cell) or self.context.why_not_run(self.spec, cell.dataset)
+
+    @cached_property
+    def _reported(self) -> ReportedLesions | None:
+        lesions = self.context.reported.lesions if self.context.reported else None
+        return lesions if lesions and lesions.regenerated_by == self.spec.name else None
+
+    def _is_reported(self, dataset: str) -> bool:
+        title = self.context.paper.dataset_title(dataset)
+        known = self._reported is not None and title in self._reported.precision
+        return known and not is_synthetic(dataset)
 
     def _reported_notes(self) -> Iterator[str]:
-        reported = _reported(self.spec, self.context)
-        if reported is None:
+        reported, datasets = self._reported, filter(self._is_reported, self.spec.datasets)
+        titles = list(map(self.context.paper.dataset_title, datasets))
+        if reported is None or not titles:
             return
-        parts = []
-        for dataset in self.spec.datasets:
-            title = self.context.paper.dataset_title(dataset)
-            if title in reported.precision and not is_synthetic(dataset):
-                parts.append(
-                    f"{title}: {reported.precision[title]} with {reported.baseline}, "
-                    f"+{reported.gain[title]} with {reported.treatment}, runtime "
-                    f"−{reported.saved_time[title]} %"
-                )
-        if parts:
-            yield (
-                f"The paper ({reported.place}), on patches that a doctor chose and that are not "
-                f"published: {'; '.join(parts)}."
-            )
+        parts = (
+            f"{title}: {reported.precision[title]} with {reported.baseline}, "
+            f"+{reported.gain[title]} with {reported.treatment}, runtime "
+            f"−{reported.saved_time[title]} %"
+            for title in titles
+        )
+        yield (
+            f"The paper ({reported.place}), on patches that a doctor chose and that are not "
+            f"published: {'; '.join(parts)}."
+        )
 
     def _rows_of(self, cell: Cell) -> Iterator[dict[str, str]]:
         search, names = self.ran.get(cell), self.context.cell_columns(cell)
-        reported = dict.fromkeys(_REPORTED, "") | self._reported_columns(cell, names["row"])
+        machine = machine_columns(search)
         row = {
             **names,
             "status": "ran" if search else NOT_RUN,
@@ -214,13 +199,13 @@ class _Grid:
             "lesions": SOURCES[search.source] if search else "",
             **self._scores(cell, ALL_CLASSES),
             **{name: of(search) if search else "" for name, of in _TIMES.items()},
-            **machine_columns(search),
-            **reported,
+            **machine,
+            **dict.fromkeys(_REPORTED, "") | self._reported_columns(cell, names["row"]),
             **self.context.run_columns(cell.dataset),
             "note": "" if search else self._why_not(cell),
         }
         yield row
-        said_once = dict.fromkeys((*_TIMES, *machine_columns(None), *_REPORTED), "")
+        said_once = dict.fromkeys((*_TIMES, *machine, *_REPORTED), "")
         for name in search.by_class if search else ():
             yield row | said_once | {"class": name, **self._scores(cell, name)}
 
@@ -228,24 +213,21 @@ class _Grid:
         search = self.ran.get(cell)
         if search is None:
             return dict.fromkeys(_SCORES, "")
-        difference = self._difference(cell, name)
-        patches, images = _precision(search, name)
-        count = search.patches if name == ALL_CLASSES else search.by_class[name].count
+        difference, part = self._difference(cell, name), search.part(name)
         baseline = self.context.paper.method_title(cell.method, self.spec.variants[0])
         values = (
-            str(count),
+            str(search.patches if name == ALL_CLASSES else search.by_class[name].count),
             str(search.asked_per_class),
-            percent(patches),
-            percent(images),
+            percent(part.patches),
+            percent(part.images),
             "" if difference is None else baseline,
             "" if difference is None else str(difference),
         )
         return dict(zip(_SCORES, values, strict=True))
 
     def _reported_columns(self, cell: Cell, title: str) -> dict[str, str]:
-        reported = _reported(self.spec, self.context)
-        dataset = self.context.paper.dataset_title(cell.dataset)
-        if reported is None or is_synthetic(cell.dataset) or dataset not in reported.precision:
+        reported, dataset = self._reported, self.context.paper.dataset_title(cell.dataset)
+        if reported is None or not self._is_reported(cell.dataset):
             return {}
         columns = {"reported_runtime_change_percent": f"-{reported.saved_time[dataset]}"}
         if title == reported.baseline:
@@ -275,17 +257,6 @@ _REPORTED = tuple(
     f"reported_{name}"
     for name in ("precision_percent", "difference_points", "runtime_change_percent")
 )
-
-
-def _reported(spec: Spec, context: Context) -> ReportedLesions | None:
-    lesions = context.reported.lesions if context.reported else None
-    return lesions if lesions and lesions.regenerated_by == spec.name else None
-
-
-def _precision(search: LesionSearch, name: str) -> tuple[float | None, float | None]:
-    """P@10 of patches and whole images, over all classes or one."""
-    part = search.precision_at_10 if name == ALL_CLASSES else search.by_class[name]
-    return part.patches, part.images
 
 
 def _patches_text(search: LesionSearch) -> str:

@@ -6,15 +6,13 @@ of wins are taken from the printed digits, so that a reader can follow them from
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from medhash.analysis.numbers.context import Context, select
 from medhash.analysis.tables.rendering import latex, markdown
-from medhash.files import write_text
+from medhash.files import text_of_csv, write_text
 from medhash.papers.specs import TableSpec
 
 
@@ -37,16 +35,12 @@ def make_table(
             differ. Nothing is written then.
     """
     rows, printed = spec.made(select(spec, facts, context), context)
-    texts = {".csv": _csv(rows), ".md": markdown(printed), ".tex": latex(printed, spec.label)}
+    texts = {
+        ".csv": text_of_csv(rows[0], ([row[name] for name in rows[0]] for row in rows)),
+        ".md": markdown(printed),
+        ".tex": latex(printed, spec.label),
+    }
     paths = [output_stem.with_name(output_stem.name + suffix) for suffix in texts]
     for path, text in zip(paths, texts.values(), strict=True):
         write_text(path, text)
     return paths
-
-
-def _csv(rows: Sequence[dict[str, str]]) -> str:
-    stream = io.StringIO()
-    writer = csv.DictWriter(stream, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return stream.getvalue()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
@@ -16,10 +16,13 @@ from medhash.analysis.numbers.statistics import (
     WinTieLoss,
     count_outcomes,
 )
-from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, lengths_row
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
+from medhash.analysis.tables.grid import COLUMNS, Grid, GridRow, counted, lengths_row, summary_row
+from medhash.analysis.tables.rendering import PrintedRow
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Made, Name, PairedSpec
+from medhash.papers.specs import Made, Name, PairedSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
 
 TEST_COLUMNS = (
     *("p_value", "p_holm", "effect_size", "test_outcome", "test_seeds", "wins", "ties", "losses"),
@@ -48,7 +51,7 @@ class Spec(PairedSpec):
         """Those of the pairs, opponents first."""
         return tuple(dict.fromkeys(variant for pair in self.pairs for variant in reversed(pair)))
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """The pairs of which both variants are chosen; without any, nothing runs."""
         chosen = run.variants
         pairs = tuple(p for p in self.pairs if chosen is None or set(p) <= set(chosen))
@@ -65,7 +68,7 @@ class Spec(PairedSpec):
         tests = paired_tests(self.pairs, facts)
         counts = [_by_printed_map(grid, number) for number in range(len(grid.columns))]
         printed = grid.printed(
-            differences=self._differences(context), more=((_summary_row(map(_text, counts)),),)
+            differences=self._differences(context), more=((summary_row(map(_text, counts)),),)
         )
         if printed.comparison is not None:
             compared = (_compared_summary(grid, counts),)
@@ -142,15 +145,7 @@ def _csv_summary(grid: Grid, tests: _Tests, number: int, counts: WinTieLoss) -> 
         "printed": _text(counts),
         "reported_summary": _reported(grid, number) or "",
     }
-    if sum(counts):
-        for prefix, each in (("", counts), ("test_", tested)):
-            names = (f"{prefix}{name}" for name in WinTieLoss._fields)
-            values |= dict(zip(names, map(str, each), strict=True))
-    return values
-
-
-def _summary_row(texts: Iterable[str]) -> PrintedRow:
-    return PrintedRow(SUMMARY_ROW, tuple(map(PrintedCell, texts)))
+    return values | (counted(counts) | counted(tested, "test_") if sum(counts) else {})
 
 
 def _text(counts: WinTieLoss) -> str:
@@ -164,7 +159,7 @@ def _reported(grid: Grid, number: int) -> str | None:
 
 def _compared_summary(grid: Grid, counts: Sequence[WinTieLoss]) -> PrintedRow:
     """``(11/0/1) / (9/1/2)``: reported / regenerated."""
-    return _summary_row(
+    return summary_row(
         f"{_reported(grid, number) or 'not reported'} / {_text(counts[number])}"
         for number in grid.compared_columns
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import product
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -17,9 +17,12 @@ from medhash.analysis.numbers.context import Context, GridColumn, Place, bits_la
 from medhash.analysis.numbers.summaries import Summary
 from medhash.analysis.tables.grid import Grid, GridRow
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
-from medhash.papers.specs import Choice, Made, Name, TableSpec
+from medhash.papers.specs import Made, Name, TableSpec
 from medhash.schema.base import Count, NaturalNumber
 from medhash.schema.measures import MEASURES, MeasureAt, Source
+
+if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
 
 RowAxis = Literal["dataset", "method", "variant", "bits"]
 
@@ -101,7 +104,7 @@ class Spec(TableSpec):
         """The code lengths of a method's cells."""
         return (self.lengths[method],) if self.lengths else self.bits
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Of methods with a length each, those that have one; without any, nothing runs."""
         if not self.lengths:
             return {}

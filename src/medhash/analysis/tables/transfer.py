@@ -10,10 +10,11 @@ from pydantic import Field
 
 from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.grid import Grid, GridRow, lengths_row
-from medhash.papers.specs import Choice, Made, Name, TableSpec
+from medhash.papers.specs import Made, Name, TableSpec
 from medhash.schema.cell import SCRATCH, Cell
 
 if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
     from medhash.papers.paper import Paper
 
 _DIFFERENCES = (
@@ -75,7 +76,7 @@ class Spec(TableSpec):
         without = origin == self.start_without_transfer
         return f"{super().row_title(paper, method, variant)} {'w/o' if without else 'w/'} TL"
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Where a run transfers from and to; the user's own datasets have no place in it."""
         origins = tuple(map(run.stand_in, self.origins))
         return {

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.numbers.context import (
-    NOT_RUN,
-    Context,
-    GridColumn,
-    Place,
-    columns_of,
-)
+from medhash.analysis.numbers.context import NOT_RUN, Context, Place
 from medhash.analysis.numbers.paired_tests import PairedTest, paired_tests
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL, WinTieLoss, count_outcomes
 from medhash.analysis.numbers.summaries import percent, shared_notes, summarise
+from medhash.analysis.tables.grid import Grid, GridRow, counted, lengths_row, summary_row
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import Choice, Made, Name, PairedSpec
+from medhash.papers.specs import Made, Name, PairedSpec
+
+if TYPE_CHECKING:
+    from medhash.configuration.restriction import Restriction
 
 CSV_COLUMNS = (
     *("row", "column", "dataset", "method", "variant", "baseline", "bits", "status", "printed"),
@@ -48,7 +46,7 @@ class Spec(PairedSpec):
         """The compared pair."""
         return self.compare
 
-    def restricted(self, run: Choice, changes: dict[str, Any]) -> dict[str, Any]:
+    def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """Nothing runs unless both variants are among those that the run trains."""
         compared = run.variants is None or set(self.compare) <= set(run.variants)
         return {} if compared else {"available": ()}
@@ -61,63 +59,56 @@ class Spec(PairedSpec):
         """
         tests = {place: test for (place, _), test in paired_tests([self.compare], facts).items()}
         used = [record for test in tests.values() for record in test.records]
-        columns = columns_of(self)
-        rows = {
-            method: [Place.at(column, method, self.compare[0]) for column in columns]
-            for method in self.methods
-        }
-        places = [place for row in rows.values() for place in row]
-        counts = [_count(tests, column) for column in zip(*rows.values(), strict=True)]
-        printed = [
-            PrintedRow(self.row_label(context, method), tuple(_printed(tests, p) for p in row))
-            for method, row in rows.items()
-        ]
-        summary = PrintedRow(SUMMARY_ROW, tuple(PrintedCell(_text(each)) for each in counts))
-        notes = shared_notes(self, summarise(used).values(), places, context)
-        table = PrintedTable(
-            title=f"{context.heading(self)} {context.details(self, used)}",
-            groups=context.column_groups(columns),
-            blocks=(tuple(printed), (summary,)),
-            notes=(*_reading_notes(tests, context.protocol), *notes),
+        rows = tuple(self._row(method, context) for method in self.methods)
+        grid = Grid.of_lengths(self, context, (rows,), used)
+        counts = [_count(tests, column) for column in zip(*(r.places for r in rows), strict=True)]
+        printed = (
+            PrintedRow(row.label, tuple(_printed(tests, place) for place in row.places))
+            for row in rows
         )
-        csv = [
-            *(self._csv_row(tests, place, context) for place in places),
-            *(self._csv_summary(*each, context) for each in zip(columns, counts, strict=True)),
-        ]
+        places = [place for _, _, place in grid.entries]
+        table = PrintedTable(
+            title=grid.title,
+            groups=grid.groups(range(len(grid.columns))),
+            blocks=(tuple(printed), (summary_row(map(_text, counts)),)),
+            notes=(
+                *_reading_notes(tests, context.protocol),
+                *shared_notes(self, summarise(used).values(), places, context),
+            ),
+        )
+        csv = [self._csv_row(grid, tests, *entry) for entry in grid.entries]
+        csv += [self._csv_summary(grid, number, own) for number, own in enumerate(counts)]
         return csv, table
 
-    def row_label(self, context: Context, method: str) -> str:
+    def _row(self, method: str, context: Context) -> GridRow:
         """``HashNet+ACH vs. HashNet``."""
-        return " vs. ".join(context.paper.method_title(method, each) for each in self.compare)
+        label = " vs. ".join(context.paper.method_title(method, each) for each in self.compare)
+        row = lengths_row(self, context, method, self.compare[0])
+        return GridRow(label, row.places)
 
-    def _csv_row(self, tests: _Tests, place: Place, context: Context) -> dict[str, str]:
-        row = self._csv_frame(GridColumn(place.dataset, place.bits), context) | {
-            "row": self.row_label(context, place.method),
-            "method": place.method,
-            "printed": _printed(tests, place).text,
-        }
-        if place in tests:
-            return row | {"status": "ran"} | _numbers(tests[place])
-        return row | {"status": NOT_RUN, "note": context.why_not_run(self, place.dataset)}
-
-    def _csv_summary(
-        self, column: GridColumn, counts: WinTieLoss, context: Context
+    def _csv_row(
+        self, grid: Grid, tests: _Tests, row: GridRow, number: int, place: Place
     ) -> dict[str, str]:
-        row = self._csv_frame(column, context) | {"row": SUMMARY_ROW, "printed": _text(counts)}
-        if not sum(counts):
-            return row | {"status": NOT_RUN}
-        numbers = dict(zip(WinTieLoss._fields, map(str, counts), strict=True))
-        return row | {"status": "ran"} | numbers
+        test = tests.get(place)
+        return self._csv(
+            grid,
+            number,
+            grid.context.place_columns(self, place.dataset, test is not None),
+            {"row": row.label, "method": place.method, "printed": _printed(tests, place).text},
+            _numbers(test) if test else {},
+        )
 
-    def _csv_frame(self, column: GridColumn, context: Context) -> dict[str, str]:
-        return dict.fromkeys(CSV_COLUMNS, "") | {
-            "column": context.column_label(column),
-            "dataset": column.dataset,
-            "variant": self.compare[0],
-            "baseline": self.compare[1],
-            "bits": str(column.bits),
-            **context.run_columns(column.dataset),
-        }
+    def _csv_summary(self, grid: Grid, number: int, counts: WinTieLoss) -> dict[str, str]:
+        status = {"status": "ran" if sum(counts) else NOT_RUN}
+        told = {"row": SUMMARY_ROW, "printed": _text(counts)}
+        return self._csv(grid, number, status, told, counted(counts) if sum(counts) else {})
+
+    def _csv(self, grid: Grid, number: int, *parts: dict[str, str]) -> dict[str, str]:
+        row = dict.fromkeys(CSV_COLUMNS, "") | grid.csv_column(number)
+        row |= {"variant": self.compare[0], "baseline": self.compare[1]}
+        for part in parts:
+            row |= part
+        return {name: row[name] for name in CSV_COLUMNS}
 
 
 def printed_p_value(p_value: float) -> str:

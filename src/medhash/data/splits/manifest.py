@@ -17,7 +17,7 @@ _DRAW_AGAIN = "`medhash split` draws it"
 ROLES = ("query", "database", "validation", "none")
 
 
-class Summary(Part):
+class SplitSummary(Part):
     """What the JSON beside every manifest says."""
 
     dataset: str
@@ -53,7 +53,9 @@ def read_summary(csv_path: Path) -> dict[str, Any]:
     Raises:
         MedhashError: it is not here, or not whole.
     """
-    return read_tree(csv_path.with_suffix(".json"), Summary, _DRAW_AGAIN, "description of a split")
+    return read_tree(
+        csv_path.with_suffix(".json"), SplitSummary, _DRAW_AGAIN, "description of a split"
+    )
 
 
 def rows_of(csv_path: Path, part: str) -> NDArray[np.int64]:

@@ -40,11 +40,11 @@ class Kind(StepKind):
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What it shows; of what tables and figures read, it says the hashes."""
-        from medhash.configuration.report import FIDELITY, report_settings
+        from medhash.configuration import dependencies
 
         configuration, shown = steps.configuration, steps.asked(before=self)
         files = [p for step in shown for p in step.outputs.values() if p.suffix in _ON_THE_PAGE]
         files += [p for step in shown for p in step.inputs.values() if p.suffix == ".json"]
         inputs = named(configuration.layout, dict.fromkeys(files))
-        inputs |= {"fidelity": FIDELITY} if FIDELITY.is_file() else {}
-        return Parts(inputs, report_settings(configuration), (self.runs_in,))
+        inputs |= {"fidelity": dependencies.FIDELITY} if dependencies.FIDELITY.is_file() else {}
+        return Parts(inputs, dependencies.report(configuration), (self.runs_in,))
