@@ -17,6 +17,7 @@ from medhash.schema.cell import Cell
 from medhash.trained.cell import encode_again
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs, Task
+from told import description
 
 YNET = Cell("ynet", "toy", "ynet", "none", 16, 0)
 NETWORK = {"kind": "ynet_main", "image_size": 64, "width": 0.125}
@@ -49,7 +50,8 @@ def data(tmp_path_factory):
     train = (role == "database").astype(int)
     manifest = {"row": np.arange(48), "image_id": range(48), "role": role, "train": train}
     pd.DataFrame(manifest).to_csv(folder / "split.csv", index=False)
-    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    told = description(mask_classes=["background", "square"], synthetic=True)
+    (folder / "dataset.json").write_text(json.dumps(told))
     return folder
 
 
