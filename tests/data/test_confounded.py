@@ -63,7 +63,7 @@ def test_a_confounded_phantom_of_nothing_is_refused():
     ("confounders", "message"),
     [
         ({"covid_ct": "windows"}, "no such confounder; it has level, .*window"),
-        ({"jsrt": "window"}, "no phantom of 'jsrt'"),
+        ({"montgomery": "window"}, "no phantom of 'montgomery'"),
     ],
 )
 def test_confounders_are_checked(confounders, message):
