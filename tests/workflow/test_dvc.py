@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from conftest import PROJECT, Tree
+from project_tree import PROJECT, Tree
 
 pytestmark = [pytest.mark.workflow, pytest.mark.xdist_group("workflow-dvc")]
 
