@@ -210,3 +210,13 @@ def _curve(axes):
 def _baseline(axes):
     lines = [line for line in axes.get_lines() if line.get_linestyle() == "--"]
     return [line.get_ydata()[0] for line in lines]
+
+
+@pytest.mark.parametrize(
+    ("points", "said"), [(WINDOW, True), ({"0": "none~no-term", "1": "none"}, False)]
+)
+def test_only_of_sizes_in_patches_it_says_that_they_are_scaled(spec, case, drawn, points, said):
+    panels = [{"title": "one", "points": points}]
+    figure, _ = drawn(spec(panels=panels), case(dict.fromkeys(points.values(), 0.5)))
+    texts = " ".join(text.get_text() for text in [*figure.texts, figure._suptitle] if text)
+    assert ("scaled to this run's grid" in " ".join(texts.split())) == said

@@ -15,7 +15,7 @@ from medhash.analysis.numbers.summaries import summarise
 from medhash.papers.specs import FigureSpec, Name
 from medhash.records.record import Record
 from medhash.schema.base import StrictModel
-from medhash.schema.variants import BASELINE, split_variant
+from medhash.schema.variants import BASELINE, reasons_about_lesions, split_variant
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -199,7 +199,10 @@ def _share_scale(line: Sequence[Axes]) -> None:
 
 
 def _merged_note(panels: Sequence[SensitivityPanel]) -> list[str]:
-    """Which labels came to the same settings on this run's smaller grid."""
+    """Of sizes in patches: which labels came to the same settings on this run's smaller grid."""
+    variants = [variant for panel in panels for variant in panel.points.values()]
+    if not any(map(reasons_about_lesions, variants)):
+        return []
     texts = []
     for panel in panels:
         for variant in dict.fromkeys(panel.points.values()):
