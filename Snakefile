@@ -2,6 +2,7 @@
 import gc
 import sys
 
+from snakemake.cli import get_argument_parser
 from snakemake.utils import min_version
 
 from medhash.configuration.assignments import command_options
@@ -11,6 +12,7 @@ from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
 from medhash.flow.kinds import kinds
 from medhash.flow.steps import Steps
+from medhash.flow.targets import check_targets
 
 min_version("9.0")
 
@@ -45,6 +47,13 @@ targets = {kind.target: [] for kind in kinds() if kind.target}
 for step in steps.asked():
     targets[step.kind.target] += map(str, step.outputs.values())
 targets["all"] = [file for files in targets.values() for file in files]
+
+if workflow.is_main_process:
+    told, _ = get_argument_parser().parse_known_args(sys.argv[1:])
+    try:
+        check_targets(told.targets, targets, configuration, steps)
+    except MedhashError as error:
+        sys.exit(f"medhash: {error}")
 
 
 include: "workflow/rules/messages.smk"

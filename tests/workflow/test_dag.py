@@ -184,6 +184,24 @@ def test_a_scale_whose_name_a_shell_would_run_is_one_message(copy_project):
     assert not own_project.path("x").exists()
 
 
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("all_tabels", "'all_tabels' is nothing that this run makes; did you mean 'all_tables'?"),
+        ("results/demo/ach/tables/table33.md", "table33.md' is nothing that this run makes"),
+        ("results/other/ach/tables/table3.md", "or a file below results/demo, as"),
+    ],
+)
+def test_a_wrong_target_is_one_message_with_the_right_ones(project, target, message):
+    result = project.snakemake("--profile", "demo", "-n", "--", target)
+    assert result.returncode != 0
+    assert message in result.stdout
+    named = "named targets: all, all_figures, all_leakage, all_tables, claims, report"
+    assert named in result.stdout
+    assert "MissingRule" not in result.stdout
+    assert "Traceback" not in result.stdout
+
+
 def test_the_name_of_a_run_of_another_scale_is_one_message(project):
     for scale in ("demo", "small"):
         settings = ["run=twice", "datasets=[covid_ct]", "bits=[8]"]
