@@ -89,8 +89,9 @@ def further_terms(method: str, settings: Settings, files: CellInputs) -> set[str
     built = build_objective(
         Cell("ach", "toy", method, "none", 8, 0), settings, labels, device
     ).method
-    rows, codes = torch.arange(4), torch.zeros(4, 8)
-    return set(built.further_terms(Coded(codes, codes, labels[rows], rows, 4)))
+    rows = torch.arange(4).repeat(1 + built.companions_each)
+    codes, pooled = torch.zeros(len(rows), 8), torch.zeros(len(rows), settings.network.width)
+    return set(built.further_terms(Coded(codes, pooled, labels[rows], rows, 4)))
 
 
 @pytest.mark.parametrize("method", HASHING)
@@ -259,7 +260,7 @@ class TestErrors:
         broken = tmp_path / "classification.safetensors"
         broken.write_bytes(files.pretrained.read_bytes()[:1000])
         inputs = CellInputs(files.data_folder, files.split, broken)
-        with pytest.raises(MedhashError, match="not a checkpoint of medhash"):
+        with pytest.raises(MedhashError, match="the checkpoint cannot be read"):
             train_cell(CELL, settings, inputs, out, device="cpu")
 
     @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
