@@ -59,7 +59,9 @@ def slurm_log(job):
     if job.is_local or not on_slurm():
         return []
     logdir = Path(workflow.executor_settings.logdir or ".snakemake/slurm_logs")
-    log = slurm.job_log(logdir, job.rule.name, map(fmt_iofile, job.output))
+    log = slurm.job_log(
+        logdir, job.rule.name, [fmt_iofile(file, as_output=True) for file in job.output]
+    )
     return [str(log)] if log else []
 
 
