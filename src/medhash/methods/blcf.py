@@ -22,7 +22,6 @@ from medhash.methods.families.descriptor import DescriptorMethod
 from medhash.methods.families.method import Start
 from medhash.models.aggregation import bag_of_words
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 _BLUE = 2
 
@@ -54,21 +53,13 @@ class Method(DescriptorMethod[BlcfSettings]):
     directions: Tensor
     words: Tensor
 
-    def __init__(
-        self,
-        settings: BlcfSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
+    def stand_on(self, classes: int) -> None:
+        """Room for the components and the words."""
         channels = self.network.feature_width(self.network.settings)
-        components = min(settings.components, channels)
+        components = min(self.settings.components, channels)
         self.register_buffer("mean", torch.zeros(channels))
         self.register_buffer("directions", torch.zeros(channels, components))
-        self.register_buffer("words", torch.zeros(length, components))
+        self.register_buffer("words", torch.zeros(self.length, components))
 
     def look(self, pixels: Tensor) -> LocalFeatures:
         """Normalised images (B, 3, S, S) to local features, and what their places count."""

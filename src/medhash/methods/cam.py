@@ -16,7 +16,6 @@ from medhash.methods.families.descriptor import DescriptorMethod
 from medhash.methods.families.method import Start
 from medhash.models.aggregation import cam
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class CamSettings(StrictModel):
@@ -34,18 +33,9 @@ class Method(DescriptorMethod[CamSettings]):
     start: ClassVar[Start] = "classifier"
     class_layer: nn.Linear
 
-    def __init__(
-        self,
-        settings: CamSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
-        channels = self.network.feature_width(self.network.settings)
-        self._require_length(range(channels, channels + 1), f"the feature map of {network.kind}")
+    def stand_on(self, classes: int) -> None:
+        """The classifier's last layer."""
+        channels = self._channels_as_length()
         self.class_layer = nn.Linear(channels, classes)
 
     def aggregate(self, outputs: Tensor) -> Tensor:

@@ -18,7 +18,6 @@ from medhash.methods.families.descriptor import DescriptorMethod
 from medhash.methods.families.method import Start
 from medhash.models.aggregation import crow, unit
 from medhash.schema.base import StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class CrowSettings(StrictModel):
@@ -37,23 +36,15 @@ class Method(DescriptorMethod[CrowSettings]):
     mean: Tensor
     directions: Tensor
 
-    def __init__(
-        self,
-        settings: CrowSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
+    def stand_on(self, classes: int) -> None:
+        """Room for the components, if they are asked for."""
         channels = self.network.feature_width(self.network.settings)
-        whitened = settings.whiten != "none"
+        whitened = self.settings.whiten != "none"
         possible = range(1 if whitened else channels, channels + 1)
-        self._require_length(possible, f"the feature map of {network.kind}")
+        self._require_length(possible, f"the feature map of {self.kind}")
         if whitened:
             self.register_buffer("mean", torch.zeros(channels))
-            self.register_buffer("directions", torch.zeros(channels, length))
+            self.register_buffer("directions", torch.zeros(channels, self.length))
 
     def aggregate(self, outputs: Tensor) -> Tensor:
         """The weighted sum of the feature map, (B, N, K) to (B, L), at length 1."""

@@ -19,7 +19,6 @@ from medhash.methods.families.method import Start
 from medhash.models.aggregation import unit
 from medhash.models.regions import RegionGrid, as_maps, mean_of_regions, pool_regions, region_grid
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class RegionalAttentionSettings(StrictModel):
@@ -47,28 +46,19 @@ class Method(DescriptorMethod[RegionalAttentionSettings]):
     start: ClassVar[Start] = "classifier"
     class_layer: nn.Linear
 
-    def __init__(
-        self,
-        settings: RegionalAttentionSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
-        channels = self.network.feature_width(self.network.settings)
-        self._require_length(range(channels, channels + 1), f"the feature map of {network.kind}")
+    def stand_on(self, classes: int) -> None:
+        """Regions, the classifier's last layer, and the layers that weigh."""
+        channels = self._channels_as_length()
         try:
-            self.regions = region_grid(self.network.side, settings.levels, settings.grid)
+            self.regions = region_grid(self.network.side, self.settings.levels, self.settings.grid)
         except ValueError as error:
             name = "methods.regional_attention.levels"
             raise MedhashError(f"{self.title}: {error}; set {name}") from None
         self.class_layer = nn.Linear(channels, classes)
         self.attention = nn.Sequential(
-            nn.Linear(2 * channels, settings.hidden),
+            nn.Linear(2 * channels, self.settings.hidden),
             nn.Softplus(),
-            nn.Linear(settings.hidden, 1),
+            nn.Linear(self.settings.hidden, 1),
             nn.Softplus(),
         )
         self.attention.apply(_start)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from torch import Tensor
 
 from medhash.errors import MedhashError
@@ -18,7 +17,6 @@ from medhash.methods.families.descriptor import DescriptorMethod
 from medhash.methods.families.method import Start
 from medhash.models.regions import RegionGrid, as_maps, region_grid, rmac
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class RmacSettings(StrictModel):
@@ -35,20 +33,11 @@ class Method(DescriptorMethod[RmacSettings]):
     Settings: ClassVar[type[RmacSettings]] = RmacSettings
     start: ClassVar[Start] = "classifier"
 
-    def __init__(
-        self,
-        settings: RmacSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
-        channels = self.network.feature_width(self.network.settings)
-        self._require_length(range(channels, channels + 1), f"the feature map of {network.kind}")
+    def stand_on(self, classes: int) -> None:
+        """The regions of the map."""
+        self._channels_as_length()
         try:
-            self.regions = region_grid(self.network.side, settings.levels, settings.grid)
+            self.regions = region_grid(self.network.side, self.settings.levels, self.settings.grid)
         except ValueError as error:
             raise MedhashError(f"{self.title}: {error}; set methods.rmac.levels") from None
 

@@ -20,7 +20,6 @@ from medhash.methods.families.method import Start
 from medhash.models.aggregation import gem, unit
 from medhash.models.metric_losses import squared_distances, triplet_loss
 from medhash.schema.base import StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class RmacRpnSettings(StrictModel):
@@ -38,25 +37,15 @@ class Method(DescriptorMethod[RmacRpnSettings]):
     Settings: ClassVar[type[RmacRpnSettings]] = RmacRpnSettings
     start: ClassVar[Start] = "scratch"
 
-    def __init__(
-        self,
-        settings: RmacRpnSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
+    def stand_on(self, classes: int) -> None:
+        """What refines a map, and the layers on both maps' means."""
         third, fourth = self.network.channels[-2:]
-        self._require_length(
-            range(third + fourth, third + fourth + 1), f"two maps of {network.kind}"
-        )
+        self._require_length(range(third + fourth, third + fourth + 1), f"two maps of {self.kind}")
         self.lateral = nn.Conv2d(fourth, third, 1, bias=False)
         self.refined = nn.Conv2d(third, third, 3, padding=1, bias=False)
-        self.whitening = nn.Linear(length, length)
-        if settings.loss == "cross-entropy":
-            self.classes = nn.Linear(length, classes)
+        self.whitening = nn.Linear(self.length, self.length)
+        if self.settings.loss == "cross-entropy":
+            self.classes = nn.Linear(self.length, classes)
 
     def look(self, pixels: Tensor) -> Tensor:
         """Normalised images (B, 3, S, S) to the two maps' means (B, L)."""

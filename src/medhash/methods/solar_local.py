@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 from torch import Tensor
 
@@ -20,7 +19,6 @@ from medhash.models.aggregation import gem, unit
 from medhash.models.attention import SecondOrderAttention
 from medhash.models.metric_losses import second_order_loss, squared_distances, triplet_loss
 from medhash.schema.base import Count, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class SolarLocalSettings(StrictModel):
@@ -39,19 +37,11 @@ class Method(DescriptorMethod[SolarLocalSettings]):
     Settings: ClassVar[type[SolarLocalSettings]] = SolarLocalSettings
     start: ClassVar[Start] = "scratch"
 
-    def __init__(
-        self,
-        settings: SolarLocalSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
+    def stand_on(self, classes: int) -> None:
+        """The attention on the last map."""
         channels = self.network.channels[-1]
-        self._require_length(range(channels, channels + 1), f"the last map of {network.kind}")
-        self.attention = SecondOrderAttention(channels, settings.reduction)
+        self._require_length(range(channels, channels + 1), f"the last map of {self.kind}")
+        self.attention = SecondOrderAttention(channels, self.settings.reduction)
 
     def look(self, pixels: Tensor) -> Tensor:
         """Normalised images (B, 3, S, S) to the map after attention (B, L, H, H)."""

@@ -30,7 +30,6 @@ from medhash.models.ynet import (
     code_shape,
 )
 from medhash.schema.base import Count, Fraction, StrictModel
-from medhash.schema.settings import NetworkSettings
 
 
 class YnetSettings(StrictModel):
@@ -86,27 +85,19 @@ class Method(DescriptorMethod[YnetSettings]):
     omega: Tensor
     threshold: Tensor
 
-    def __init__(
-        self,
-        settings: YnetSettings,
-        network: NetworkSettings,
-        length: int,
-        classes: int,
-        generator: torch.Generator,
-        mask_classes: int = 0,
-    ) -> None:
-        super().__init__(settings, network, length, classes, generator, mask_classes)
+    def stand_on(self, classes: int) -> None:
+        """The branches and the hash layer."""
         try:
             self._build_branches(classes)
             self.hashing = self._hash_layer()
         except ValueError as error:
             raise MedhashError(f"{self.title}: {error}; change its settings or the bits") from None
-        omega = torch.tensor(settings.omega)
-        if settings.learned_omega:
+        omega = torch.tensor(self.settings.omega)
+        if self.settings.learned_omega:
             self.omega = nn.Parameter(omega)
         else:
             self.register_buffer("omega", omega)
-        self.register_buffer("threshold", torch.zeros(length))
+        self.register_buffer("threshold", torch.zeros(self.length))
 
     def _build_branches(self, classes: int) -> None:
         own, channels = self.settings, self.network.channels

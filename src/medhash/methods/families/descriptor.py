@@ -27,6 +27,7 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     Shapes: B images of S pixels a side, L numbers a descriptor, C classes.
 
     Attributes:
+        kind: of the backbone.
         class_layer: the last layer of the shared classifier, for a method that makes room for it;
             filled where it starts from that classifier.
 
@@ -57,15 +58,20 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     ) -> None:
         super().__init__()
         self.settings = settings
+        self.kind = network.kind
         self.length = length
         self.generator = generator
         self.mask_classes = mask_classes
         self.network = self.build(network, classes)
         self.class_layer = None
+        self.stand_on(classes)
 
     def build(self, network: NetworkSettings, classes: int) -> Any:
         """The network, with random weights; by default the backbone alone."""
         return backbones.build(network)
+
+    def stand_on(self, classes: int) -> None:
+        """Build what the method itself puts on the network, for C classes; by default nothing."""
 
     def look(self, pixels: Tensor) -> Any:
         """Normalised images (B, 3, S, S) to all that losses and descriptors need.
@@ -114,6 +120,16 @@ class DescriptorMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
     def is_fitted(self) -> bool:
         """Whether something is fitted after training, with its settings."""
         return type(self).fit is not DescriptorMethod.fit
+
+    def _channels_as_length(self) -> int:
+        """The channels of the backbone's feature map; a descriptor has as many numbers.
+
+        Raises:
+            MedhashError: the cell asks for another length.
+        """
+        channels: int = self.network.feature_width(self.network.settings)
+        self._require_length(range(channels, channels + 1), f"the feature map of {self.kind}")
+        return channels
 
     def _require_length(self, lengths: range, what: str) -> None:
         """Refuse a length that a network cannot give.
