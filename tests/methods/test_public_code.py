@@ -83,5 +83,5 @@ def test_adsh(inputs):
 def test_adsh_discrete_step(inputs, gamma, expected):
     outputs, labels, database = inputs
     target = make("adsh", labels).balance(similarity(labels, labels))
-    found = discrete_step(database, outputs.tanh(), target, gamma)
+    found = discrete_step(database, outputs.tanh(), target, gamma, torch.arange(6))
     assert found.int().tolist() == expected
