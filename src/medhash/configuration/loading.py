@@ -224,6 +224,21 @@ class Configuration:
         own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
         return [*self.settings.items(), *own]
 
+    def method_settings(self) -> list[tuple[str, str, dict[str, object]]]:
+        """What is given of methods' own hyperparameters: by what, the method, the values."""
+        given = [
+            (f"settings of the paper '{paper}' at the scale '{self.scale}'", method, values)
+            for paper, settings in self.every_settings()
+            for method, values in settings.methods.items()
+        ]
+        for name, paper in self.papers.items():
+            for ablation, change in paper.ablations.items():
+                for method, values in change.methods.items():
+                    below = self.own_settings[name].get(method, self.settings[name]).methods
+                    where = f"ablations.{ablation} of the paper '{name}'"
+                    given.append((where, method, below.get(method, {}) | values))
+        return given
+
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
         if self.phantoms is None:
@@ -392,11 +407,12 @@ def check_method_settings(configuration: Configuration) -> None:
     Raises:
         MedhashError: an unknown or refused key or value, with the nearest valid name.
     """
+    for source, method, values in configuration.method_settings():
+        check_name(method, methods.names(), "method", source)
+        model = methods.settings_model(method)
+        validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
     for paper, settings in configuration.every_settings():
         source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
-        for method, values in settings.methods.items():
-            model = methods.settings_model(method)
-            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
         network = backbones.backbone_class(settings.network.kind).Settings
         values = settings.network.model_dump()
         validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]
