@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.data import leakage
+from medhash.data import duplicates
 from medhash.data.leakage import measure, write_leakage
 from medhash.data.splits.making import write_split
 from medhash.errors import MedhashError
@@ -66,7 +66,7 @@ def reference_pairs(index: pd.DataFrame, split: pd.DataFrame, near: int) -> set[
 
 @pytest.mark.parametrize(("seed", "near"), [(0, 4), (1, 0), (2, 7), (3, 64)])
 def test_pairs_and_counts_match_loops(seed, near, monkeypatch):
-    monkeypatch.setattr(leakage, "_CHUNK", 200)  # several chunks
+    monkeypatch.setattr(duplicates, "_CHUNK", 200)  # several chunks
     index, split = random_dataset(120, seed)
     found = measure(index, split, near)
     columns = ["query_row", "database_row", "kind", "distance", "same_label"]

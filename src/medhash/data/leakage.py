@@ -13,7 +13,6 @@ patient; at distance 6 only about half are. Hence the default of 4, and the coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medhash.data.duplicates import Rows, near_pairs
 from medhash.data.prepared import PreparedDataset, group_columns
 from medhash.data.splits.manifest import read_split, read_summary
 from medhash.errors import MedhashError
@@ -43,8 +43,6 @@ PAIR_COLUMNS = [
     "distance",
     "same_label",
 ]
-# Distances computed at a time: 8 bytes each while hashes are compared.
-_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -88,10 +86,9 @@ def measure(
             digits, or the distance is out of range.
     """
     _check(index, split, near_distance)
-    hashes = _hashes(index)
     roles = split["role"].to_numpy()
     query, database = (np.flatnonzero(roles == role) for role in ("query", "database"))
-    pairs = _pairs(index, hashes, query, database, near_distance)
+    pairs = _pairs(index, query, database, near_distance)
     summary: dict[str, Any] = {
         "query": len(query),
         "database": len(database),
@@ -164,30 +161,9 @@ def _check(index: pd.DataFrame, split: pd.DataFrame, near_distance: int) -> None
         )
 
 
-def _hashes(index: pd.DataFrame) -> NDArray[np.uint64]:
-    values = index["perceptual_hash"].astype(str)
-    wrong = index["image_id"][~values.str.fullmatch(r"[0-9a-f]{16}").to_numpy()]
-    if len(wrong):
-        raise MedhashError(
-            f"index.csv: image '{wrong.iloc[0]}' has no perceptual_hash of 16 hexadecimal digits; "
-            "prepare the dataset again"
-        )
-    return np.array([int(value, 16) for value in values], dtype=np.uint64)
-
-
-def _pairs(
-    index: pd.DataFrame,
-    hashes: NDArray[np.uint64],
-    query: NDArray[np.int64],
-    database: NDArray[np.int64],
-    near_distance: int,
-) -> pd.DataFrame:
-    chunks = list(_near_chunks(hashes, query, database, near_distance))
-    empty = np.empty(0, dtype=np.int64)
-    first = np.concatenate([empty, *(chunk[0] for chunk in chunks)])
-    second = np.concatenate([empty, *(chunk[1] for chunk in chunks)])
+def _pairs(index: pd.DataFrame, query: Rows, database: Rows, near_distance: int) -> pd.DataFrame:
+    first, second, distance = near_pairs(index, query, database, near_distance)
     ids, labels = index["image_id"].astype(str).to_numpy(), _label_sets(index)
-    # Equal pixels have equal hashes: exact pairs are among those of distance 0.
     pixels = index["pixel_sha256"].astype(str).to_numpy()
     table = {
         "query_row": first,
@@ -195,25 +171,10 @@ def _pairs(
         "database_row": second,
         "database_image_id": ids[second],
         "kind": np.where(pixels[first] == pixels[second], "exact", "near"),
-        "distance": np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64),
+        "distance": distance,
         "same_label": labels[first] == labels[second],
     }
     return pd.DataFrame(table, columns=PAIR_COLUMNS)
-
-
-def _near_chunks(
-    hashes: NDArray[np.uint64],
-    query: NDArray[np.int64],
-    database: NDArray[np.int64],
-    near_distance: int,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of near pairs, a few queries against the whole database at a time."""
-    step = max(1, _CHUNK // max(len(database), 1))
-    for start in range(0, len(query), step):
-        some = query[start : start + step]
-        distance = np.bitwise_count(hashes[some][:, None] ^ hashes[database][None, :])
-        first, second = np.nonzero(distance <= near_distance)
-        yield some[first], database[second]
 
 
 def _label_sets(index: pd.DataFrame) -> NDArray[np.int64]:
@@ -235,9 +196,7 @@ def _count(pairs: pd.DataFrame, queries: int) -> dict[str, Any]:
     }
 
 
-def _shared_groups(
-    column: pd.Series, query: NDArray[np.int64], database: NDArray[np.int64]
-) -> dict[str, Any]:
+def _shared_groups(column: pd.Series, query: Rows, database: Rows) -> dict[str, Any]:
     names = column.fillna("").astype(str).to_numpy()
     of_query, of_database = names[query], names[database]
     known = int((of_query != "").sum() + (of_database != "").sum())

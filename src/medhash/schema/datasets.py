@@ -69,6 +69,18 @@ class SplitRule(StrictModel):
         description="random: column or columns of the index (patient_id, lesion_id); images that "
         "share a value in any of them stay on one side",
     )
+    near_distance: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        None,
+        description="images whose perceptual hashes are at most so many of 64 bits apart are "
+        "near duplicates; exact ones always are. random: they stay on one side, and so do those "
+        "that a chain of them links; official, listed: see leave_out",
+        exclude_if=_is_unset,
+    )
+    leave_out: Literal["query", "database"] | None = Field(
+        None,
+        description="official, listed: which of two near duplicates on both sides is not used",
+        exclude_if=_is_unset,
+    )
     seed: NaturalNumber | None = Field(
         None, description="a fixed seed for every run; without it the run's own seed is used"
     )
@@ -106,6 +118,12 @@ class SplitRule(StrictModel):
         for key, rule in own.items():
             if getattr(self, key) is not None and self.rule != rule:
                 raise ValueError(f"'{key}' is only for split rule '{rule}', not '{self.rule}'")
+        if (self.leave_out is None) == (self.near_distance is not None and self.rule != "random"):
+            raise ValueError(
+                "'leave_out' and 'near_distance' say together which duplicates the split rules "
+                "'official' and 'listed' do not use; 'random' keeps them on one side and takes "
+                "'near_distance' alone"
+            )
         if not self.stratified and any(
             isinstance(size, Mapping) for size in (self.query, self.validation)
         ):
