@@ -13,6 +13,7 @@ patient; at distance 6 only about half are. Hence the default of 4, and the coun
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,7 @@ from medhash.data.prepared import PreparedDataset, group_columns
 from medhash.data.splits.manifest import read_split, read_summary
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
+from medhash.schema.datasets import split_name
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -108,14 +110,45 @@ def measure(
     return Leakage(pairs, summary)
 
 
+def queries_without_partner(
+    index: pd.DataFrame, split: pd.DataFrame, groups: Iterable[str], near_distance: int
+) -> Rows:
+    """The queries that have no near duplicate and no group in common with the database.
+
+    Args:
+        index: the dataset's index.csv, in row order.
+        split: the manifest.
+        groups: columns of the index (patient_id); images without a value share none.
+        near_distance: greatest Hamming distance of near duplicates, 0 to 64 bits.
+
+    Returns:
+        Rows, int64 (n,), ascending.
+
+    Raises:
+        MedhashError: as :func:`measure`.
+    """
+    _check(index, split, near_distance)
+    roles = split["role"].to_numpy()
+    query, database = (np.flatnonzero(roles == role) for role in ("query", "database"))
+    leaking = np.isin(query, near_pairs(index, query, database, near_distance)[0])
+    for column in groups:
+        names = index[column].fillna("").astype(str).to_numpy()
+        leaking |= np.isin(names[query], sorted(set(names[database]) - {""}))
+    return query[~leaking]
+
+
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Measure the split of a step."""
     folder, stem = step.inputs["index"].parent, step.outputs["csv"].with_suffix("")
-    write_leakage(folder, step.inputs["split"], stem)
+    write_leakage(folder, step.inputs["split"], stem, split=split_name(step.values[1]))
 
 
 def write_leakage(
-    data_folder: Path, split_csv: Path, out_stem: Path, near_distance: int = NEAR_DISTANCE
+    data_folder: Path,
+    split_csv: Path,
+    out_stem: Path,
+    near_distance: int = NEAR_DISTANCE,
+    split: str = "",
 ) -> None:
     """Measure one split and write what was found.
 
@@ -127,6 +160,7 @@ def write_leakage(
         split_csv: the manifest, ``<paper>/splits/<dataset>/<seed>.csv``, with its JSON beside it.
         out_stem: path of the outputs without ending, ``<paper>/leakage/<dataset>/<seed>``.
         near_distance: greatest Hamming distance of near duplicates, in bits.
+        split: the split's name, where the paper has several of the dataset.
 
     Raises:
         MedhashError: as :func:`measure`; the message names the manifest.
@@ -140,7 +174,7 @@ def write_leakage(
         raise MedhashError(f"leakage of {split_csv}: {error}") from None
     summary = {
         "dataset": description["dataset"],
-        "title": description["title"],
+        "title": description["title"] + (f", {split} split" if split else ""),
         "synthetic": description["synthetic"],
         "seed": facts["seed"],
         "manifest_sha256": facts["manifest_sha256"],

@@ -13,9 +13,22 @@ from medhash.schema.base import Count, NaturalNumber, StrictModel
 PHANTOM_PREFIX = "phantom_"
 """Of the name of a synthetic stand-in."""
 
+SPLIT_SEPARATOR = "+"
+"""Between a dataset's name and that of another split of it: ``covid_ct+clean``."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+def without_split(dataset: str) -> str:
+    """The dataset itself, of a name that may say which split of it is meant."""
+    return dataset.partition(SPLIT_SEPARATOR)[0]
+
+
+def split_name(dataset: str) -> str:
+    """The name of the other split that a dataset's name means, or empty text."""
+    return dataset.partition(SPLIT_SEPARATOR)[2]
 
 
 def _is_size(value: Any) -> Any:
