@@ -73,7 +73,8 @@ def test_a_table_names_splits_that_the_paper_has(config_path):
     def change(tree):
         tree["tables"]["table3"]["datasets"] = ["covid_ct", "covid_ct+patients"]
 
-    with pytest.raises(MedhashError, match=r"tables\.table3\.datasets: unknown .*covid_ct\+patients"):
+    message = r"tables\.table3\.datasets: unknown .*covid_ct\+patients"
+    with pytest.raises(MedhashError, match=message):
         changed(config_path, change)
 
 
