@@ -25,6 +25,7 @@ from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
 from medhash.flow.steps import Step
+from medhash.records.attributes import attribute_scores
 from medhash.records.record import GradedScores, Record
 from medhash.records.scoring import graded_scores
 from medhash.records.speed import Measurement
@@ -138,8 +139,15 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
+    index = step.inputs.get("index")
+    if index is not None and not index.is_file():
+        yield missing("metrics", index, "is not here: metrics cannot be computed again")
+        return
     labels = loaded.query_labels, loaded.database_labels
     by_chance = chance(*labels, settings.cutoffs, settings.map_at)
+    own, random = attribute_scores(loaded, settings, index)
+    again.metrics.update(own)
+    by_chance["random"] |= random
     remedy = evidence.restore(path, step)
     yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)

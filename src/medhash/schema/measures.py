@@ -92,6 +92,10 @@ def _latency(title: str, path: str) -> Measure:
     return Measure(title, path, "speed", "ms", factor=1000, higher_is_better=False)
 
 
+def _gap(title: str, path: str) -> Measure:
+    return Measure(title, path, unit="", factor=1, decimals=4, higher_is_better=False)
+
+
 MEASURES: dict[str, Measure] = {
     "map": Measure("mAP", "metrics.map", of_queries="per_query_ap"),
     "map_weighted": Measure(
@@ -104,6 +108,14 @@ MEASURES: dict[str, Measure] = {
     "acg_at": Measure(
         "ACG@{k}", "metrics.acg_at", unit="", factor=1, decimals=4, of_queries="per_query.acg_at"
     ),
+    "disease_precision_at": Measure("P@{k} by disease", "metrics.disease_precision_at"),
+    "disease_map_at": Measure("mAP@{k} by disease", "metrics.disease_map_at"),
+    "fine_disease_precision_at": Measure(
+        "P@{k} by kind of disease", "metrics.fine_disease_precision_at"
+    ),
+    "fine_disease_map_at": Measure("mAP@{k} by kind of disease", "metrics.fine_disease_map_at"),
+    "cdr_gap": _gap("CDR gap@{k}", "metrics.cdr_gap"),
+    "cdr_gap_glaucoma": _gap("CDR gap@{k}, glaucoma", "metrics.cdr_gap_glaucoma"),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
     "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
     "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),

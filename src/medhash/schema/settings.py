@@ -162,6 +162,12 @@ class EvaluationSettings(StrictModel):
         "image has one label",
         exclude_if=lambda value: not value,
     )
+    attributes: bool = Field(
+        False,
+        description="whether records compare diagnoses and ratios of cup to disc, where the "
+        "dataset's index tells them",
+        exclude_if=lambda value: not value,
+    )
 
     @model_validator(mode="after")
     def _has_that_denominator(self) -> Self:
