@@ -92,6 +92,12 @@ def _latency(title: str, path: str) -> Measure:
     return Measure(title, path, "speed", "ms", factor=1000, higher_is_better=False)
 
 
+def _step(title: str, step: str, factor: int, decimals: int) -> Measure:
+    unit = "s" if factor == 1 else "ms"
+    path = f"steps.{step}_seconds"
+    return Measure(title, path, "speed", unit, factor, decimals, higher_is_better=False)
+
+
 def _gap(title: str, path: str) -> Measure:
     return Measure(title, path, unit="", factor=1, decimals=4, higher_is_better=False)
 
@@ -128,6 +134,9 @@ MEASURES: dict[str, Measure] = {
     "batched_images_per_second": Measure(
         "images per second in batches", "batched.images_per_second", "speed", "images/s", 1
     ),
+    "encode_seconds": _step("encoding the database (s)", "encode", 1, 2),
+    "index_seconds": _step("making its index (s)", "index", 1, 4),
+    "query_milliseconds": _step("answering all queries (ms)", "query", 1000, 2),
     "lesion_precision": Measure("P@10, patches", "precision_at_10.patches", "lesions"),
     "lesion_image_precision": Measure("P@10, images", "precision_at_10.images", "lesions"),
     "lesion_runtime": Measure("runtime", "runtime.change", "lesions", higher_is_better=False),
