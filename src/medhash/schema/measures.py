@@ -122,6 +122,8 @@ MEASURES: dict[str, Measure] = {
     "fine_disease_map_at": Measure("mAP@{k} by kind of disease", "metrics.fine_disease_map_at"),
     "cdr_gap": _gap("CDR gap@{k}", "metrics.cdr_gap"),
     "cdr_gap_glaucoma": _gap("CDR gap@{k}, glaucoma", "metrics.cdr_gap_glaucoma"),
+    "hit_ratio_at": Measure("hit ratio@{k}", "metrics.hit_ratio_at"),
+    "mrr_at": Measure("mRR@{k}", "metrics.mrr_at"),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
     "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
     "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),
