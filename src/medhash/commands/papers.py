@@ -53,7 +53,7 @@ def reported(
         if not checks:
             raise AbsentError(f"medhash reported --check: nothing is derived from Table {table}")
         typer.echo(check_json(checks) if as_json else check_text(checks))
-        if strict and not all(each.follows for each in checks):
+        if strict and any(each.follows is False for each in checks):
             raise typer.Exit(1)
     elif as_csv:
         typer.echo(csv_text(shown), nl=False)

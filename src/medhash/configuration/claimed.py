@@ -41,7 +41,9 @@ class Claimed:
     @cached_property
     def specs(self) -> dict[str, ArtefactSpec]:
         """The tables and figures of the claims, whole, with the seeds of the run."""
-        return {claim.artefact: self._spec(claim) for claim in self.claims.claims.values()}
+        claims = self.claims.claims.values()
+        further = [claim.model_copy(update={"table": claim.also}) for claim in claims if claim.also]
+        return {claim.artefact: self._spec(claim) for claim in (*claims, *further)}
 
     def files(self, name: str) -> list[Path]:
         """The files of a table's or figure's cells that are part of this run, there or not."""

@@ -68,21 +68,23 @@ class RowDifference:
         grid: of the claim.
         pair: the rows.
         spot: where they are compared.
+        relative: whether the difference is in percent of the second number.
     """
 
     grid: ClaimGrid
     pair: RowPair
     spot: Spot
+    relative: bool = False
 
     @cached_property
     def needs(self) -> tuple[Need, ...]:
         """Where the two numbers come from."""
-        return tuple(self.grid.need(row, self.spot) for row in self.pair)
+        return tuple(need for row in self.pair for need in self.grid.needs(row, self.spot))
 
     @cached_property
     def values(self) -> tuple[Decimal | None, ...]:
         """Both numbers, None where one has not been computed."""
-        return tuple(map(self.grid.numbers.value, self.needs))
+        return tuple(self.grid.value(row, self.spot) for row in self.pair)
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -93,20 +95,27 @@ class RowDifference:
     def points(self) -> Decimal | None:
         """The first number minus the second."""
         value, other = self.values
-        return None if value is None or other is None else value - other
+        if value is None or other is None or (self.relative and not other):
+            return None
+        return 100 * (value - other) / other if self.relative else value - other
 
     @property
     def text(self) -> str:
         """``CSQ+ACH at COVID-CT-Dataset/8 bits: 80.55 against 80.61``."""
         numbers = " against ".join("not run" if v is None else str(v) for v in self.values)
-        return f"{self.titles[0]} at {self.grid.column_title(self.spot)}: {numbers}"
+        here, there = (
+            self.grid.column_title(self.grid.spot_of(row, self.spot)) for row in self.pair
+        )
+        return f"{self.titles[0]} at {here}: {numbers}{'' if there == here else f' at {there}'}"
 
 
 def values_and_gains(claim: Bound | Number, grid: ClaimGrid) -> list[Case]:
     """Every value and gain of a claim, there or not; how they come out is not said yet."""
     spots = [spot for method in grid.methods for spot in grid.spots(method)]
     values = [_value(grid, row, spot) for spot in spots for row in claim.rows]
-    gains = [RowDifference(grid, pair, spot) for spot in spots for pair in claim.gains]
+    gains = [
+        RowDifference(grid, pair, spot, claim.relative) for spot in spots for pair in claim.gains
+    ]
     return values + [
         Case(gain.text, gain.needs, gain.points is not None, amount=gain.points) for gain in gains
     ]
@@ -119,8 +128,7 @@ def shown(value: Decimal) -> str:
 
 
 def _value(grid: ClaimGrid, row: str, spot: Spot) -> Case:
-    need = grid.need(row, spot)
-    value = grid.numbers.value(need)
-    name = f"{grid.title(row, spot)} at {grid.column_title(spot)}"
+    value = grid.value(row, spot)
+    name = f"{grid.title(row, spot)} at {grid.column_title(grid.spot_of(row, spot))}"
     text = f"{name}: {'not run' if value is None else value}"
-    return Case(text, (need,), value is not None, amount=value)
+    return Case(text, grid.needs(row, spot), value is not None, amount=value)

@@ -53,8 +53,10 @@ class Summary:
     @cached_property
     def ties(self) -> tuple[float, float] | None:
         """The least and the greatest mAP that an order of equal distances can give."""
+        if self.measured != MAP:
+            return None
         ranges = [each.metrics.tie_range for each in self.facts]
-        if self.measured != MAP or None in ranges:
+        if None in ranges:
             return None
         least, greatest = np.asarray(ranges).mean(axis=0)
         return float(least), float(greatest)
