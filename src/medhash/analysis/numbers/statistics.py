@@ -168,9 +168,10 @@ def mean_and_half_width(
     mean, deviation = mean_and_deviation(values)
     if deviation is None:
         return mean, None
-    from scipy.stats import t as student_t
+    # What scipy.stats.t.ppf calls, without the tenth of a millisecond that it takes to get there.
+    from scipy.special import stdtrit
 
-    quantile = float(student_t.ppf((1 + confidence) / 2, len(values) - 1))
+    quantile = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
     return mean, quantile * deviation / float(np.sqrt(len(values)))
 
 

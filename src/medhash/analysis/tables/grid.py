@@ -21,10 +21,7 @@ from medhash.analysis.numbers.statistics import WinTieLoss
 from medhash.analysis.numbers.summaries import Summary, row_title, shared_notes, summarise
 from medhash.analysis.tables.rendering import Mark, PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import ArtefactSpec
-
-OWN_SETTINGS = "paper"
-"""The scale that trains with the papers' own settings."""
+from medhash.papers.specs import OWN_SETTINGS, ArtefactSpec
 
 COLUMNS = {
     **{name: name for name in ("row", "column", "dataset", "origin", "method", "variant", "bits")},
