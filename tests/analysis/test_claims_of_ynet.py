@@ -8,6 +8,7 @@ import pytest
 from medhash.analysis.numbers.context import Context
 from medhash.papers.claims import load_claims, load_printed
 from medhash.papers.reported import load_reported
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.grid import ClaimGrid
 from medhash.verdicts.reported_check import check_reported
 from medhash.verdicts.rules import decide
@@ -39,7 +40,7 @@ class Printed:
             for at, value in row.numbers.items()
             if at.at == column and at.dataset in (dataset, "Y-Net")
         ]
-        return 100 * Decimal(number)
+        return Estimate(100 * Decimal(number))
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +109,7 @@ class Fixed(Printed):
 
     def value(self, need):
         number = self.numbers.get(need.place.method)
-        return None if number is None else Decimal(number)
+        return None if number is None else Estimate(Decimal(number))
 
 
 def test_the_best_of_gaps_is_the_smallest():

@@ -71,11 +71,12 @@ def claims(
         bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
     ] = False,
 ) -> None:
-    """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
+    """Give each claim of the papers a verdict, where the seeds decide one.
 
     Writes results/<run>/claims.csv and claims.md, from the records and
-    measurements that are there. A claim is decided only where everything that
-    it is about has run; phantoms decide none. Exit status 3, and nothing is
+    measurements that are there. A claim is reproduced, or not, only at the
+    papers' own scale, where everything that it is about has run and intervals
+    over the seeds leave no other answer; phantoms decide none. Exit status 3, and nothing is
     written, if what was made is not here, or nothing has run.
     """
     from medhash.configuration.claimed import claimed_by

@@ -30,6 +30,8 @@ class Measure:
         decimals: of the printed number.
         higher_is_better: whether the greatest is the best.
         of_queries: where the values of each query stand in the file; empty where there are none.
+        seeded: whether chance in training moves it; sizes of sets and the speed of a network do not
+            depend on it.
     """
 
     title: str
@@ -40,6 +42,7 @@ class Measure:
     decimals: int = 2
     higher_is_better: bool = True
     of_queries: str = ""
+    seeded: bool = True
 
     @property
     def at_cutoff(self) -> bool:
@@ -92,7 +95,7 @@ class Measure:
 
 
 def _latency(title: str, path: str) -> Measure:
-    return Measure(title, path, "speed", "ms", factor=1000, higher_is_better=False)
+    return Measure(title, path, "speed", "ms", 1000, higher_is_better=False, seeded=False)
 
 
 def _step(title: str, step: str, factor: int, decimals: int) -> Measure:
@@ -132,16 +135,25 @@ MEASURES: dict[str, Measure] = {
     "hit_ratio_at": Measure("hit ratio@{k}", "metrics.hit_ratio_at"),
     "mrr_at": Measure("mRR@{k}", "metrics.mrr_at"),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
-    "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
-    "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),
+    "queries": Measure(
+        "queries", "metrics.queries", unit="images", factor=1, decimals=0, seeded=False
+    ),
+    "database": Measure(
+        "database", "metrics.database", unit="images", factor=1, decimals=0, seeded=False
+    ),
     "training_seconds": Measure(
         "training", "training.seconds", unit="s", factor=1, higher_is_better=False
     ),
-    "fps": Measure("FPS, one image at a time", "single.fps", "speed", unit="FPS", factor=1),
+    "fps": Measure("FPS, one image at a time", "single.fps", "speed", "FPS", 1, seeded=False),
     "latency_median": _latency("median latency (ms)", "single.median_seconds"),
     "latency_p95": _latency("95th percentile (ms)", "single.p95_seconds"),
     "batched_images_per_second": Measure(
-        "images per second in batches", "batched.images_per_second", "speed", "images/s", 1
+        "images per second in batches",
+        "batched.images_per_second",
+        "speed",
+        "images/s",
+        1,
+        seeded=False,
     ),
     "encode_seconds": _step("encoding the database (s)", "encode", 1, 2),
     "index_seconds": _step("making its index (s)", "index", 1, 4),
@@ -154,7 +166,9 @@ MEASURES: dict[str, Measure] = {
     "lung_iou": _iou("lung"),
     "lesion_precision": Measure("P@10, patches", "precision_at_10.patches", "lesions"),
     "lesion_image_precision": Measure("P@10, images", "precision_at_10.images", "lesions"),
-    "lesion_runtime": Measure("runtime", "runtime.change", "lesions", higher_is_better=False),
+    "lesion_runtime": Measure(
+        "runtime", "runtime.change", "lesions", higher_is_better=False, seeded=False
+    ),
 }
 
 

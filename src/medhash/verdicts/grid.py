@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from functools import cached_property
 from itertools import product
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from medhash.papers.claim_rules import BEST, Claim, Row
 from medhash.papers.claims import artefact_of
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.measures import MEASURES
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.numbers import Need, RunNumbers
 
 
@@ -84,13 +84,14 @@ class ClaimGrid:
         """The same of any row: several numbers of the best of several methods."""
         return tuple(self.need(name, spot) for name in self._methods_of(row))
 
-    def value(self, row: str, spot: Spot) -> Decimal | None:
+    def value(self, row: str, spot: Spot) -> Estimate | None:
         """The number of a row at a spot, or the best of several; None while one has not run."""
         values = [self.numbers.value(need) for need in self.needs(row, spot)]
         found = [value for value in values if value is not None]
         if len(found) < len(values):
             return None
-        return max(found) if MEASURES[self.claim.measure].higher_is_better else min(found)
+        pick = max if MEASURES[self.claim.measure].higher_is_better else min
+        return pick(found, key=lambda each: each.amount)
 
     def title(self, row: str, spot: Spot) -> str:
         """A row's name as printed: ``HashNet+ACH w/ TL``."""

@@ -30,7 +30,8 @@ AXES = ("dataset", "method", "variant", "bits", "measure")
 
 COLUMNS = (
     *("row", "column", "dataset", "origin", "method", "variant", "bits", "measure", "cutoff"),
-    *("unit", "status", "printed", "mark", "rank", "value", "deviation", "n_seeds", "seeds"),
+    *("unit", "status", "printed", "mark", "rank", "value", "deviation", "half_width", "n_seeds"),
+    "seeds",
     *("random", "majority", "ideal", "reported", "regenerated_minus_reported", "queries"),
     *("queries_without_relevant", "database", "scale", "protocol", "synthetic", "note"),
 )
