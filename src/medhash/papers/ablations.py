@@ -18,6 +18,7 @@ from medhash.schema.settings import Settings
 from medhash.schema.variants import (
     ABLATION_SEPARATOR,
     VARIANTS,
+    parts_of,
     reasons_about_lesions,
     split_variant,
 )
@@ -66,6 +67,12 @@ class Ablation(StrictModel):
         """The partial tree."""
         tree = self.model_dump(exclude={"title"}, exclude_unset=True)
         return {key: value for key, value in tree.items() if value}
+
+    def touches(self, method: str, variant: str) -> bool:
+        """Whether a cell of this method and variant is another one under the ablation."""
+        decides = {"dbw": "dbw" in parts_of(variant), "lcr": reasons_about_lesions(variant)}
+        decides |= {"methods": method in self.methods}
+        return any(decides.get(section, True) for section in self.changes)
 
 
 def known_variants(ablations: Mapping[str, Ablation]) -> list[str]:

@@ -5,14 +5,15 @@ The experiment is medhash's own, not the paper's: on phantoms the confounder is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.context import PROTOCOLS, Context, evaluated_epochs, seeds_of
+from medhash.analysis.numbers.context import PROTOCOLS, Context, Place, evaluated_epochs, seeds_of
+from medhash.analysis.numbers.gains import gain, maps_by_place
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
 from medhash.papers.specs import ArtefactSpec, Name
@@ -87,8 +88,9 @@ class ConfounderSpec(ArtefactSpec):
         """
         import pandas as pd
 
+        maps = maps_by_place(facts)
         rows = [
-            self._point(name, method, variant, facts, context)
+            self._point(name, method, variant, maps, context)
             for names in panels_of(self).values()
             for method, variant, name in product(self.methods, self.variants, names)
         ]
@@ -112,10 +114,11 @@ class ConfounderSpec(ArtefactSpec):
         name: ConfoundedName,
         method: str,
         variant: str,
-        records: Sequence[Record],
+        maps_of: Mapping[Place, Mapping[int, float]],
         context: Context,
     ) -> dict[str, object]:
-        maps = _by_seed(records, str(name), method, variant)
+        place = Place(str(name), method, variant, self.bits[0])
+        maps = maps_of.get(place, {})
         row: dict[str, object] = {
             "row": context.paper.method_title(method, variant),
             **name.__dict__,
@@ -128,11 +131,12 @@ class ConfounderSpec(ArtefactSpec):
         if not maps:
             return row
         row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
-        row |= _interval("map_percent", "interval_{}_percent", list(maps.values()))
-        baseline = _by_seed(records, str(name), method, BASELINE)
-        paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
-        if paired and variant != BASELINE:
-            row |= _interval("difference_points", "difference_{}_points", paired)
+        mean, half_width = mean_and_half_width(100 * np.array(list(maps.values())))
+        row |= _interval("map_percent", "interval_{}_percent", mean, half_width)
+        found = gain(maps, maps_of.get(place._replace(variant=BASELINE), {}))
+        if found and variant != BASELINE:
+            bounds = found.mean, found.half_width
+            row |= _interval("difference_points", "difference_{}_points", *bounds)
         return row
 
     def check(self, where: str) -> None:
@@ -156,19 +160,9 @@ def panel_title(panel: Panel, context: Context) -> str:
     return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
 
 
-def _by_seed(
-    records: Sequence[Record], dataset: str, method: str, variant: str
-) -> dict[int, float]:
-    wanted = (dataset, method, variant)
-    return {
-        each.cell.seed: each.metrics.map
-        for each in records
-        if (each.cell.dataset, each.cell.method, each.cell.variant) == wanted
-    }
-
-
-def _interval(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
-    mean, half_width = mean_and_half_width(100 * np.asarray(fractions))
+def _interval(
+    mean_key: str, bound_key: str, mean: float, half_width: float | None
+) -> dict[str, float]:
     if half_width is None:
         return {mean_key: mean}
     return {

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, points_as_text
 from medhash.papers.specs import Made, TableSpec
 
 if TYPE_CHECKING:
@@ -37,25 +38,11 @@ class Spec(ConfounderSpec, TableSpec):
             ),
             notes=tuple(_notes(points)),
         )
-        return [{k: _text(k, v) for k, v in point.items()} for point in _rows(points)], printed
+        return points_as_text(points), printed
 
 
 def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
     return points.to_dict("records")
-
-
-def _text(name: str, value: Any) -> str:
-    if _is_missing(value):
-        return ""
-    if isinstance(value, float):
-        return f"{value:g}" if name == "strength" else f"{value:.6f}"
-    return str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
 
 
 def _row(points: pd.DataFrame, method: str, variant: str, context: Context) -> PrintedRow:
@@ -68,7 +55,7 @@ def _cell(point: dict[Any, Any]) -> PrintedCell:
     if point["status"] == NOT_RUN:
         return PrintedCell(NOT_RUN)
     text = f"{point['map_percent']:.2f}"
-    if not _is_missing(point["interval_least_percent"]):
+    if not math.isnan(point["interval_least_percent"]):
         text += f" ± {point['map_percent'] - point['interval_least_percent']:.2f}"
     return PrintedCell(text)
 

@@ -1,0 +1,60 @@
+"""Which readings a run tries, and which cells they need."""
+
+import pytest
+
+from medhash.configuration.loading import load
+from medhash.errors import MedhashError
+from medhash.papers.kinds import TABLES
+
+
+def test_a_scale_keeps_some_readings(config_path):
+    configuration = load(config_path, {"scale": "demo"})
+    spec = configuration.tables["ach/multiverse"]
+    assert set(spec.readings.values()) == {"population-batch", "scales-4"}
+    variants = {cell.variant for cell in spec.cells()}
+    assert variants == {
+        *("none", "dbw", "ach", "dbw~population-batch", "ach~population-batch", "ach~scales-4")
+    }
+    assert spec.cells() == configuration.figures["ach/multiverse"].cells()
+
+
+def test_a_reading_that_is_the_runs_own_on_a_small_grid_is_not_trained_twice(config_path):
+    plain = load(config_path, {"scale": "small"}).tables["ach/multiverse"]
+    own = {"lcr": {"mask_scales": [[1, 1]]}}
+    merged = load(config_path, {"scale": "small", "settings": own}).tables["ach/multiverse"]
+    assert merged.readings["smallest masks alone"] == ""
+    assert not any(cell.variant.endswith("~scales-1") for cell in merged.cells())
+    # A reading of LCR alone is one of two variants of six methods, with four seeds.
+    assert len(plain.cells()) - len(merged.cells()) == 6 * 2 * 4
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"bits": (8, 16)}, "bits"),
+        ({"variants": ("ach",)}, "needs the baseline"),
+        ({"readings": {}}, "readings"),
+        ({"readings": {"default": "scales-1"}}, "always there"),
+        ({"readings": {"a": "scales-1", "b": "scales-1"}}, "listed twice"),
+    ],
+)
+def test_a_wrong_multiverse_is_refused(changed, message):
+    values = {
+        "kind": "multiverse",
+        "title": "x",
+        "datasets": ["covid_ct"],
+        "methods": ["csq"],
+        "variants": ["none", "ach"],
+        "bits": [8],
+        "readings": {"small": "scales-1"},
+    }
+    TABLES.read(values)
+    with pytest.raises(ValueError, match=message):
+        TABLES.read(values | changed)
+
+
+def test_an_unknown_reading_is_named(config_path):
+    path = config_path.parent / "papers/ach.yaml"
+    path.write_text(path.read_text().replace("alone: scales-4", "alone: scale-4"))
+    with pytest.raises(MedhashError, match=r"ach.yaml: tables.multiverse.*scale-4.*scales-4"):
+        load(config_path, {"scale": "small"})
