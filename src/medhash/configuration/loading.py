@@ -19,6 +19,7 @@ from medhash.configuration.declarations import declaration_of, has_patch_tokens
 from medhash.configuration.layered_settings import resolve_settings
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
+from medhash.configuration.relevant_settings import needs_lesions
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import (
     CHOICES,
@@ -352,6 +353,11 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{where}: the method '{cell.method}' on the backbone '{kind}' does not take "
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
+        )
+    if needs_lesions(settings, cell) and not configuration.card(cell.dataset).synthetic:
+        raise MedhashError(
+            f"{where}: lcr.where: {settings.lcr.where} needs to know where the lesions of "
+            f"'{cell.dataset}' are; that is known of phantoms alone"
         )
     if cell.origin or configuration.start_of(cell) != "pretrained":
         return

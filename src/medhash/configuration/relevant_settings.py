@@ -44,6 +44,11 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     return chosen | {"method": own, "selection": settings.evaluation.selection}
 
 
+def needs_lesions(settings: Settings, cell: Cell) -> bool:
+    """Whether training has to know where the lesions of its images are."""
+    return reasons_about_lesions(cell.variant) and settings.lcr.where in ("lesion", "outside")
+
+
 def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:
     """The modules that a cell finds by name: its family's training, its method, its backbone."""
     kind = family(cell.method)

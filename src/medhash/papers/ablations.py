@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -29,6 +29,7 @@ AblationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 class LcrChange(StrictModel):
     """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
 
+    where: Literal["lesion", "random", "outside"] | None = None
     window: PatchSize2D | None = None
     segment: PatchSize2D | None = None
     key_points: Count | None = None
@@ -150,9 +151,9 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 def _scaled(value: Any, factor: float) -> Any:
     """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once.
 
-    A number by itself is a count, not a size.
+    A number by itself is a count, a word a choice: neither is a size.
     """
-    if isinstance(value, int):
+    if isinstance(value, int | str):
         return value
     if all(isinstance(size, int) for size in value):
         return tuple(max(1, round(size * factor)) for size in value)

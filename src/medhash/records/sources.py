@@ -8,6 +8,7 @@ from typing import Any
 
 from medhash.configuration.paths import Layout
 from medhash.records.lesions import load_lesion_search
+from medhash.records.pointing import load_pointing
 from medhash.records.record import load_record
 from medhash.records.speed import load_measurement
 from medhash.schema.cell import Cell
@@ -17,6 +18,7 @@ READERS: Mapping[Source, Callable[[Path], Any]] = {
     "record": load_record,
     "speed": load_measurement,
     "lesions": load_lesion_search,
+    "pointing": load_pointing,
 }
 """Source -> what reads its file; :class:`~medhash.configuration.paths.Layout` says where it is."""
 

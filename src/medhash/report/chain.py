@@ -16,7 +16,10 @@ from medhash.schema.cell import Cell
 NO_RECEIPT = "no receipt"
 NO_DEVICE = "–"
 
-_RESULT = {"record": "record", "fps": "speed", "lesions": "lesions", "explain": "explanation"}
+_RESULT = {
+    **{"record": "record", "fps": "speed", "lesions": "lesions"},
+    **{"explain": "explanation", "pointing": "pointing"},
+}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from medhash.schema.validation import nearest
 
-Source = Literal["record", "speed", "lesions"]
+Source = Literal["record", "speed", "lesions", "pointing"]
 """The file of a cell that holds a number."""
 
 

@@ -128,6 +128,12 @@ class DbwSettings(StrictModel):
 class LcrSettings(StrictModel):
     """Lesion counterfactual reasoning (ACH Eq. 14-23, Table II); sizes in patches."""
 
+    where: Literal["c2f-lp", "lesion", "random", "outside"] = Field(
+        "c2f-lp",
+        description="where key points are: as C2F-LP finds them, or, on phantoms, in the known "
+        "lesion, anywhere, or as far from it as the masks are large",
+        exclude_if=lambda value: value == "c2f-lp",
+    )
     window: PatchSize2D = Field((12, 12), description="salient area, height and width (Eq. 15)")
     segment: PatchSize2D = Field((12, 12), description="candidate segment (Eq. 16)")
     key_points: Count = Field(4, description="K of Eq. 16")

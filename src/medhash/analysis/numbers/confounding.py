@@ -42,8 +42,8 @@ class Panel(NamedTuple):
     confounder: str
 
 
-class ConfounderSpec(ArtefactSpec):
-    """A table or figure of the experiment.
+class ConfoundedGrid(ArtefactSpec):
+    """A table or figure of confounded phantoms.
 
     Attributes:
         bits: one code length.
@@ -74,11 +74,19 @@ class ConfounderSpec(ArtefactSpec):
             for dataset in self.datasets
         }
         runs = changes["available"] if run.phantoms else ()
-        changed = {
+        changed = super().restricted(run, changes) | {
             "datasets": tuple(name for own in names.values() for name in own),
             "available": tuple(name for each in runs for name in names.get(each, ())),
         }
         return changed | ({"strengths": strengths} if strengths else {"available": ()})
+
+    def check(self, where: str) -> None:
+        """The phantoms must have these confounders; a MedhashError lists those that there are."""
+        check_confounders(self.confounders, f"{where}.confounders")
+
+
+class ConfounderSpec(ConfoundedGrid):
+    """A table or figure of the experiment."""
 
     def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
         """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
@@ -138,10 +146,6 @@ class ConfounderSpec(ArtefactSpec):
             bounds = found.mean, found.half_width
             row |= _interval("difference_points", "difference_{}_points", *bounds)
         return row
-
-    def check(self, where: str) -> None:
-        """The phantoms must have these confounders; a MedhashError lists those that there are."""
-        check_confounders(self.confounders, f"{where}.confounders")
 
 
 def panels_of(spec: ArtefactSpec) -> dict[Panel, list[ConfoundedName]]:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
     from medhash.configuration.restriction import Restriction
 
-DEFAULT = "default"
-"""The reading that the run's own settings are."""
-
 VERDICTS = ("sign and size", "sign only", "cannot")
 """What can be said of a printed gain where the seeds decide the sign."""
 
@@ -57,20 +54,24 @@ class MultiverseSpec(ArtefactSpec):
         readings: what is printed -> the ablation with its settings; after merging, empty where
             these are the run's own.
         changes: what is printed -> the ablation itself; filled in from the paper.
+        own: what is printed of the run's own settings.
         printed_in: the table whose counterpart in the paper has the printed gains.
     """
 
     bits: tuple[Count, ...] = Field(min_length=1, max_length=1)
     readings: dict[str, AblationName] = Field(min_length=1)
     changes: dict[str, Ablation] = Field(default_factory=dict)
+    own: str = "default"
     printed_in: FileName | None = None
 
     @model_validator(mode="after")
     def _has_a_baseline_and_readings_of_its_own(self) -> Self:
         if BASELINE not in self.variants:
             raise ValueError(f"'variants': a gain needs the baseline, '{BASELINE}'")
-        if DEFAULT in self.readings:
-            raise ValueError(f"'readings': '{DEFAULT}' is the run's own settings, and always there")
+        if self.own in self.readings:
+            raise ValueError(
+                f"'readings': '{self.own}' is the run's own settings, and always there"
+            )
         without_repeats(tuple(self.readings.values()))
         return self
 
@@ -88,8 +89,8 @@ class MultiverseSpec(ArtefactSpec):
 
     @property
     def all_readings(self) -> tuple[str, ...]:
-        """What is printed of each, the default first."""
-        return (DEFAULT, *self.readings)
+        """What is printed of each, the run's own first."""
+        return (self.own, *self.readings)
 
     def restricted(self, run: Restriction, changes: dict[str, Any]) -> dict[str, Any]:
         """The readings that the scale keeps for this table; they learn what they change.
@@ -103,7 +104,8 @@ class MultiverseSpec(ArtefactSpec):
         }
         own = {title: paper.ablations[name] for title, name in readings.items()}
         variants = tuple(dict.fromkeys((BASELINE, *changes.get("variants", self.variants))))
-        return {"readings": readings, "changes": own, "variants": variants}
+        changed = {"readings": readings, "changes": own, "variants": variants}
+        return super().restricted(run, changes) | changed
 
     def merged(self, merge: Callable[[str], str]) -> Self:
         """Readings that come to the run's own settings, or to another's, are not trained twice."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, Place
-from medhash.analysis.numbers.multiverse import DEFAULT, VERDICTS, MultiverseSpec
+from medhash.analysis.numbers.multiverse import VERDICTS, MultiverseSpec
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL
 from medhash.analysis.numbers.summaries import not_run_notes
 from medhash.analysis.tables.rendering import (
@@ -99,7 +99,7 @@ class Spec(MultiverseSpec, TableSpec):
             )
         same = [title for title, name in self.readings.items() if not name]
         if same:
-            yield f"On this run's grid of patches the same as '{DEFAULT}': {', '.join(same)}."
+            yield f"On this run's grid of patches the same as '{self.own}': {', '.join(same)}."
         places = [place for each in self.compared for place in (each.place, each.baseline)]
         names = zip(*(ran[name] for name in ("dataset", "method", "bits")), strict=True)
         pairs = zip(names, ran["ablation"], ran["variant"], ran["baseline_variant"], strict=True)
