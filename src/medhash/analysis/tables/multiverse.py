@@ -136,7 +136,7 @@ def _cells(point: pd.Series | None, named: Sequence[str]) -> list[PrintedCell]:
     if point is None:
         return [PrintedCell(_UNTOUCHED)] * len(named)
     ran = point["status"] == "ran"
-    texts = {"printed": signed_points(point["printed_points"])}
+    texts = {"printed": signed_points(point["printed_points"])} if "printed" in named else {}
     if ran:
         texts |= {"gain": signed_points(point["gain_points"]), "verdict": point["verdict"]}
         half = point["interval_greatest_points"] - point["gain_points"]
