@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from medhash import methods
+from medhash.configuration import relevant_settings
 from medhash.configuration.declarations import declaration_of, has_patch_tokens
 from medhash.configuration.layered_settings import resolve_settings
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
-from medhash.configuration.relevant_settings import needs_lesions
 from medhash.configuration.restriction import Restriction
 from medhash.configuration.scales import (
     CHOICES,
@@ -48,7 +48,7 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS, parts_of
+from medhash.schema.variants import VARIANTS, parts_of, split_variant
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
@@ -337,7 +337,7 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
 
     Raises:
         MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
-            from; ``where`` stands in front.
+            from, or its ablation changes nothing; ``where`` stands in front.
     """
     settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
     kind = settings.network.kind
@@ -354,11 +354,13 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
         )
-    if needs_lesions(settings, cell) and not configuration.card(cell.dataset).synthetic:
+    lesions = relevant_settings.needs_lesions(settings, cell)
+    if lesions and not configuration.card(cell.dataset).synthetic:
         raise MedhashError(
             f"{where}: lcr.where: {settings.lcr.where} needs to know where the lesions of "
             f"'{cell.dataset}' are; that is known of phantoms alone"
         )
+    _check_ablation(configuration, cell, where)
     if cell.origin or configuration.start_of(cell) != "pretrained":
         return
     shared = configuration.settings[cell.paper]
@@ -372,6 +374,21 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
         raise MedhashError(
             f"{where}: the method '{cell.method}' starts from the backbone that is pretrained for "
             "all methods, but has a network of its own; set start: scratch in its settings"
+        )
+
+
+def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse an ablation of settings that nothing of the cell reads: it would be its base again."""
+    base, name = split_variant(cell.variant)
+    if not name:
+        return
+    plain = replace(cell, variant=base)
+    settings, own = (configuration.settings_of(each) for each in (plain, cell))
+    read = (relevant_settings.training(*each) for each in ((settings, plain), (own, cell)))
+    if own != settings and next(read) == next(read):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' with the variant '{base}' reads none of the "
+            f"settings of the ablation '{name}'; leave out '{cell.variant}' of this method"
         )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from medhash.methods import family
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-from medhash.schema.variants import parts_of, reasons_about_lesions
+from medhash.schema.variants import parts_of, reasons_about_lesions, unread_lcr
 
 # They decide the last bits of a sum.
 _ARITHMETIC = ("threads", "precision", "compile")
@@ -37,8 +37,8 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     if family(cell.method) != "fitted":
         included |= {"network", "hashing", *_ARITHMETIC}
     included |= {"dbw"} & set(parts_of(cell.variant))
-    included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
+    chosen |= _reasoning(settings, cell.variant)
     own = settings.methods.get(cell.method, {})
     chosen |= {"start": settings.start} if settings.start else {}
     return chosen | {"method": own, "selection": settings.evaluation.selection}
@@ -47,6 +47,13 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
 def needs_lesions(settings: Settings, cell: Cell) -> bool:
     """Whether training has to know where the lesions of its images are."""
     return reasons_about_lesions(cell.variant) and settings.lcr.where in ("lesion", "outside")
+
+
+def _reasoning(settings: Settings, variant: str) -> dict[str, Any]:
+    """What LCR or LFR reads."""
+    if not reasons_about_lesions(variant):
+        return {}
+    return {"lcr": settings.lcr.model_dump(mode="json", exclude=unread_lcr(variant))}
 
 
 def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:

@@ -8,38 +8,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from medhash.errors import MedhashError
-from medhash.schema.base import Count, PatchSize2D, StrictModel
-from medhash.schema.settings import Settings
+from medhash.schema.base import StrictModel
+from medhash.schema.settings import LcrSettings, Settings
 from medhash.schema.variants import (
     ABLATION_SEPARATOR,
     VARIANTS,
     parts_of,
     reasons_about_lesions,
     split_variant,
+    unread_lcr,
 )
 
 AblationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class LcrChange(StrictModel):
-    """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
+# Settings of LCR in patches of the paper's own grid.
+_SIZES = {"window", "segment", "mask_scales"}
 
-    where: Literal["lesion", "random", "outside"] | None = None
-    window: PatchSize2D | None = None
-    segment: PatchSize2D | None = None
-    key_points: Count | None = None
-    mask_scales: tuple[PatchSize2D, ...] | None = Field(None, min_length=1)
+
+class LcrChange(LcrSettings):
+    """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("nothing is changed; name at least one setting of lcr")
         return self
+
+    @cached_property
+    def changes(self) -> dict[str, Any]:
+        """Those that are named."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class Ablation(StrictModel):
@@ -66,13 +70,18 @@ class Ablation(StrictModel):
     @cached_property
     def changes(self) -> dict[str, Any]:
         """The partial tree."""
-        tree = self.model_dump(exclude={"title"}, exclude_unset=True)
+        tree = self.model_dump(exclude={"title", "lcr"}, exclude_unset=True)
+        tree |= {"lcr": self.lcr.changes} if self.lcr else {}
         return {key: value for key, value in tree.items() if value}
 
     def touches(self, method: str, variant: str) -> bool:
         """Whether a cell of this method and variant is another one under the ablation."""
-        decides = {"dbw": "dbw" in parts_of(variant), "lcr": reasons_about_lesions(variant)}
-        decides |= {"methods": method in self.methods}
+        read = set(self.changes.get("lcr", ())) - unread_lcr(variant)
+        decides = {
+            "dbw": "dbw" in parts_of(variant),
+            "lcr": reasons_about_lesions(variant) and bool(read),
+            "methods": method in self.methods,
+        }
         return any(decides.get(section, True) for section in self.changes)
 
 
@@ -114,7 +123,10 @@ def ablated(
     if "lcr" in change and settings.network.grid and paper_grid:
         factor = settings.network.grid / paper_grid
         change = change | {
-            "lcr": {key: _scaled(value, factor) for key, value in change["lcr"].items()}
+            "lcr": {
+                key: _scaled(value, factor) if key in _SIZES else value
+                for key, value in change["lcr"].items()
+            }
         }
     try:
         return Settings.model_validate(_laid_over(settings.model_dump(), change))
@@ -149,12 +161,7 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scaled(value: Any, factor: float) -> Any:
-    """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once.
-
-    A number by itself is a count, a word a choice: neither is a size.
-    """
-    if isinstance(value, int | str):
-        return value
+    """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once."""
     if all(isinstance(size, int) for size in value):
         return tuple(max(1, round(size * factor)) for size in value)
     return tuple(dict.fromkeys(_scaled(size, factor) for size in value))
