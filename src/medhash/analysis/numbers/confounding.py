@@ -139,12 +139,11 @@ class ConfounderSpec(ConfoundedGrid):
         if not maps:
             return row
         row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
-        mean, half_width = mean_and_half_width(100 * np.array(list(maps.values())))
-        row |= _interval("map_percent", "interval_{}_percent", mean, half_width)
+        row |= interval_columns("map_percent", "interval_{}_percent", list(maps.values()))
         found = gain(maps, maps_of.get(place._replace(variant=BASELINE), {}))
         if found and variant != BASELINE:
             bounds = found.mean, found.half_width
-            row |= _interval("difference_points", "difference_{}_points", *bounds)
+            row |= _columns("difference_points", "difference_{}_points", *bounds)
         return row
 
 
@@ -164,7 +163,12 @@ def panel_title(panel: Panel, context: Context) -> str:
     return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
 
 
-def _interval(
+def interval_columns(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
+    """Mean over seeds in percent and its 95 % interval as columns; one seed has no interval."""
+    return _columns(mean_key, bound_key, *mean_and_half_width(100 * np.asarray(fractions)))
+
+
+def _columns(
     mean_key: str, bound_key: str, mean: float, half_width: float | None
 ) -> dict[str, float]:
     if half_width is None:
