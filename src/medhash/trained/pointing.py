@@ -111,8 +111,8 @@ def hits(
         pixels = backbone.fit(backbone.normalise(images.images[rows]))
         scene = Scene(pixels, *coder.look(pixels), images.labels[rows])
         found = reasoning.locate(scene, coder, generator)
-        shown = backbone.fit(masks[rows][:, None].float(), shrink="nearest-exact")[:, 0]
-        lesion = (lesion_shares(shown, coder.grid) > 0).float()
+        shown = backbone.fit(backbone.shrink(masks[rows][:, None].float(), "nearest-exact"))
+        lesion = (lesion_shares(shown[:, 0], coder.grid) > 0).float()
         point = (found.key_point[:, 0] * coder.grid + found.key_point[:, 1])[:, None]
         window = segment_patches(found.area, settings.window, coder.grid)
         looked_at = (lesion.gather(1, point), lesion.gather(1, window), lesion)
