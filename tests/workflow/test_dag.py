@@ -37,8 +37,8 @@ def expected_jobs(configuration):
     prepared = {cell.dataset for cell in trained} | {dataset for _, dataset in configuration.views}
     every_dataset = dict.fromkeys((images, "split"), len(prepared))
     every_dataset["leakage"] = len(configuration.views)
-    of_kind = {"fps": "fps", "lesion_retrieval": "lesions"}
-    cells = {rule: set() for rule in ("record", "fps", "lesions")}
+    of_kind = {"fps": "fps", "lesion_retrieval": "lesions", "pointing": "pointing"}
+    cells = {rule: set() for rule in ("record", "fps", "lesions", "pointing")}
     for spec in configuration.artefacts.values():
         cells[of_kind.get(spec.kind, "record")] |= set(spec.cells())
         if getattr(spec, "queries", "") == "lesions":

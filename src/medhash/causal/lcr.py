@@ -16,6 +16,7 @@ from torch.nn.functional import interpolate
 
 from medhash.causal.class_codes import ClassCodes, class_softmax
 from medhash.causal.masking import blank_out, lesion_boxes
+from medhash.causal.placing import draw_at, lesion_shares
 from medhash.causal.positioning import (
     active_map,
     choose_key_points,
@@ -59,12 +60,14 @@ class Scene:
         tokens: their patch tokens, float (B, N, D).
         features: their patch features F, float (B, N, D).
         labels: float (B, C), 0/1.
+        masks: (B, S, S), not 0 where the lesion is; None where nobody needs to know.
     """
 
     pixels: Tensor
     tokens: Tensor
     features: Tensor
     labels: Tensor
+    masks: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,26 @@ class LesionReasoning:
             A scalar: Eq. 23 divided by the number of classes in the batch, as DBW does, unless
             ``share`` says otherwise.
         """
-        key_points = self.locate(scene, encoder, generator).key_point
+        key_points = self._key_points(scene, encoder, generator)
         codes = self._masked_codes(scene, key_points, encoder)
         repeats = len(self.settings.mask_scales)
         labels = scene.labels.repeat_interleave(repeats, dim=0)
         weights = self._weights(codes.detach(), labels)
         costs = self._costs(codes, labels, loss_of_codes, references)
         return self.settings.strength * self._share(scene.labels) * (weights * costs).sum()
+
+    def _key_points(
+        self, scene: Scene, encoder: TokenEncoder, generator: torch.Generator
+    ) -> Tensor:
+        """Where the masks lie, int64 (B, 2): where C2F-LP says, or where the settings do."""
+        where, grid = self.settings.where, encoder.grid
+        if where == "c2f-lp":
+            return self.locate(scene, encoder, generator).key_point
+        shares = torch.zeros(len(scene.pixels), grid**2)
+        if scene.masks is not None:
+            shares = lesion_shares(scene.masks, grid)
+        points = draw_at(where, shares, self.settings.mask_scales, grid, generator)
+        return points.to(scene.pixels.device)
 
     @torch.no_grad()
     def locate(self, scene: Scene, encoder: TokenEncoder, generator: torch.Generator) -> Lesions:

@@ -49,7 +49,7 @@ def reported(spec: ArtefactSpec, paper: ReportedPaper | None) -> dict[str, Any]:
     """A table depends also on the numbers that the paper prints in its place."""
     if paper is None:
         return {}
-    table = paper.regenerated(spec.name)
+    table = paper.regenerated(spec.printed_as)
     if table is not None:
         return {"reported": table.model_dump(mode="json", include={"columns", "rows"})}
     if paper.lesions is not None and paper.lesions.regenerated_by == spec.name:

@@ -336,7 +336,9 @@ def load(
     configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
     for spec in configuration.artefacts.values():
-        for cell in spec.cells():
+        # What a cell can be depends on neither its length nor its seed.
+        kinds = {replace(cell, bits=1, seed=0): cell for cell in spec.cells()}
+        for cell in kinds.values():
             check_cell(configuration, cell, f"config/papers/{spec.paper}.yaml: {spec.name}")
     return configuration
 
@@ -382,6 +384,12 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{where}: the method '{cell.method}' on the backbone '{kind}' does not take "
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
+        )
+    lesions = relevant_settings.needs_lesions(settings, cell)
+    if lesions and not configuration.card(cell.dataset).synthetic:
+        raise MedhashError(
+            f"{where}: lcr.where: {settings.lcr.where} needs to know where the lesions of "
+            f"'{cell.dataset}' are; that is known of phantoms alone"
         )
     _check_ablation(configuration, cell, where)
     if cell.origin or configuration.start_of(cell) != "pretrained":

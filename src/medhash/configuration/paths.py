@@ -72,6 +72,10 @@ class Layout:
         """The lesion patches that a cell is searched with, and their codes (arrays)."""
         return self.cell(cell) / "lesions.npz"
 
+    def pointing(self, cell: Cell | str) -> Path:
+        """How often C2F-LP points at a lesion, epoch by epoch (JSON)."""
+        return self.cell(cell) / "pointing.json"
+
     def table(self, paper: str, name: str) -> Path:
         """A table of a paper, without its suffix (``.csv``, ``.md``, ``.tex``)."""
         return self.root / paper / "tables" / name

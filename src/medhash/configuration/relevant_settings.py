@@ -11,7 +11,7 @@ from typing import Any
 from medhash.methods import family
 from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
-from medhash.schema.variants import parts_of, reasons_about_lesions
+from medhash.schema.variants import parts_of, reasons_about_lesions, unread_lcr
 
 # They decide the last bits of a sum.
 _ARITHMETIC = ("threads", "precision", "compile")
@@ -44,14 +44,16 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     return chosen | {"method": own, "selection": settings.evaluation.selection}
 
 
+def needs_lesions(settings: Settings, cell: Cell) -> bool:
+    """Whether training has to know where the lesions of its images are."""
+    return reasons_about_lesions(cell.variant) and settings.lcr.where in ("lesion", "outside")
+
+
 def _reasoning(settings: Settings, variant: str) -> dict[str, Any]:
-    """What LCR or LFR reads: Eq. 21 is LCR's, and beside DBW both losses weigh the same."""
+    """What LCR or LFR reads."""
     if not reasons_about_lesions(variant):
         return {}
-    parts = parts_of(variant)
-    unread = {"other_classes"} if "lfr" in parts else set()
-    unread |= {"share"} if "dbw" in parts else set()
-    return {"lcr": settings.lcr.model_dump(mode="json", exclude=unread)}
+    return {"lcr": settings.lcr.model_dump(mode="json", exclude=unread_lcr(variant))}
 
 
 def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:

@@ -18,8 +18,10 @@ from medhash.schema.settings import LcrSettings, Settings
 from medhash.schema.variants import (
     ABLATION_SEPARATOR,
     VARIANTS,
+    parts_of,
     reasons_about_lesions,
     split_variant,
+    unread_lcr,
 )
 
 AblationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
@@ -73,6 +75,16 @@ class Ablation(StrictModel):
         tree = self.model_dump(exclude={"title", "lcr"}, exclude_unset=True)
         tree |= {"lcr": self.lcr.changes} if self.lcr else {}
         return {key: value for key, value in tree.items() if value}
+
+    def touches(self, method: str, variant: str) -> bool:
+        """Whether a cell of this method and variant is another one under the ablation."""
+        read = set(self.changes.get("lcr", ())) - unread_lcr(variant)
+        decides = {
+            "dbw": "dbw" in parts_of(variant),
+            "lcr": reasons_about_lesions(variant) and bool(read),
+            "methods": method in self.methods,
+        }
+        return any(decides.get(section, True) for section in self.changes)
 
 
 def known_variants(ablations: Mapping[str, Ablation]) -> list[str]:

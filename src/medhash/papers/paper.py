@@ -94,8 +94,9 @@ class Paper(StrictModel):
         def merge(variant: str) -> str:
             return merged(variant, settings, self.ablations, self._grid)
 
+        tables = {name: table.merged(merge) for name, table in self.tables.items()}
         figures = {name: figure.merged(merge) for name, figure in self.figures.items()}
-        return self.model_copy(update={"figures": figures})
+        return self.model_copy(update={"tables": tables, "figures": figures})
 
     def dataset_title(self, dataset: str) -> str:
         """The dataset as printed; a phantom says that it is one, and how it is confounded.

@@ -106,6 +106,11 @@ class ArtefactSpec(StrictModel):
         return "record"
 
     @property
+    def printed_as(self) -> str:
+        """The table in whose printed counterpart its numbers stand."""
+        return self.name
+
+    @property
     def available_datasets(self) -> tuple[str, ...]:
         """The datasets of this run, in the order of :attr:`datasets`."""
         if self.available is None:

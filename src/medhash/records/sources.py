@@ -8,6 +8,7 @@ from typing import Any
 
 from medhash.configuration.paths import Layout
 from medhash.records.lesions import load_lesion_search
+from medhash.records.pointing import load_pointing
 from medhash.records.record import load_record
 from medhash.records.segmentation import load_segmentation
 from medhash.records.speed import load_measurement
@@ -19,6 +20,7 @@ READERS: Mapping[Source, Callable[[Path], Any]] = {
     "speed": load_measurement,
     "lesions": load_lesion_search,
     "segmentation": load_segmentation,
+    "pointing": load_pointing,
 }
 """Source -> what reads its file; :class:`~medhash.configuration.paths.Layout` says where it is."""
 

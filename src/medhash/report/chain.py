@@ -22,6 +22,7 @@ _RESULT = {
     "lesions": "lesions",
     "explain": "explanation",
     "segment": "segmentation",
+    "pointing": "pointing",
 }
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from medhash.schema.validation import nearest
 
-Source = Literal["record", "speed", "lesions", "segmentation"]
+Source = Literal["record", "speed", "lesions", "segmentation", "pointing"]
 """The file of a cell that holds a number."""
 
 

@@ -131,6 +131,11 @@ class DbwSettings(StrictModel):
 class LcrSettings(StrictModel):
     """Lesion counterfactual reasoning (ACH Eq. 14-23, Table II); sizes in patches."""
 
+    where: Literal["c2f-lp", "lesion", "random", "outside"] = later(
+        "c2f-lp",
+        "where key points are: as C2F-LP finds them, or, on phantoms, in the known lesion, "
+        "anywhere, or where the masks cover least of it",
+    )
     window: PatchSize2D = Field((12, 12), description="salient area, height and width (Eq. 15)")
     segment: PatchSize2D = Field((12, 12), description="candidate segment (Eq. 16)")
     key_points: Count = Field(4, description="K of Eq. 16")

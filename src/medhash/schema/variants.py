@@ -28,6 +28,17 @@ def parts_of(variant: str) -> tuple[str, ...]:
     return VARIANTS[split_variant(variant)[0]]
 
 
+def unread_lcr(variant: str) -> set[str]:
+    """The settings of ``lcr`` that decide nothing in a variant that reasons about lesions.
+
+    Eq. 21 is LCR's, and beside DBW both losses weigh the same.
+    """
+    parts = parts_of(variant)
+    return ({"other_classes"} if "lfr" in parts else set()) | (
+        {"share"} if "dbw" in parts else set()
+    )
+
+
 def reasons_about_lesions(variant: str) -> bool:
     """Whether LCR or LFR is plugged in, so that the settings of ``lcr`` decide its codes."""
     return not {"lcr", "lfr"}.isdisjoint(parts_of(variant))

@@ -74,7 +74,7 @@ class HashingObjective(Objective):
     def terms(self, batch: Batch, generator: torch.Generator) -> dict[str, Tensor]:
         """The batch's loss terms (Eq. 24)."""
         augmentation = self.settings.hashing.augmentation
-        pixels, _ = training_view(batch, self.network.backbone, augmentation, generator)
+        pixels, masks = training_view(batch, self.network.backbone, augmentation, generator)
         tokens, features = self.coder.look(pixels)
         pooled = self.network.backbone.pool(features)
         codes = self.method.relax(self.network.head(features, pooled))
@@ -88,7 +88,7 @@ class HashingObjective(Objective):
         per_sample |= self.method.further_terms(coded)
         terms = {name: self._reduce(values, coded) for name, values in per_sample.items()}
         if self.reasoning and self.epoch >= self.settings.lcr.start_epoch:
-            scene = Scene(pixels, tokens, features, batch.labels)
+            scene = Scene(pixels, tokens, features, batch.labels, masks)
             name = "factual" if self.reasoning.factual else "counterfactual"
             terms[name] = self._reason(self.reasoning, scene, references, generator)
         self.method.after_batch(anchored.detach(), rows)

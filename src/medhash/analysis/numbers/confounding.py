@@ -5,15 +5,16 @@ The experiment is medhash's own, not the paper's: on phantoms the confounder is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.context import PROTOCOLS, Context, evaluated_epochs, seeds_of
-from medhash.analysis.numbers.statistics import holm, mean_and_half_width, p_of_mean
+from medhash.analysis.numbers.context import PROTOCOLS, Context, Place, evaluated_epochs, seeds_of
+from medhash.analysis.numbers.gains import gain, maps_by_place
+from medhash.analysis.numbers.statistics import holm, mean_and_half_width
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
 from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
@@ -42,8 +43,8 @@ class Panel(NamedTuple):
     confounder: str
 
 
-class ConfounderSpec(ArtefactSpec):
-    """A table or figure of the experiment.
+class ConfoundedGrid(ArtefactSpec):
+    """A table or figure of confounded phantoms.
 
     Attributes:
         bits: one code length.
@@ -74,11 +75,19 @@ class ConfounderSpec(ArtefactSpec):
             for dataset in self.datasets
         }
         runs = changes["available"] if run.phantoms else ()
-        changed = {
+        changed = super().restricted(run, changes) | {
             "datasets": tuple(name for own in names.values() for name in own),
             "available": tuple(name for each in runs for name in names.get(each, ())),
         }
         return changed | ({"strengths": strengths} if strengths else {"available": ()})
+
+    def check(self, where: str) -> None:
+        """The phantoms must have these confounders; a MedhashError lists those that there are."""
+        check_confounders(self.confounders, f"{where}.confounders")
+
+
+class ConfounderSpec(ConfoundedGrid):
+    """A table or figure of the experiment."""
 
     def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
         """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
@@ -89,8 +98,9 @@ class ConfounderSpec(ArtefactSpec):
         """
         import pandas as pd
 
+        maps = maps_by_place(facts)
         rows = [
-            self._point(name, method, variant, facts, context)
+            self._point(name, method, variant, maps, context)
             for names in panels_of(self).values()
             for method, variant, name in product(self.methods, self.variants, names)
         ]
@@ -119,10 +129,11 @@ class ConfounderSpec(ArtefactSpec):
         name: ConfoundedName,
         method: str,
         variant: str,
-        records: Sequence[Record],
+        maps_of: Mapping[Place, Mapping[int, float]],
         context: Context,
     ) -> dict[str, Any]:
-        maps = _by_seed(records, str(name), method, variant)
+        place = Place(str(name), method, variant, self.bits[0])
+        maps = maps_of.get(place, {})
         row: dict[str, Any] = {
             "row": context.paper.method_title(method, variant),
             **name.__dict__,
@@ -136,17 +147,12 @@ class ConfounderSpec(ArtefactSpec):
             return row
         row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
         row |= interval_columns("map_percent", "interval_{}_percent", list(maps.values()))
-        baseline = _by_seed(records, str(name), method, BASELINE)
-        paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
-        if paired and variant != BASELINE:
-            row |= interval_columns("difference_points", "difference_{}_points", paired)
-            p_value = p_of_mean(paired)
-            row |= {} if p_value is None else {"difference_p_value": p_value}
+        found = gain(maps, maps_of.get(place._replace(variant=BASELINE), {}))
+        if found and variant != BASELINE:
+            bounds = found.mean, found.half_width
+            row |= _columns("difference_points", "difference_{}_points", *bounds)
+            row |= {} if found.p_value is None else {"difference_p_value": found.p_value}
         return row
-
-    def check(self, where: str) -> None:
-        """The phantoms must have these confounders; a MedhashError lists those that there are."""
-        check_confounders(self.confounders, f"{where}.confounders")
 
 
 def panels_of(spec: ArtefactSpec) -> dict[Panel, list[ConfoundedName]]:
@@ -165,20 +171,14 @@ def panel_title(panel: Panel, context: Context) -> str:
     return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
 
 
-def _by_seed(
-    records: Sequence[Record], dataset: str, method: str, variant: str
-) -> dict[int, float]:
-    wanted = (dataset, method, variant)
-    return {
-        each.cell.seed: each.metrics.map
-        for each in records
-        if (each.cell.dataset, each.cell.method, each.cell.variant) == wanted
-    }
-
-
 def interval_columns(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
     """Mean over seeds in percent and its 95 % interval as columns; one seed has no interval."""
-    mean, half_width = mean_and_half_width(100 * np.asarray(fractions))
+    return _columns(mean_key, bound_key, *mean_and_half_width(100 * np.asarray(fractions)))
+
+
+def _columns(
+    mean_key: str, bound_key: str, mean: float, half_width: float | None
+) -> dict[str, float]:
     if half_width is None:
         return {mean_key: mean}
     return {

@@ -174,7 +174,7 @@ class Context:
         heading = column.heading or self.heading_of(column.dataset, column.origin)
         axes = {"bits": column.bits, "cutoff": column.measured.cutoff, "measure": column.measured}
         places = (ReportedColumn(heading, str(value), axis) for axis, value in axes.items())
-        found = (reported_text(self.reported, spec.name, row, place) for place in places)
+        found = (reported_text(self.reported, spec.printed_as, row, place) for place in places)
         return next((text for text in found if text is not None), None)
 
     def heading(self, spec: ArtefactSpec) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, points_as_text
 from medhash.papers.specs import Made, TableSpec
 
 if TYPE_CHECKING:
@@ -38,26 +39,11 @@ class Spec(ConfounderSpec, TableSpec):
             ),
             notes=tuple(_notes(points)),
         )
-        return [{k: _text(k, v) for k, v in point.items()} for point in _rows(points)], printed
+        return points_as_text(points), printed
 
 
 def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
     return points.to_dict("records")
-
-
-def _text(name: str, value: Any) -> str:
-    if _is_missing(value):
-        return ""
-    if isinstance(value, float):
-        form = {"strength": "g", "difference_p_value": ".6e", "difference_p_holm": ".6e"}
-        return format(value, form.get(name, ".6f"))
-    return str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
 
 
 def _row(points: pd.DataFrame, method: str, variant: str, context: Context) -> PrintedRow:
@@ -70,7 +56,7 @@ def _cell(point: dict[Any, Any]) -> PrintedCell:
     if point["status"] == NOT_RUN:
         return PrintedCell(NOT_RUN)
     text = f"{point['map_percent']:.2f}"
-    if not _is_missing(point["interval_least_percent"]):
+    if not math.isnan(point["interval_least_percent"]):
         text += f" ± {point['map_percent'] - point['interval_least_percent']:.2f}"
     return PrintedCell(text)
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from tabulate import tabulate
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Mark = Literal["", "best", "second"]
 
@@ -93,6 +97,30 @@ def signed(value: Decimal) -> str:
     """``+1.50``, ``−7.0``, ``0.00``."""
     sign = "+" if value > 0 else "−" if value < 0 else ""
     return f"{sign}{abs(value)}"
+
+
+def signed_points(value: float) -> str:
+    """``+1.50``, ``−7.00``, ``0.00``; a dash for a number that is missing."""
+    return "–" if math.isnan(value) else signed(Decimal(f"{value:.2f}"))
+
+
+def points_as_text(points: pd.DataFrame) -> list[dict[str, str]]:
+    """The points of a figure as rows of a CSV: numbers to six decimals, strengths as given.
+
+    p-values have six decimals and an exponent.
+    """
+    import pandas as pd
+
+    def text(name: str, value: Any) -> str:
+        if pd.isna(value):
+            return ""
+        if isinstance(value, float):
+            form = "g" if name == "strength" else ".6e" if "_p_" in name else ".6f"
+            return format(value, form)
+        return str(value)
+
+    rows = points.to_dict("records")
+    return [{str(name): text(str(name), value) for name, value in row.items()} for row in rows]
 
 
 def markdown(table: PrintedTable) -> str:

@@ -41,9 +41,13 @@ class Kind(table.Kind):
         return with_suffixes(layout.figure(*values), "pdf", "png", "csv")
 
     def parts(self, steps: Steps, *values: str) -> Parts:
-        """The cells' numbers and, for pictures, what they look at."""
+        """The cells' numbers and, for pictures, what they look at; some draw reported ones."""
+        from medhash.configuration import dependencies
+        from medhash.papers.reported import find_reported
+
         configuration = steps.configuration
         spec = configuration.figures["/".join(values)]
         inputs = named(configuration.layout, spec.inputs(configuration))
         settings = table.artefact_settings(configuration, spec)
+        settings |= dependencies.reported(spec, find_reported(spec.paper))
         return Parts(inputs, settings, (spec.module, "medhash.analysis.figures.make"))

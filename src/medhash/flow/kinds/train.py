@@ -68,13 +68,14 @@ class Kind(CellKind):
         from medhash.configuration.declarations import declaration_of
 
         configuration, cell = steps.configuration, self.cell(*values)
-        needs, folder = declaration_of(cell.method).needs, configuration.data_of(cell)
+        chosen, folder = configuration.settings_of(cell), configuration.data_of(cell)
+        needs = set(declaration_of(cell.method).needs)
+        needs |= {"masks"} if relevant_settings.needs_lesions(chosen, cell) else set()
         read = ["labels"] if "gist" in needs else ["images", "labels"]
         inputs = view_files(configuration, cell.paper, cell.dataset, *read)
         inputs |= {name: folder / _NEEDED[name] for name in sorted(needs)}
         pretrained = pretrained_weights(configuration, cell)
         inputs |= {"pretrained": pretrained} if pretrained else {}
-        chosen = configuration.settings_of(cell)
         modules = [self.runs_in, *relevant_settings.modules_of(chosen, cell)]
         if chosen.evaluation.selection == "best-query-map":
             modules.append("medhash.retrieval.evaluation")

@@ -32,7 +32,7 @@ from medhash.training.checkpoints import (
 from medhash.training.devices import Device, choose_device
 from medhash.training.encoding import Encoder
 from medhash.training.hashing import HashingObjective
-from medhash.training.images import load_images
+from medhash.training.images import ImageSet, load_images
 from medhash.training.loop import Run, fit
 from medhash.training.machine import seed_for
 from medhash.training.task import CellInputs, Task, Trained
@@ -86,15 +86,8 @@ def train(task: Task) -> Trained:
             the cell needs some, or no ``score`` where the selection needs one.
         PausedError: the task's ``pause`` said so.
     """
-    cell, settings, inputs = task.cell, task.settings, task.inputs
-    where = device_of(task, compile=settings.compile)
-    masks = "masks" in inputs.needs
-    images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device, masks=masks)
-    objective = build_objective(cell, settings, images.labels, where)
-    _show_database(objective.method, inputs)
-    _load_pretrained(objective, cell, settings, inputs.pretrained)
-    objective.network.backbone.set_normalisation(images.images.cpu())
-    objective.to(where.torch_device)
+    cell, settings = task.cell, task.settings
+    objective, images, where = assemble(task)
     encoder = HashingEncoder(objective, where)
     best = best_epoch(task, objective, encoder)
     run = Run(
@@ -117,6 +110,24 @@ def train(task: Task) -> Trained:
         "device": where.describe(),
     }
     return Trained(encoder, history.csv(), facts, (run.resume, *best.keeps))
+
+
+def assemble(task: Task) -> tuple[HashingObjective, ImageSet, Device]:
+    """What training starts with: the objective on its device, and the images.
+
+    Raises:
+        MedhashError: pretrained weights of another shape, or none where the cell needs some.
+    """
+    cell, settings, inputs = task.cell, task.settings, task.inputs
+    where = device_of(task, compile=settings.compile)
+    masks = "masks" in inputs.needs
+    images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device, masks=masks)
+    objective = build_objective(cell, settings, images.labels, where)
+    _show_database(objective.method, inputs)
+    _load_pretrained(objective, cell, settings, inputs.pretrained)
+    objective.network.backbone.set_normalisation(images.images.cpu())
+    objective.to(where.torch_device)
+    return objective, images, where
 
 
 def load(task: Task) -> HashingEncoder:
