@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,17 @@ def test_a_table_of_less_is_made_beside_the_scales_and_trains_nothing(tree):
     for step in needed:
         assert receipts.fits(step).ok
         assert all(is_borrowed(path) for path in step.files) == (step.rule != "table"), step
+
+
+def test_what_a_run_can_borrow_is_done(tree):
+    """A new run with the scale's own choices has all of it, before anything has run in it."""
+    own, theirs = ("--scale", "synthetic", "--run", "same"), ("--scale", "synthetic")
+    before, found = (json.loads(medhash("status", *each, "--json")) for each in (theirs, own))
+    assert found["cells"] == before["cells"]
+    assert found["cells"]["done"] > 0
+    # What bears the name of its run is each run's own.
+    told = medhash("restore", *own, status=1)
+    assert "Not made yet: table 2, figure 1, report 1." in told
 
 
 def test_only_what_is_others_is_made_again(tree):

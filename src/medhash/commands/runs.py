@@ -82,14 +82,17 @@ def restore(scale: Scale = None, assignments: Assignments = None, run: Run = Non
     """Check what git and `dvc pull` brought against its receipts; the next run accepts it.
 
     Names every file that is refused and why, what is outdated, and what is
-    not here. Exit status 1 if a run would have something to do.
+    not here. Exit status 1 if a run would have something to do. A run with a name of its own
+    borrows from its scale first, as a dry run does.
     """
+    from medhash.flow.borrowing import borrow
     from medhash.flow.receipts import Receipts
     from medhash.flow.restoration import restoration
     from medhash.flow.steps import Steps
 
     configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
+    borrow(configuration, steps, (step.receipt for step in steps.asked()))
     found = restoration(configuration.label, steps, Receipts(steps))
     typer.echo(found.text())
     if not found.complete:

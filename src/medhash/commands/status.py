@@ -33,9 +33,11 @@ def status(
 ) -> None:
     """Count the cells of each paper, table and figure that are done, running, failed, outstanding.
 
-    Done is what Snakemake would not run again. Also printed: what is running where, what failed
+    Done is what Snakemake would not run again; a run with a name of its own borrows from its scale
+    first, as a dry run does. Also printed: what is running where, what failed
     and why, the jobs that Slurm knows, the time used, and an estimate of what is left.
     """
+    from medhash.flow.borrowing import borrow
     from medhash.flow.steps import Steps
     from medhash.running.durations import parse_duration
     from medhash.running.slurm_jobs import slurm_jobs
@@ -46,6 +48,7 @@ def status(
         raise MedhashError("--watch and --json exclude each other")
     configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
+    borrow(configuration, steps, (step.receipt for step in steps.asked()))
 
     def look() -> Status:
         return read_status(configuration, steps, slurm_jobs(project_folder()))

@@ -117,7 +117,7 @@ class Configuration:
         """What names the run on a command line: ``--scale small``, ``--run mine``."""
         return f"--run {self.run}" if self.is_named else f"--scale {self.scale}"
 
-    @property
+    @cached_property
     def layout(self) -> Layout:
         """Where the files of this run lie."""
         return Layout(RESULTS / self.run)

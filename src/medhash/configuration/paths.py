@@ -24,11 +24,11 @@ class Layout:
 
     def data(self, dataset: str, size: int | str) -> Path:
         """The folder of a dataset prepared at a size: images, labels, index, card."""
-        return self.root / "data" / dataset / str(size)
+        return self.root.joinpath("data", dataset, str(size))
 
     def split(self, paper: str, dataset: str, seed: int | str) -> Path:
         """The manifest of a split (CSV); its facts stand beside it as JSON."""
-        return self.root / paper / "splits" / dataset / f"{seed}.csv"
+        return self.root.joinpath(paper, "splits", dataset, f"{seed}.csv")
 
     def leakage(self, paper: str, dataset: str, seed: int | str) -> Path:
         """The leakage table of a split, without its suffix (``.csv``, ``.md``, ``.json``)."""
@@ -36,12 +36,12 @@ class Layout:
 
     def pretrained(self, paper: str, dataset: str, stage: str) -> Path:
         """The weights of a pretraining stage (safetensors)."""
-        return self.root / paper / "pretrain" / dataset / f"{stage}.safetensors"
+        return self.root.joinpath(paper, "pretrain", dataset, f"{stage}.safetensors")
 
     def cell(self, cell: Cell | str) -> Path:
         """The folder of a cell; ``cell`` may be its text."""
         paper, _, coordinates = str(cell).partition("/")
-        return self.root / paper / "cells" / coordinates
+        return self.root.joinpath(paper, "cells", coordinates)
 
     def codes(self, cell: Cell) -> Path:
         """The codes of a cell's query set and database, or its descriptors."""
@@ -90,4 +90,4 @@ class Layout:
 
     def receipt(self, rule: str, key: str) -> Path:
         """What a step was made from and with (JSON); key: ``covid_ct/64``, ``ach/table3``."""
-        return self.root / "receipts" / rule / f"{key}.json"
+        return self.root.joinpath("receipts", rule, f"{key}.json")

@@ -22,7 +22,7 @@ def borrow(configuration: Configuration, steps: Steps, targets: Iterable[Path]) 
     tree, links to them and to the receipt stand in their places. Whatever the run makes itself
     replaces links, never what they lead to: every file is written under another name first.
 
-    A dry run borrows, too: only so can it tell what is left to make.
+    A dry run, ``status`` and ``restore`` borrow, too: only so can they tell what is left to make.
 
     Args:
         configuration: of the run; a scale's own run borrows nothing.

@@ -68,16 +68,19 @@ class Plan:
         return frozenset(running)
 
     def inputs(self, step: Step) -> list[Path]:
-        """The inputs that Snakemake is told of; all of them if no wanted file needs the step."""
-        inputs = list(step.inputs.values())
+        """What Snakemake is told that a step waits for; all inputs if no wanted file needs it.
+
+        A step that runs waits for the receipts of those before it that run, too, and of these for
+        the last ones alone: they wait for the others. Snakemake looks for the rule of every file
+        that it is told of, and there are several of each step.
+        """
         if step not in self._needed:
-            return inputs
+            return list(step.inputs.values())
         if step not in self.running:
             return []
-        if step.kind.gathers:
-            inputs = [path for path in inputs if self._steps.making(path) in self.running]
         self._bring_to_the_present(step)
-        return [*inputs, self._marker] if any(path.exists() for path in step.files) else inputs
+        waits = [maker.receipt for maker in self._last_before(step)]
+        return [*waits, self._marker] if any(path.exists() for path in step.files) else waits
 
     def refused(self) -> list[Fit]:
         """Why files that are here are not accepted, one reason a step."""
@@ -121,6 +124,25 @@ class Plan:
         timed = {path for step in running for path in step.timed}
         return {step for step in self._needed if not timed.isdisjoint(step.inputs.values())}
 
+    def _last_before(self, step: Step) -> list[Step]:
+        """The running steps that a step reads from, without those that others of them wait for."""
+        makers = self._running_makers(step)
+        earlier = set[Step]().union(*(self._all_before[maker] for maker in makers))
+        return [maker for maker in makers if maker not in earlier]
+
+    @cached_property
+    def _all_before(self) -> dict[Step, set[Step]]:
+        """Each running step with all that it waits for."""
+        before: dict[Step, set[Step]] = {}
+        for step in self._needed:
+            if step in self.running:
+                makers = self._running_makers(step)
+                before[step] = set(makers).union(*(before[maker] for maker in makers))
+        return before
+
+    def _running_makers(self, step: Step) -> list[Step]:
+        return [maker for maker in self._steps.makers(step) if maker in self.running]
+
     @cached_property
     def _marker(self) -> Path:
         """A file of this process that is newer than all that this run replaces."""
@@ -131,6 +153,6 @@ class Plan:
 
     def _bring_to_the_present(self, step: Step) -> None:
         """Files of a clock that goes ahead would be newer than what is made of them."""
-        for path in (*step.files, *step.inputs.values()):
+        for path in step.files:
             if path.exists() and path.stat().st_mtime > self._before:
                 os.utime(path, (self._before, self._before))
