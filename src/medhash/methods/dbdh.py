@@ -67,8 +67,7 @@ class Method(HashingMethod[DbdhSettings]):
         if self.settings.pairs == "batch":
             return super().references(codes, labels)
         seen = self.memory.any(dim=1, keepdim=True)
-        # Cloned: the memory changes before the next gradients are computed.
-        return References(self.memory.clone(), self.labels * seen)
+        return References(self.memory, self.labels * seen)
 
     def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
         """Mean over V of the negative log-likelihood of each pair.
