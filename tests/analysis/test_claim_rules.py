@@ -11,6 +11,7 @@ from medhash.errors import MedhashError
 from medhash.papers.claim_rules import RULE_NAMES, Claim
 from medhash.papers.paper import Paper
 from medhash.verdicts.cases import shown
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.grid import ClaimGrid
 from medhash.verdicts.numbers import Need, SignedRanks
 from medhash.verdicts.rules import RULES, decide
@@ -47,14 +48,20 @@ CONTEXT = Context(PAPER, "paper", "tie-aware")
 
 
 class Given:
-    """Numbers by place: ``{"a/x/ach": "70.1"}``, all at 8 bits; a K stands behind an ``@``."""
+    """Numbers by place: ``{"a/x/ach": "70.1"}``, all at 8 bits; a K stands behind an ``@``.
+
+    They are what many seeds would give: chance has no part in them. A list has one for each seed.
+    """
 
     def __init__(self, values=None, tests=None):
         self.values, self.tests = values or {}, tests or {}
 
     def value(self, need: Need):
-        text = self.values.get(self.key(need.place) + (f"@{need.cutoff}" if need.cutoff else ""))
-        return None if text is None else Decimal(text)
+        found = self.values.get(self.key(need.place) + (f"@{need.cutoff}" if need.cutoff else ""))
+        if found is None or isinstance(found, str):
+            return None if found is None else Estimate(Decimal(found))
+        by_seed = tuple(map(float, found))
+        return Estimate(Decimal(f"{sum(by_seed) / len(by_seed):.2f}"), by_seed)
 
     def tested(self, row: Need, baseline: Need):
         assert (row.measure, row.cutoff) == (baseline.measure, baseline.cutoff)
@@ -303,6 +310,13 @@ SIGNIFICANT = {"rule": "significant", "pairs": [["ach", "none"]], "level": "0.05
 NAMES = ("a/x/ach", "b/x/ach", "a/y/ach", "b/y/ach")
 
 
+def ranks(p_value, better, difference=None, by_seed=None):
+    """A test of which several seeds say the same."""
+    if difference is None:
+        difference = Estimate(Decimal(1 if better else -1))
+    return SignedRanks(p_value, better, difference, by_seed or (p_value, p_value))
+
+
 def with_tests(*results):
     return Given(
         tests={name: result for name, result in zip(NAMES, results, strict=True) if result}
@@ -312,15 +326,15 @@ def with_tests(*results):
 @pytest.mark.parametrize(
     ("last", "direction", "expected"),
     [
-        (SignedRanks(0.05, better=True), "better", True),
-        (SignedRanks(0.0501, better=True), "better", False),
-        (SignedRanks(0.01, better=False), "better", False),
-        (SignedRanks(0.01, better=False), "any", True),
-        (SignedRanks(0.06, better=False), "any", False),
+        (ranks(0.05, better=True), "better", True),
+        (ranks(0.0501, better=True), "better", False),
+        (ranks(0.01, better=False), "better", False),
+        (ranks(0.01, better=False), "any", True),
+        (ranks(0.06, better=False), "any", False),
     ],
 )
 def test_significant(last, direction, expected):
-    sure = SignedRanks(1e-20, better=True)
+    sure = ranks(1e-20, better=True)
     found = find(with_tests(sure, sure, sure, last), **SIGNIFICANT, direction=direction)
     assert found.complete
     assert found.holds is expected
@@ -329,9 +343,9 @@ def test_significant(last, direction, expected):
 
 def test_significant_tells_a_loss_from_what_is_not_significant():
     sure, lost, unsure = (
-        SignedRanks(0.001, True),
-        SignedRanks(0.001, False),
-        SignedRanks(0.2, False),
+        ranks(0.001, True),
+        ranks(0.001, False),
+        ranks(0.2, False),
     )
     found = find(with_tests(sure, lost, unsure, None), **SIGNIFICANT)
     assert [case.outcome for case in found.cases] == ["W", "L", "T", None]
@@ -341,7 +355,7 @@ def test_significant_tells_a_loss_from_what_is_not_significant():
 
 
 def test_significant_is_about_any_measure_of_queries_at_each_cutoff():
-    at_ten = {"a/x/ach@10": SignedRanks(0.01, True), "a/y/ach@10": SignedRanks(0.01, False)}
+    at_ten = {"a/x/ach@10": ranks(0.01, True), "a/y/ach@10": ranks(0.01, False)}
     own = SIGNIFICANT | {"measure": "ndcg_at", "cutoffs": [10, 100], "datasets": ["a"]}
     found = find(Given(tests=at_ten), **own)
     assert [case.outcome for case in found.cases] == ["W", None, "L", None]

@@ -39,20 +39,27 @@ def project(tmp_path, monkeypatch):
 
 @pytest.fixture
 def write_record(project, record_values):
-    """Writes a cell's record: ``write_record("ach/covid_ct/csq/ach/8/0", 0.7, scale="small")``."""
+    """Writes a cell's record: ``write_record("ach/covid_ct/csq/ach/8/0", 0.7, scale="small")``.
+
+    At the paper's scale a second seed has the same numbers.
+    """
 
     def write(cell, ap, scale="paper", seconds=None, **options):
-        content = record_values(cell, ap, scale=scale, **options)
-        content["training"]["seconds"] = seconds
-        path = Layout(project / "results" / scale).record(cell)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content))
+        place = cell.rpartition("/")[0]
+        for own in (cell, f"{place}/1") if scale == "paper" else (cell,):
+            content = record_values(own, ap, scale=scale, **options)
+            content["training"]["seconds"] = seconds
+            path = Layout(project / "results" / scale).record(own)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps(content))
 
     return write
 
 
 def decided(scale="paper", **overrides):
-    runs = load_runs(load(overrides={"scale": scale} | overrides))
+    """The verdicts. Of two seeds that are alike no interval has any width: they decide all."""
+    seeds = {"seeds": [0, 1]} if scale == "paper" else {}
+    runs = load_runs(load(overrides={"scale": scale} | seeds | overrides))
     return {decision.claim: decision for decision in decide_claims(runs)}
 
 
@@ -108,11 +115,12 @@ def test_evidence_names_the_numbers_and_where_it_fails(write_reported):
         "not in ADSH+ACH at COVID-CT-Dataset/16 bits: 80.55 against 80.61"
     )
     assert decision.data == (
-        "COVID-19 Radiograph (8, 16, 24, 32 bits); COVID-CT-Dataset (8, 16, 24, 32 bits); seed 0"
+        "COVID-19 Radiograph (8, 16, 24, 32 bits); COVID-CT-Dataset (8, 16, 24, 32 bits); "
+        "seeds 0, 1"
     )
     assert (decision.missing, decision.partial, decision.note) == ("", "", "")
     assert (decision.scale, decision.tolerance) == ("paper", "±0 points")
-    assert len(decision.cells) == 96
+    assert len(decision.cells) == 192
     assert "ach/covid_ct/adsh/ach/16/0" in decision.cells
 
 
@@ -130,7 +138,7 @@ def test_one_record_less_and_nothing_is_decided(project, write_reported):
     decision = decided()["ach_improves"]
     assert (decision.verdict, decision.evidence) == ("not run", "")
     assert (
-        decision.missing == "1 of 48 cells of covid_ct: ach/covid_ct/adsh/ach/32/0 (no record yet)"
+        decision.missing == "1 of 96 cells of covid_ct: ach/covid_ct/adsh/ach/32/0 (no record yet)"
     )
     assert decision.partial == (
         "higher in 46, equal in 0, lower in 1 of 47 that ran, of 48; "
@@ -152,7 +160,7 @@ def test_columns_that_a_scale_leaves_out_are_missing(write_record):
     assert decision.verdict == "not run"
     assert decision.partial == (
         "higher in 12, equal in 0, lower in 0 of 12 that ran, of 48; differences 1 points; "
-        "what is missing decides"
+        "one seed has no interval; more seeds and what is missing decide"
     )
     assert decision.missing == (
         "covid_radiograph: all 48 cells (not part of this run); 24 of 48 cells of covid_ct: "
@@ -181,8 +189,14 @@ def test_a_record_that_is_not_part_of_the_run_decides_nothing(write_record):
 def test_a_claim_about_columns_that_all_ran_is_decided_at_a_small_scale(write_record):
     write_pairs(write_record, bits=(8,))
     decision = decided("small")["precision_recall_ct"]
-    assert decision.verdict == "reproduced"
-    assert decision.scale == "small"
+    assert (decision.verdict, decision.scale) == ("undecided", "small")
+    assert decision.reads == "at this scale so far undecided by 1 seed"
+    for method in METHODS:
+        write_record(f"ach/covid_ct/{method}/none/8/1", 0.71, "small")
+        write_record(f"ach/covid_ct/{method}/ach/8/1", 0.72, "small")
+    decision = decided("small", seeds=[0, 1])["precision_recall_ct"]
+    assert decision.verdict == "holds so far"
+    assert decision.reads == "at this scale so far it holds"
     assert decision.note.startswith(
         "scale small has other settings than the paper prints: network.image_size, network.width"
     )
@@ -197,16 +211,18 @@ def test_settings_that_are_the_papers_need_no_note(write_record):
 
 def test_every_seed_has_to_run(write_record):
     for method in METHODS:
-        for seed, gain in ((0, 0.02), (1, -0.01)):
+        for seed, gain in ((0, 0.02), (1, 0.02)):
             write_record(f"ach/covid_ct/{method}/none/8/{seed}", 0.7, "small")
             write_record(f"ach/covid_ct/{method}/ach/8/{seed}", 0.7 + gain, "small")
     both = decided("small", seeds=[0, 1])["precision_recall_ct"]
-    assert both.verdict == "reproduced"
+    assert both.verdict == "holds so far"
     assert both.data.endswith("seeds 0, 1")
     three = decided("small", seeds=[0, 1, 2])["precision_recall_ct"]
     assert three.verdict == "not run"
     assert "ach/covid_ct/{dsh,hashnet,adsh,csq,dbdh,transhash}/{ach,none}/8/2" in three.missing
-    assert decided("small", seeds=[1])["precision_recall_ct"].verdict == "not reproduced"
+    one = decided("small", seeds=[1])["precision_recall_ct"]
+    assert one.reads == "at this scale so far undecided by 1 seed"
+    assert one.evidence.startswith("higher in 6, equal in 0, lower in 0 of 6; differences")
 
 
 def test_a_test_is_made_query_by_query(write_record):
@@ -271,9 +287,9 @@ def write_speeds(project, scale="paper", slowest=60.01):
         for bits in (8, 32)
     ]
     for cell in cells:
+        fps = slowest if cell == cells[-1] else 77.5
         path = Layout(project / "results/paper").speed(cell)
         path.parent.mkdir(parents=True, exist_ok=True)
-        fps = slowest if cell == cells[-1] else 77.5
         path.write_text(json.dumps(speed(cell, fps, scale)))
 
 
@@ -324,20 +340,24 @@ def test_lesion_patches_decide_by_their_searches(project):
     write_search(project, "none", 0.53, -0.02)
     write_search(project, "ach", 0.61, -0.0601)
     found = decided("small")
-    assert found["lesion_precision_ct"].evidence == "53 points, printed 52.00"
-    assert found["lesion_gain_ct"].evidence == "8 points, printed 12.00"
+    assert found["lesion_precision_ct"].evidence == (
+        "53 points (one seed has no interval), printed 52.00"
+    )
+    assert found["lesion_gain_ct"].evidence == (
+        "8 points (one seed has no interval), printed 12.00"
+    )
     assert found["lesion_runtime_ct"].evidence == "-6.01 %, printed -9"
+    # What a search finds depends on how the network was trained, how long it takes does not.
+    assert found["lesion_precision_ct"].verdict == found["lesion_gain_ct"].verdict == "undecided"
+    assert found["lesion_runtime_ct"].verdict == "holds so far"
     for name in ("lesion_precision_ct", "lesion_gain_ct", "lesion_runtime_ct"):
-        assert found[name].verdict == "reproduced"
         assert found[name].data.endswith(
             "seed 0; lesions: 20 patches, found by C2F-LP, not marked by a reader"
         )
     assert found["lesion_improves"].verdict == "not run"
     assert found["lesion_improves"].partial.startswith("higher in 1, equal in 0, lower in 0 of 1")
     write_search(project, "ach", 0.599, -0.0599)
-    found = decided("small")
-    assert found["lesion_gain_ct"].verdict == "not reproduced"
-    assert found["lesion_runtime_ct"].verdict == "not reproduced"
+    assert decided("small")["lesion_runtime_ct"].verdict == "does not hold so far"
 
 
 def test_lesions_that_nobody_marked_are_missing(project):
@@ -371,7 +391,7 @@ def test_training_time_comes_from_the_records(write_record):
     write_record("ach/covid_ct/csq/ach/8/0", 0.7, seconds=None)
     decision = decided()["training_takes_longer"]
     assert decision.missing == (
-        "1 of 48 cells of covid_ct: ach/covid_ct/csq/ach/8/0 (the record lacks the number)"
+        "2 of 96 cells of covid_ct: ach/covid_ct/csq/ach/8/{0,1} (the record lacks the number)"
     )
 
 
@@ -418,15 +438,17 @@ def test_the_command_writes_two_files_and_the_same_bytes_twice(project, write_re
     assert texts[0] == texts[1]
     assert "53 claims" in result.output
     rows = list(csv.DictReader(io.StringIO(texts[0][0].decode())))
-    assert list(rows[0])[:11] == [
-        *("paper", "claim", "place", "says", "verdict", "evidence", "missing", "partial"),
-        *("scale", "data", "tolerance"),
+    assert list(rows[0])[:12] == [
+        *("paper", "claim", "place", "says", "verdict", "reads", "evidence", "missing"),
+        *("partial", "scale", "data", "tolerance"),
     ]
     verdicts = {row["claim"]: row["verdict"] for row in rows}
-    assert verdicts["precision_recall_ct"] == "reproduced"
-    assert set(verdicts.values()) == {"reproduced", "not reproduced", "not run"}
+    assert verdicts["precision_recall_ct"] == "undecided"
+    assert set(verdicts.values()) == {"undecided", "does not hold so far", "not run"}
     page = texts[0][1].decode()
-    assert page.index("## Reproduced") < page.index("## Not reproduced") < page.index("## Not run")
+    headings = [line for line in page.splitlines() if line.startswith("## ")]
+    assert headings[:3] == ["## Does not hold so far", "## Undecided", "## Not run"]
+    assert "reproduced |" not in page
     assert "## What no regenerated number decides" in page
     assert all(line.count(" | ") == 4 for line in page.splitlines() if line.startswith("|"))
 
@@ -440,7 +462,9 @@ def test_csv_and_json_are_printed_and_nothing_is_written(project, write_record):
     assert sum(content["counts"].values()) == len(content["claims"])
     one = next(each for each in content["claims"] if each["claim"] == "ach_improves")
     assert len(one["cases"]) == 48
-    assert one["cases"].count(["DSH+ACH at COVID-CT-Dataset/8 bits: 71.00 against 70.00", "W"]) == 1
+    assert (
+        one["cases"].count(["DSH+ACH at COVID-CT-Dataset/8 bits: 71.00 against 70.00", "W?"]) == 1
+    )
     assert len(one["missing_cells"]) == 72
     assert not (project / "results/small/claims.csv").exists()
     both = runner.invoke(cli.app, ["claims", "--csv", "--json"])
@@ -466,8 +490,8 @@ def test_a_paper_without_claims_has_no_verdicts(project):
 
 def test_the_digits_are_those_that_tables_print(write_record):
     write_record("ach/covid_ct/dsh/none/8/0", 0.770649)
-    run = load_runs(load(overrides={"scale": "paper"}))[0]
+    run = load_runs(load(overrides={"scale": "paper", "seeds": [0, 1]}))[0]
     claim = run.claimed.claims.claims["ach_improves"]
     grid = run.grid(claim)
     need = grid.need("none", grid.spots("dsh")[4])
-    assert grid.numbers.value(need) == Decimal("77.06")
+    assert grid.numbers.value(need).amount == Decimal("77.06")

@@ -7,6 +7,7 @@ from medhash.analysis.numbers.context import Context
 from medhash.papers.claims import load_claims, load_printed
 from medhash.papers.reported import load_reported
 from medhash.schema.measures import MeasureAt
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.grid import ClaimGrid
 from medhash.verdicts.rules import decide
 
@@ -33,7 +34,7 @@ class Printed:
         at = str(need.place.bits if self.table.axis == "bits" else measured)
         (column,) = [each for each in self.table.column_list if each.at == at]
         value = self.table.by_method[title].numbers[column]
-        return Decimal(measured.measure.factor) * value
+        return Estimate(Decimal(measured.measure.factor) * value)
 
 
 def test_what_holds_by_the_printed_numbers():

@@ -14,6 +14,7 @@ from medhash.analysis.numbers.summaries import row_title
 from medhash.analysis.tables.fps import REPORTED_ROW
 from medhash.papers.claims import artefact_of, load_claims, load_printed
 from medhash.papers.reported import load_reported
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.grid import ClaimGrid
 from medhash.verdicts.numbers import SignedRanks
 from medhash.verdicts.reported_rules import RULES
@@ -86,9 +87,10 @@ class Printed:
         origin = place.origin
         if origin == "scratch":  # printed in the columns of both sources, and the same there
             origin = self.spec.origins[0]
-        return CONTEXT.reported_number(
+        number = CONTEXT.reported_number(
             self.spec, row, GridColumn(place.dataset, place.bits, origin)
         )
+        return None if number is None else Estimate(number)
 
     def tested(self, row, baseline):
         places = row.place, baseline.place
@@ -97,7 +99,11 @@ class Printed:
         column = GridColumn(row.place.dataset, row.place.bits)
         values = [CONTEXT.reported_number(maps, name, column) for name in names]
         p_value = CONTEXT.reported_number(self.spec, " vs. ".join(names), column)
-        return None if p_value is None else SignedRanks(float(p_value), values[0] > values[1])
+        if p_value is None:
+            return None
+        p_value = float(p_value)
+        difference = Estimate(values[0] - values[1])
+        return SignedRanks(p_value, difference.amount > 0, difference, (p_value, p_value))
 
 
 def verdict(claim):

@@ -1,13 +1,16 @@
 """mAP against the strength of a confounder: intervals, differences, panels."""
 
+from csv import DictReader
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
 
 from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
-from medhash.analysis.numbers.confounding import panels_of
-from medhash.analysis.numbers.statistics import mean_and_half_width
+from medhash.analysis.numbers.confounding import CSV_COLUMNS, panels_of
+from medhash.analysis.numbers.statistics import holm, mean_and_half_width, p_of_mean
 from medhash.analysis.tables.make import make_table
 
 STRENGTHS = (0, 0.5, 1)
@@ -66,6 +69,41 @@ def test_points_are_means_over_seeds_with_paired_differences(table_spec, changes
     assert point["seeds"] == "0 1 2"
     missing = points.set_index(key).loc[("phantom_covid_ct", 1.0, "hashnet", "ach")]
     assert missing["status"] == "not run"
+
+
+def test_the_p_value_is_that_of_the_t_test():
+    values = np.random.default_rng(3).normal(1, 1, 4)
+    assert p_of_mean(values) == pytest.approx(ttest_1samp(values, 0).pvalue)
+    assert [p_of_mean([0.5]), p_of_mean([0.0, 0.0]), p_of_mean([0.5, 0.5])] == [None, 1.0, 0.0]
+
+
+def test_all_differences_of_a_table_are_corrected_together(
+    table_spec, changes, records, context, tmp_path
+):
+    points = table_spec(**changes).points(records, context)
+    own = points[points["difference_points"].notna()]
+    alone = [
+        ttest_1samp(100 * np.subtract(MAPS["ach"], MAPS["none"]), 0).pvalue
+    ] * 5  # places that ran
+    assert own["difference_p_value"].tolist() == pytest.approx(alone)
+    assert own["difference_p_holm"].tolist() == pytest.approx(holm(alone).tolist())
+    notes = make_table(table_spec(**changes), records, context, tmp_path / "table")[1].read_text()
+    assert "Of 5 differences to the baseline 0 have an interval without 0" in notes
+
+
+def test_the_committed_experiment_is_corrected_over_its_144_intervals():
+    path = Path(__file__).resolve().parents[2] / "docs/confounding.csv"
+    lines = list(DictReader(path.open(encoding="utf-8")))
+    assert tuple(lines[0]) == CSV_COLUMNS
+    own = [line for line in lines if line["difference_points"]]
+    p_values = [float(line["difference_p_value"]) for line in own]
+    assert len(p_values) == 144
+    for line, p_value in zip(own, p_values, strict=True):
+        ends = [float(line[f"difference_{end}_points"]) for end in ("least", "greatest")]
+        assert (p_value <= 0.05) == (ends[0] > 0 or ends[1] < 0)
+    corrected = [float(line["difference_p_holm"]) for line in own]
+    assert corrected == pytest.approx(holm(p_values).tolist(), rel=1e-5)
+    assert sum(each <= 0.05 for each in corrected) == 4
 
 
 def test_panels_keep_the_order_of_datasets_and_sort_strengths(table_spec, changes):

@@ -31,7 +31,7 @@ def test_a_length_of_table_one_stands_in_table_two(ynet):
 
 def test_what_does_not_follow(ynet):
     checks = check_reported([ynet])
-    wrong = [each for each in checks if not each.follows]
+    wrong = [each for each in checks if each.follows is False]
     gains = [(c.printed, c.recomputed) for c in wrong if c.rule == "relative_gain"]
     assert gains == [
         *(("9.27", "9.4387"), ("7.60", "7.6052"), ("11.18", "11.188")),
@@ -39,11 +39,15 @@ def test_what_does_not_follow(ynet):
     ]
     cut = [c.printed for c in wrong if "cut off, not rounded" in c.note]
     assert cut == ["7.60", "11.18", "9.35", "7.26"]
-    (branches,) = [c for c in wrong if c.rule == "comparison"]
+    solar, branches = [c for c in wrong if c.rule == "comparison"]
+    assert solar.recomputed == "higher in 14, equal in 0, lower in 2 of 16"
     assert branches.recomputed == "higher in 13, equal in 0, lower in 3 of 16"
+    (lengths,) = [c for c in wrong if c.rule == "equal"]
+    assert lengths.exceptions == ("DDMH: 32",)
     lattice = [each for each in wrong if each.rule == "attainable_precision"]
     assert len(lattice) == 9
-    assert len(wrong) == 5 + 1 + 9
+    assert len(wrong) == 5 + 2 + 1 + 9
+    assert len([each for each in checks if each.follows is None]) == 4
 
 
 def test_tables_that_regenerate_the_paper_exist_under_their_names(ynet, monkeypatch):

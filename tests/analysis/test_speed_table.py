@@ -60,7 +60,7 @@ def make(tmp_path, table_spec, paper):
         }
     )
 
-    def make(measurements, datasets=("covid_ct",)):
+    def make(measurements, datasets=("covid_ct",), **keys):
         paths = [tmp_path / "missing.json"]
         for number, content in enumerate(measurements):
             paths.append(tmp_path / f"{number}.json")
@@ -74,6 +74,7 @@ def make(tmp_path, table_spec, paper):
             variants=["ach"],
             bits=[8, 32],
             seeds=[0, 1],
+            **keys,
         )
         context = Context(paper, "small", "tie-aware", reported=reported)
         stem = tmp_path / "table"
@@ -100,6 +101,46 @@ def test_latency_and_fps_are_printed_with_the_machine(make):
     first = dict(zip(rows[0], rows[1], strict=True))
     assert (first["fps"], first["median_ms"], first["p95_ms"]) == ("80.0000", "12.5000", "25.0000")
     assert (first["reported_fps"], first["seed"], first["status"]) == ("77.56", "0", "ran")
+
+
+STEPS = {
+    "encode_seconds": 4.018,
+    "index_seconds": 0.00123,
+    "query_seconds": 0.034,
+    "encoded": 585,
+    "queries": 65,
+    "returned": 10,
+}
+
+
+def test_the_steps_of_a_search_are_printed_where_a_table_asks_for_them(make):
+    timed = measurement("covid_ct", 8, 12.5) | {"steps": STEPS}
+    names = ["encode_seconds", "index_seconds", "query_milliseconds"]
+    csv, text, _ = make([timed], measures=names)
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["ADSH+ACH: encoding the database (s)", "4.02", "not run"] in lines
+    assert ["ADSH+ACH: making its index (s)", "0.0012", "not run"] in lines
+    assert ["ADSH+ACH: answering all queries (ms)", "34.00", "not run"] in lines
+    assert "585 stored images are encoded" in text
+    assert "65 queries" in text
+    assert "Measured on A processor" in text
+    assert "FPS, one image" not in text
+    assert "decoded pixels" not in text
+    first = dict(zip(*(line.split(",") for line in csv.splitlines()[:2]), strict=True))
+    steps = first["encode_seconds"], first["index_seconds"], first["all_queries_ms"]
+    assert steps == ("4.0180", "0.001230", "34.0000")
+
+
+def test_a_measurement_without_steps_has_none(make):
+    text = make([measurement("covid_ct", 8, 12.5)], measures=["encode_seconds", "fps"])[1]
+    lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines()]
+    assert ["ADSH+ACH: encoding the database (s)", "not run", "not run"] in lines
+    assert ["ADSH+ACH: FPS, one image at a time", "80.00", "not run"] in lines
+
+
+def test_a_quantity_of_another_kind_is_refused(make):
+    with pytest.raises(ValueError, match="no measure of speed 'map'"):
+        make([], measures=["map"])
 
 
 def test_a_phantom_stands_beside_no_reported_number(make):

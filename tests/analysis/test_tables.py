@@ -10,6 +10,7 @@ import pytest
 from scipy.stats import wilcoxon
 
 from medhash.analysis.numbers.context import Context
+from medhash.analysis.tables.grid import INTERVALS, ONE_SEED
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, latex, markdown
 from medhash.errors import MedhashError
 from medhash.records.record import Record
@@ -109,10 +110,12 @@ def test_csv_has_one_row_a_place_with_its_numbers(table_spec, record, make):
         "rank": "1",
         "map_percent": "75.123457",
         "deviation_percent": "",
+        "interval_half_points": "",
         "n_seeds": "1",
         "seeds": "0",
         "against": "HashNet",
         "difference_points": "5.12",
+        "difference_interval_half_points": "",
         "tie_least_percent": "50.000000",
         "tie_greatest_percent": "80.000000",
         "tie_spread_points": "30.000000",
@@ -274,8 +277,9 @@ def test_phantoms_are_named_in_the_title(table_spec, record, make, datasets, sta
     assert flags == {d: str(d.startswith("phantom_")).lower() for d in datasets}
 
 
-def test_several_seeds_give_mean_and_deviation(table_spec, record, make):
-    # 70, 72, 77: mean 73, sample standard deviation sqrt((9 + 1 + 16) / 2) = 3.6056
+def test_several_seeds_give_mean_and_interval(table_spec, record, make):
+    # 70, 72, 77: mean 73, sample standard deviation sqrt((9 + 1 + 16) / 2) = 3.6056; half of the
+    # interval with Student's 4.3027 for two degrees of freedom: 4.3027 * 3.6056 / sqrt(3) = 8.9567
     records = [
         record(f"ach/covid_ct/hashnet/none/8/{seed}", ap, ties=(ap - 0.1, ap + seed / 100))
         for seed, ap in enumerate((0.70, 0.72, 0.77))
@@ -283,17 +287,25 @@ def test_several_seeds_give_mean_and_deviation(table_spec, record, make):
     records.append(record("ach/covid_ct/hashnet/ach/8/1", 0.75))
     made = make(table_spec(variants=["none", "ach"], seeds=[0, 1, 2]), records)
     assert made.printed() == {
-        "HashNet": ["73.00 ± 3.61"],
+        "HashNet": ["73.00 ± 8.96"],
         "HashNet+ACH(1/1)": ["**75.00** (↑2.00)"],
     }
     cell = made.cell("HashNet", "COVID-CT-Dataset/8 bits")
     assert (cell["n_seeds"], cell["seeds"]) == ("3", "0 1 2")
     assert (cell["map_percent"], cell["deviation_percent"]) == ("73.000000", "3.605551")
     assert (cell["tie_least_percent"], cell["tie_greatest_percent"]) == ("63.000000", "74.000000")
-    assert "Values are means over seeds ± their sample standard deviation." in made.notes
+    assert cell["interval_half_points"] == "8.956686"
+    assert INTERVALS in made.notes
+    assert ONE_SEED not in made.notes
     said = "Fewer than 3 seeds have run for: HashNet+ACH, COVID-CT-Dataset/8 bits."
     assert said in made.notes
-    assert r"73.00 $\pm$ 3.61" in made.latex
+    assert r"73.00 $\pm$ 8.96" in made.latex
+
+
+def test_one_seed_is_said_to_have_no_interval(table_spec, record, make):
+    made = make(table_spec(), [record("ach/covid_ct/hashnet/none/8/0", 0.7)])
+    assert ONE_SEED in made.notes
+    assert "±" not in made.latex + made.markdown
 
 
 def test_a_method_of_the_users_appears_with_all_six_variants(table_spec, record, make):

@@ -12,6 +12,13 @@ from medhash.papers.claims import artefact_of, load_claims, load_printed
 PROJECT = Path(__file__).resolve().parents[2]
 PRINTED = load_printed("ach", PROJECT / "config/papers")
 
+ABLATED = PRINTED.model_copy(
+    update={
+        "tables": PRINTED.tables
+        | {"ablated": PRINTED.tables["table3"].model_copy(update={"variants": ("ach~window-4",)})}
+    }
+)
+
 GAIN = {
     "place": "Section I",
     "says": "ACH helps",
@@ -30,10 +37,10 @@ WITHOUT = ("pairs", "tolerance")
 def load(tmp_path):
     """Loads a file with one claim."""
 
-    def write(claim, **more):
+    def write(claim, printed=PRINTED, **more):
         tree = {"paper": "ach", "claims": {"one": claim}, **more}
         (tmp_path / "ach.yaml").write_text(yaml.safe_dump(tree))
-        return load_claims(PRINTED, tmp_path)
+        return load_claims(printed, tmp_path)
 
     return write
 
@@ -71,6 +78,19 @@ def changed(claim, *without, **changes):
         (changed(GAIN, measure="fps"), "table3 is of kind map, which has no 'fps'"),
         (changed(GAIN, table="table8", pairs=[["ach", "ach"]]), "which has no 'map'.*has: fps"),
         (changed(TEST, "tolerance", measure="queries"), "this rule compares values of each query"),
+        (changed(GAIN, pairs=[["ach@k=0", "none"]]), "has characters that a name cannot have"),
+        (changed(GAIN, pairs=[["ach@k=5", "none"]]), "row 'ach@k=5': 'map' has no K"),
+        (changed(GAIN, pairs=[["ach@bits=12", "none"]]), "unknown code length '12'"),
+        (changed(GAIN, pairs=[["ach@dataset=jsrt", "none"]]), "unknown dataset 'jsrt'"),
+        (changed(GAIN, pairs=[["ach", "best/none"]]), "'best_of' belongs to rows 'best/…'"),
+        (changed(GAIN, best_of=["csq"]), "'best_of' belongs to rows 'best/…'"),
+        (changed(GAIN, pairs=[["ach", "best/none"]], best_of=["x"]), "'best/none': unknown method"),
+        (
+            changed(TEST, "tolerance", pairs=[["ach", "best/none"]], best_of=["csq"]),
+            "this rule compares queries, of which it has none",
+        ),
+        (changed(GAIN, also="table9"), "one.also: unknown table 'table9'"),
+        (changed(NUMBER, "pairs", "gains", rows=["ach"], relative=True), "belongs to 'gains'"),
         (changed(NUMBER, "pairs", rows=["ach"]), "name either 'rows' or 'gains'"),
         (changed(NUMBER, "pairs", "gains"), "name either 'rows' or 'gains'"),
         (changed(NUMBER, "pairs", printed="about 2"), "claims.one.number.printed"),
@@ -104,8 +124,19 @@ def test_a_paper_without_a_file_claims_nothing(tmp_path):
 
 
 def test_rows_are_taken_apart():
-    assert Row.parse("ach~window-4") == ("", "ach~window-4", True)
-    assert Row.parse("csq/none@no-transfer") == ("csq", "none", False)
+    assert Row.parse("ach~window-4") == Row("", "ach~window-4", True)
+    assert Row.parse("csq/none@no-transfer") == Row("csq", "none", False)
+    assert Row.parse("csq/none@bits=32") == Row("csq", "none", True, bits=32)
+    assert Row.parse("none@k=10") == Row("", "none", True, k=10)
+    assert Row.parse("none@dataset=covid_ct") == Row("", "none", True, dataset="covid_ct")
+
+
+def test_a_further_table_brings_its_variants(load):
+    among = changed(GAIN, pairs=[["ach", "ach~window-4"]])
+    with pytest.raises(MedhashError, match="unknown variant of table3 'ach~window-4'"):
+        load(among)
+    (claim,) = load(among | {"also": "ablated"}, printed=ABLATED).claims.values()
+    assert artefact_of(claim, ABLATED).name == "table3"
 
 
 def test_the_printed_grid_is_the_whole_one():

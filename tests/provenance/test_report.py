@@ -207,7 +207,7 @@ def test_claims_come_first_with_verdict_and_evidence(tree):
     assert sections[:4] == ["claims", "tables", "figures", "leakage"]
     for claim in lines_of(Path("results/real/claims.csv")):
         card = text[text.index(f"<code>{claim['paper']}: {claim['claim']}</code>") - 500 :]
-        assert f"{claim['verdict']}</span> {html.escape(claim['says'])}" in card
+        assert f"{claim['reads']}</span> {html.escape(claim['says'])}" in card
         assert (
             html.escape(claim["evidence"] or claim["missing"], quote=False)
             in html.unescape(card.replace("&#39;", "'"))

@@ -80,6 +80,10 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     pixels = measurement.query_pixels
     assert (pixels.median_width, pixels.median_height) == (20, 30)
     assert measurement.database == 48
+    steps = measurement.steps
+    assert (steps.encoded, steps.queries, steps.returned) == (48, 12, 10)
+    assert 0 < steps.query_seconds < 5
+    assert 0 < steps.index_seconds < 5
     assert measurement.device.name
 
 
@@ -129,6 +133,36 @@ def test_throughput_is_that_of_the_median_batch(clock):
     facts = speed.time_batches(answer, ["a", "b"], 5, 3)
     assert sizes == [5] * 4
     assert facts["images_per_second"] == pytest.approx(5 / 4)
+
+
+class Timed(SimpleNamespace):
+    """Vectors and an encoder that move the clock."""
+
+    def encode_rows(self, folder, rows):
+        assert (folder, list(rows)) == ("folder", list(range(12)))
+        self.clock.seconds += 7.0
+
+    def comparing(self, codes, vectors):
+        self.clock.seconds += next(self.durations)
+        return np.zeros((len(vectors), 12), np.uint16)
+
+
+def test_steps_are_timed_each_for_all_of_its_images(clock, monkeypatch):
+    shown = np.ones((3, 1), np.uint8), np.ones((12, 1), np.uint8), np.arange(3), np.arange(12)
+    codes = Codes(np.zeros((3, 1), np.uint8), np.zeros((12, 1), np.uint8), 8, *shown)
+    # An index, then three queries; the first round is slow and not counted.
+    rounds = [[100.0] * 4, *[[seconds, 1.0, 2.0, 3.0] for seconds in (1.0, 2.0, 3.0, 40.0)]]
+    timed = Timed(clock=clock, durations=iter([each for own in rounds for each in own]))
+    monkeypatch.setattr(Codes, "distances", lambda own, vectors: timed.comparing(own, vectors))
+    facts = speed.time_steps(timed, codes, "folder")
+    assert facts == {
+        "encode_seconds": 7.0,
+        "index_seconds": 2.5,
+        "query_seconds": 6.0,
+        "encoded": 12,
+        "queries": 3,
+        "returned": 10,
+    }
 
 
 def test_ways_to_answer_take_turns_in_an_order_drawn_by_lot(clock):

@@ -1,6 +1,7 @@
 """Y-Net's cells: with masks, without, at two lengths, resumed."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -77,8 +78,15 @@ def test_both_losses_fall_and_what_is_easy_is_retrieved(trained):
     assert evaluate(load(trained / "codes.npz")).metrics["map"] > 0.8
 
 
-def test_the_checkpoint_gives_the_same_codes(trained, data):
-    again = encode_again(Task(YNET, settings_of(), inputs_of(data, "masks"), trained, "cpu"))
+@pytest.mark.parametrize("masks_are_here", [True, False])
+def test_the_checkpoint_gives_the_same_codes_without_a_mask(
+    trained, data, tmp_path, masks_are_here
+):
+    folder = shutil.copytree(data, tmp_path / "data")
+    if not masks_are_here:
+        (folder / "masks.npy").unlink()
+    inputs = CellInputs(folder, folder / "split.csv")
+    again = encode_again(Task(YNET, settings_of(), inputs, trained, "cpu"))
     kept = load(trained / "codes.npz")
     assert np.array_equal(again.query_vectors, kept.query_vectors)
     assert np.array_equal(again.database_vectors, kept.database_vectors)

@@ -24,7 +24,10 @@ from medhash.audit.findings import (
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split
 from medhash.errors import MedhashError
+from medhash.flow.kinds import pretrain, train
 from medhash.flow.steps import Step
+from medhash.methods import family
+from medhash.records.attributes import attribute_scores
 from medhash.records.record import GradedScores, Record
 from medhash.records.scoring import graded_scores
 from medhash.records.speed import Measurement
@@ -41,19 +44,19 @@ from medhash.schema.differences import plain
 from medhash.schema.settings import Settings
 from medhash.stored import Part, read_facts, read_tree
 
+_STAGES, _CELLS = pretrain.Kind(), train.Kind()
 _LAST_BITS_FLIPPED = 0.01
 """The share of bits that another processor's rounding may turn."""
 
 
 def check_pretraining(step: Step, evidence: Evidence) -> Iterator[Finding]:
     """Does the description of the pretraining tell of all epochs, and are the weights its?"""
-    paper, _, stage = step.key.split("/")
+    values = step.key.split("/")
     if not step.outputs["facts"].is_file():
         yield missing("training", step.outputs["facts"], "is not here")
         return
-    epochs = getattr(evidence.configuration.settings[paper], stage).epochs
-    yield _check_facts(step, {"epochs": epochs}, evidence)
-    yield from _check_metadata(step.outputs["weights"], {"stage": stage}, step, evidence)
+    yield _check_facts(step, {"epochs": _STAGES.epochs(step.settings, *values)}, evidence)
+    yield from _check_metadata(step.outputs["weights"], {"stage": values[-1]}, step, evidence)
 
 
 def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -63,11 +66,20 @@ def check_training(step: Step, evidence: Evidence) -> Iterator[Finding]:
         yield missing("training", step.outputs["facts"], "is not here")
         return
     settings = evidence.configuration.settings_of(cell)
-    wanted = {"epochs": settings.hashing.epochs, "selection": settings.evaluation.selection}
+    epochs = 0 if _trains_nothing(step, cell) else _CELLS.epochs(step.settings)
+    wanted = {"epochs": epochs, "selection": settings.evaluation.selection}
     yield _check_facts(step, wanted, evidence)
     named = {"cell": cell.coordinates}
     yield from _check_metadata(step.outputs["checkpoint"], named, step, evidence)
     yield from _check_codes(step, cell, evidence)
+
+
+def _trains_nothing(step: Step, cell: Cell) -> bool:
+    """Whether a descriptor method has no losses, as far as those of its training tell."""
+    losses = step.outputs["losses"]
+    if family(cell.method) != "descriptor" or not losses.is_file():
+        return False
+    return len(losses.read_text(encoding="utf-8").splitlines()) == 1
 
 
 def check_codes_again(step: Step, evidence: Evidence) -> Iterator[Finding]:
@@ -138,8 +150,15 @@ def check_record(step: Step, evidence: Evidence) -> Iterator[Finding]:
     except MedhashError as error:
         yield broken("metrics", codes, f"cannot be scored: {error}")
         return
+    index = step.inputs.get("index")
+    if index is not None and not index.is_file():
+        yield missing("metrics", index, "is not here: metrics cannot be computed again")
+        return
     labels = loaded.query_labels, loaded.database_labels
     by_chance = chance(*labels, settings.cutoffs, settings.map_at)
+    own, random = attribute_scores(loaded, settings, index)
+    again.metrics.update(own)
+    by_chance["random"] |= random
     remedy = evidence.restore(path, step)
     yield _check_metrics(path, record, again, stable, by_chance, remedy)
     yield _check_queries(path, record, again, loaded, cell, evidence, step)

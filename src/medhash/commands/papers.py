@@ -53,7 +53,7 @@ def reported(
         if not checks:
             raise AbsentError(f"medhash reported --check: nothing is derived from Table {table}")
         typer.echo(check_json(checks) if as_json else check_text(checks))
-        if strict and not all(each.follows for each in checks):
+        if strict and any(each.follows is False for each in checks):
             raise typer.Exit(1)
     elif as_csv:
         typer.echo(csv_text(shown), nl=False)
@@ -71,11 +71,12 @@ def claims(
         bool, typer.Option("--json", help="Print JSON with every case and cell; write nothing.")
     ] = False,
 ) -> None:
-    """Give each claim of the papers a verdict: reproduced, not reproduced, or not run.
+    """Give each claim of the papers a verdict, where the seeds decide one.
 
     Writes results/<run>/claims.csv and claims.md, from the records and
-    measurements that are there. A claim is decided only where everything that
-    it is about has run; phantoms decide none. Exit status 3, and nothing is
+    measurements that are there. A claim is reproduced, or not, only at the
+    papers' own scale, where everything that it is about has run and intervals
+    over the seeds leave no other answer; phantoms decide none. Exit status 3, and nothing is
     written, if what was made is not here, or nothing has run.
     """
     from medhash.configuration.claimed import claimed_by

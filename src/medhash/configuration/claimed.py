@@ -15,7 +15,7 @@ from medhash.files import sha256_of_value
 from medhash.papers.claim_rules import Claim, PaperClaims
 from medhash.papers.claims import artefact_of, load_claims, load_printed
 from medhash.papers.paper import Paper
-from medhash.papers.specs import ArtefactSpec
+from medhash.papers.specs import OWN_SETTINGS, ArtefactSpec
 from medhash.schema.cell import Cell
 
 
@@ -41,7 +41,9 @@ class Claimed:
     @cached_property
     def specs(self) -> dict[str, ArtefactSpec]:
         """The tables and figures of the claims, whole, with the seeds of the run."""
-        return {claim.artefact: self._spec(claim) for claim in self.claims.claims.values()}
+        claims = self.claims.claims.values()
+        further = [claim.model_copy(update={"table": claim.also}) for claim in claims if claim.also]
+        return {claim.artefact: self._spec(claim) for claim in (*claims, *further)}
 
     def files(self, name: str) -> list[Path]:
         """The files of a table's or figure's cells that are part of this run, there or not."""
@@ -75,6 +77,14 @@ class Claimed:
         return tuple(_changed(self.printed.settings, self._settings.model_dump(mode="json")))
 
     @property
+    def as_printed(self) -> bool:
+        """Whether the run is what the paper describes: its scale, and none of its settings changed.
+
+        Only then a claim can be reproduced, or not.
+        """
+        return self.configuration.scale == OWN_SETTINGS and not self.other_settings
+
+    @property
     def protocol(self) -> str:
         """How the run scores codes."""
         return self._settings.evaluation.protocol
@@ -92,6 +102,7 @@ class Claimed:
             "grid": _hashes(self.specs),
             "names": sha256_of_value(names),
             "merges": self.merges,
+            "as_printed": self.as_printed,
             "other_settings": list(self.other_settings),
             "outside": sha256_of_value(outside),
             "protocol": self.protocol,

@@ -60,6 +60,10 @@ class Layout:
         """How fast a cell answers a query on one machine (JSON)."""
         return self.cell(cell) / "speed.json"
 
+    def segmentation(self, cell: Cell | str) -> Path:
+        """How well a cell tells classes of pixels apart (JSON)."""
+        return self.cell(cell) / "segmentation.json"
+
     def lesions(self, cell: Cell | str) -> Path:
         """How a cell retrieves lesion patches, and how fast (JSON)."""
         return self.cell(cell) / "lesions.json"

@@ -63,5 +63,5 @@ def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:
 
 def recording(settings: Settings) -> dict[str, Any]:
     """A record depends on how codes are scored."""
-    keys = {"protocol", "cutoffs", "map_at", "graded"}
+    keys = {"protocol", "cutoffs", "map_at", "graded", "attributes"}
     return settings.evaluation.model_dump(mode="json", include=keys)

@@ -129,10 +129,12 @@ class PreparedDataset:
 
     @property
     def mask_classes(self) -> tuple[str, ...]:
-        """What the numbers in the masks stand for; 0 is the first. Empty without masks."""
-        if self.masks is None:
-            return ()
-        return tuple(self.description.get("mask_classes", _LESION_MASKS))
+        """What the numbers in the masks stand for; 0 is the first. Empty without masks.
+
+        Where the description names them the file itself need not be here.
+        """
+        named = tuple(self.description.get("mask_classes", ()))
+        return named or (() if self.masks is None else _LESION_MASKS)
 
     @property
     def original_sizes(self) -> NDArray[np.int64]:

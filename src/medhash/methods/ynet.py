@@ -133,6 +133,17 @@ class Method(DescriptorMethod[YnetSettings]):
         vectors = self.rmac(maps[-1]) if self.training and self.rmac is not None else None
         return YNetOutputs(maps[-1], scores, vectors)
 
+    def segment(self, images: Tensor) -> Tensor:
+        """Stored images, uint8 (B, T, T, 3), to the class of each pixel, int64 (B, S, S).
+
+        Raises:
+            MedhashError: the FPN branch is cut.
+        """
+        if self.fpn is None:
+            raise MedhashError(f"{self.title}: without its FPN branch it gives pixels no classes")
+        maps = self.network.maps(self.network.fit(self.network.normalise(images)))
+        return self.fpn(maps).argmax(dim=1)
+
     def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
         """Stored images, uint8 (B, T, T, 3), to the maps of Figs. 3 to 5, (B, channels, h, h) each.
 

@@ -50,6 +50,7 @@ class Ablation(StrictModel):
     Attributes:
         title: what is printed behind the method's name (``-R``); by default the ablation's name.
         lcr: of variants that reason about lesions.
+        evaluation: which epoch is evaluated; how ties are ordered is one for a whole run.
     """
 
     title: str = ""
@@ -58,6 +59,7 @@ class Ablation(StrictModel):
     dbw: dict[str, Any] = Field(default_factory=dict)
     lcr: LcrChange | None = None
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    evaluation: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:

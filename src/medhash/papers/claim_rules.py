@@ -3,8 +3,11 @@
 A claim names the table or figure whose cells it is about. Their datasets, methods and code
 lengths are those of the paper's whole grid, also where a scale runs a part of it; a claim may
 narrow them. A row is named by its variant, as in ``ach``; a method before it (``csq/ach``)
-stands for that method in every comparison. In a table of transfer learning a row is fine-tuned
-from the column's dataset, and ``none@no-transfer`` is the one that is not.
+stands for that method in every comparison, and ``best/ach`` for whichever of the claim's
+``best_of`` is the best in a column. In a table of transfer learning a row is fine-tuned from the
+column's dataset, and ``none@no-transfer`` is the one that is not. Behind the @ may also stand
+another column than the one that is looked at: ``none@k=10``, ``none@bits=64``,
+``none@dataset=jsrt``.
 
 The rules themselves are functions of :mod:`medhash.verdicts.rules`.
 """
@@ -22,9 +25,11 @@ from medhash.schema.measures import MEASURES
 from medhash.schema.validation import nearest
 
 NO_TRANSFER = "no-transfer"
+BEST = "best"
+_ELSEWHERE = rf"@({NO_TRANSFER}|k=[1-9][0-9]*|bits=[1-9][0-9]*|dataset=[^/@\s]+)"
 
 RowName = Annotated[
-    str, Field(pattern=rf"^([^/@\s]+/)?[^/@\s]+(@{NO_TRANSFER})?$", description="a row")
+    str, Field(pattern=rf"^([^/@\s]+/)?[^/@\s]+({_ELSEWHERE})?$", description="a row")
 ]
 RowPair = tuple[RowName, RowName]
 """A row and the row that it is compared with."""
@@ -36,18 +41,27 @@ Holds = Literal["all", "most", "not all"] | Count
 
 
 class Row(NamedTuple):
-    """A row's name, taken apart; ``method`` is empty where every method is meant."""
+    """A row's name, taken apart.
+
+    ``method`` is empty where every method is meant; ``k``, ``bits`` and ``dataset`` where it is
+    looked at in the column of the case.
+    """
 
     method: str
     variant: str
     transfers: bool
+    k: int | None = None
+    bits: int | None = None
+    dataset: str = ""
 
     @classmethod
     def parse(cls, name: str) -> Row:
         """Read ``csq/none@no-transfer``."""
-        place, _, origin = name.partition("@")
+        place, _, elsewhere = name.partition("@")
         method, _, variant = place.rpartition("/")
-        return cls(method, variant, origin != NO_TRANSFER)
+        axis, is_axis, value = elsewhere.partition("=")
+        at: dict[str, Any] = {axis: value if axis == "dataset" else int(value)} if is_axis else {}
+        return cls(method, variant, elsewhere != NO_TRANSFER, **at)
 
 
 class ClaimRule(StrictModel):
@@ -61,11 +75,13 @@ class ClaimRule(StrictModel):
         measure: what is compared.
         table: the table whose cells it is about; or
         figure: the figure.
+        also: a further table whose variants rows may name, at the lengths of the first.
         datasets: instead of all of them.
         origins: where cells are transferred from, instead of all of them.
         methods: instead of all of them.
         bits: instead of all of them.
         cutoffs: the K of a measure that has several.
+        best_of: the methods of which rows ``best/…`` are the best.
     """
 
     place: str
@@ -75,11 +91,19 @@ class ClaimRule(StrictModel):
     measure: str = "map"
     table: FileName | None = None
     figure: FileName | None = None
+    also: FileName | None = None
     datasets: tuple[Name, ...] | None = Field(None, min_length=1)
     origins: tuple[Name, ...] | None = Field(None, min_length=1)
     methods: tuple[Name, ...] | None = Field(None, min_length=1)
     bits: tuple[Count, ...] | None = Field(None, min_length=1)
     cutoffs: tuple[Count, ...] = ()
+    best_of: tuple[Name, ...] = ()
+
+    @model_validator(mode="after")
+    def _says_what_the_best_is_of(self) -> Self:
+        if bool(self.best_of) != any(Row.parse(name).method == BEST for name in self.row_names):
+            raise ValueError(f"'best_of' belongs to rows '{BEST}/…', and these need it")
+        return self
 
     @model_validator(mode="after")
     def _is_about_one_grid(self) -> Self:
@@ -174,16 +198,25 @@ class OfRowsOrGains(Tolerant):
     Attributes:
         rows: whose values.
         gains: a row and its baseline, whose difference.
+        relative: whether gains are in percent of the baseline.
     """
 
     rows: tuple[RowName, ...] = ()
     gains: tuple[RowPair, ...] = ()
+    relative: bool = False
 
     @model_validator(mode="after")
     def _has_rows_or_gains(self) -> Self:
         if bool(self.rows) == bool(self.gains):
             raise ValueError("name either 'rows' or 'gains'")
+        if self.relative and not self.gains:
+            raise ValueError("'relative' belongs to 'gains'")
         return self
+
+    @property
+    def unit(self) -> str:
+        """That of the measure's differences, or percent of the baseline."""
+        return "%" if self.relative else super().unit
 
 
 class Bound(OfRowsOrGains, Counted):
@@ -230,6 +263,8 @@ class Significant(Counted):
 
     @model_validator(mode="after")
     def _is_about_queries(self) -> Self:
+        if self.best_of:
+            raise ValueError("'best_of': this rule compares queries, of which it has none")
         if not MEASURES[self.measure].of_queries:
             known = ", ".join(name for name, each in MEASURES.items() if each.of_queries)
             raise ValueError(f"'measure': this rule compares values of each query ({known})")

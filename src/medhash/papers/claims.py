@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from medhash.errors import MedhashError
-from medhash.papers.claim_rules import Claim, PaperClaims, Row, Spread
+from medhash.papers.claim_rules import BEST, Claim, PaperClaims, Row, Spread
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec
 from medhash.schema.validation import check_name, read_model
@@ -56,8 +56,14 @@ def _check(claim: Claim, paper: Paper, where: str) -> None:
     spec = artefact_of(claim, paper)
     _check_axes(claim, spec, where)
     _check_measure(claim, spec, where)
+    variants = spec.trained_variants
+    if claim.also:
+        check_name(claim.also, paper.tables, "table", f"{where}.also")
+        variants += paper.tables[claim.also].trained_variants
     for name in claim.row_names:
-        _check_row(Row.parse(name), claim, spec, f"{where}: row '{name}'")
+        row, at = Row.parse(name), f"{where}: row '{name}'"
+        _check_row(row, claim, spec, at)
+        check_name(row.variant, variants, f"variant of {claim.artefact}", at)
 
 
 def _check_axes(claim: Claim, spec: ArtefactSpec, where: str) -> None:
@@ -84,8 +90,17 @@ def _check_measure(claim: Claim, spec: ArtefactSpec, where: str) -> None:
 
 
 def _check_row(row: Row, claim: Claim, spec: ArtefactSpec, where: str) -> None:
-    if row.method:
-        check_name(row.method, spec.methods, "method", where)
-    check_name(row.variant, spec.trained_variants, f"variant of {claim.artefact}", where)
+    for method in claim.best_of if row.method == BEST else filter(None, (row.method,)):
+        check_name(method, spec.methods, "method", where)
+    _check_elsewhere(row, claim, spec, where)
     if not row.transfers and not any(spec.starts):
         raise MedhashError(f"{where}: {claim.artefact} has no rows without transfer")
+
+
+def _check_elsewhere(row: Row, claim: Claim, spec: ArtefactSpec, where: str) -> None:
+    if row.dataset:
+        check_name(row.dataset, spec.datasets, "dataset", where)
+    if row.bits is not None:
+        check_name(str(row.bits), map(str, spec.bits), "code length", where)
+    if row.k is not None and not claim.cutoffs:
+        raise MedhashError(f"{where}: '{claim.measure}' has no K")

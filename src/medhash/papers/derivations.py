@@ -90,11 +90,13 @@ class Comparison(FromRows):
 
     Attributes:
         pairs: what is compared.
+        other: the table of the second row, if it is another one.
         holds: in every column, in most (more than half) of them, or in each method's average.
     """
 
     rule: Literal["comparison"]
     pairs: tuple[Pair, ...] = Field(min_length=1)
+    other: str = ""
     holds: Literal["every", "most", "average"] = "every"
 
 
@@ -196,6 +198,34 @@ class Sum(Derived):
     printed: Count
 
 
+class Ratio(Derived):
+    """Two parts that are to each other as is printed, but for the rounding of images."""
+
+    rule: Literal["ratio"]
+    parts: tuple[Count, Count]
+    printed: tuple[Count, Count]
+
+
+class Equal(Derived):
+    """Numbers of the text, or of columns that are left out, that are said to be the same.
+
+    Attributes:
+        values: what has it -> the number.
+        printed: the number.
+    """
+
+    rule: Literal["equal"]
+    values: dict[str, NumberText] = Field(min_length=1)
+    printed: NumberText
+
+
+class Undecidable(Derived):
+    """A statement that no printed number decides, and why."""
+
+    rule: Literal["undecidable"]
+    why: str
+
+
 class AttainablePrecision(Derived):
     """A mean P@K over few queries can only be a multiple of 1 / (queries * K).
 
@@ -232,6 +262,9 @@ Derivation = Annotated[
     | Highest
     | SameForDatasets
     | Sum
+    | Ratio
+    | Equal
+    | Undecidable
     | AttainablePrecision,
     Field(discriminator="rule"),
 ]

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from medhash.configuration.restriction import Restriction
     from medhash.papers.paper import Paper
 
+OWN_SETTINGS = "paper"
+"""The scale that trains with the papers' own settings."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+~-]*$")]
 """Of what has a file, a folder or a word of a command: nothing that a shell or a path reads."""
 

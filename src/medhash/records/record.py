@@ -29,6 +29,7 @@ MAP = MeasureAt("map")
 # A mean and what it is the mean of are both rounded.
 _ROUNDING = 1e-9
 Real = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+_OF_ATTRIBUTES: Any = Field(default_factory=dict, exclude_if=lambda value: not value)
 
 
 class PrecisionRecallCurve(Part):
@@ -82,7 +83,9 @@ class PrecisionRecallCurve(Part):
 class Scores(Part):
     """Retrieval metrics as means over the queries; those at a cutoff are keyed by K.
 
-    All are fractions but ACG and weighted mAP, which count shared labels and may exceed 1.
+    All are fractions but ACG and weighted mAP, which count shared labels and may exceed 1, and the
+    CDR gaps. The last six are known where the dataset tells diagnoses or CDRs
+    (:mod:`medhash.records.attributes`).
     """
 
     map: Score
@@ -94,6 +97,12 @@ class Scores(Part):
     acg_at: dict[int, Real] = Field(default_factory=dict)
     hit_ratio_at: dict[int, Score] = Field(default_factory=dict)
     mrr_at: dict[int, Score] = Field(default_factory=dict)
+    disease_precision_at: dict[int, Score] = _OF_ATTRIBUTES
+    disease_map_at: dict[int, Score] = _OF_ATTRIBUTES
+    fine_disease_precision_at: dict[int, Score] = _OF_ATTRIBUTES
+    fine_disease_map_at: dict[int, Score] = _OF_ATTRIBUTES
+    cdr_gap: dict[int, Real] = _OF_ATTRIBUTES
+    cdr_gap_glaucoma: dict[int, Real] = _OF_ATTRIBUTES
 
 
 class Metrics(Scores):

@@ -11,6 +11,7 @@ from medhash.data.prepared import read_description
 from medhash.errors import MedhashError
 from medhash.files import write_json
 from medhash.flow.account import described, require_same
+from medhash.records.attributes import attribute_scores
 from medhash.records.record import GradedScores, Record, TrainingFacts
 from medhash.retrieval.chance import chance
 from medhash.retrieval.counting import most_shared
@@ -57,7 +58,8 @@ def write_record(
         path: where it goes.
         cell: which cell.
         settings: those that the cell must have been trained with, and how it is scored.
-        files: the cell's ``codes`` and ``facts``, and the dataset's ``description``.
+        files: the cell's ``codes`` and ``facts``, the dataset's ``description``, and its ``index``
+            where ``evaluation.attributes`` asks for what it tells.
         receipt: of its training.
         scale: name of the scale.
         method_title: the method as printed.
@@ -77,6 +79,8 @@ def write_record(
     scoring = settings.evaluation
     evaluation = evaluate(codes, scoring.protocol, scoring.cutoffs, scoring.map_at)
     stable = evaluate(codes, "stable", ()) if scoring.protocol != "stable" else evaluation
+    by_chance = chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at)
+    by_attributes, random = attribute_scores(codes, scoring, files.get("index"))
     record = Record(
         schema=1,
         scale=scale,
@@ -84,9 +88,9 @@ def write_record(
         synthetic=dataset["synthetic"],
         dataset_title=dataset["title"],
         method_title=method_title,
-        metrics=evaluation.metrics,
+        metrics=evaluation.metrics | by_attributes,
         stable={"map": stable.metrics["map"]},
-        chance=chance(codes.query_labels, codes.database_labels, scoring.cutoffs, scoring.map_at),
+        chance=by_chance | {"random": by_chance["random"] | random},
         per_query_ap=evaluation.per_query_ap.tolist(),
         per_query=graded_scores(evaluation, codes, scoring),
         query_rows=codes.query_rows.tolist(),

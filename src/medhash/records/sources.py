@@ -9,6 +9,7 @@ from typing import Any
 from medhash.configuration.paths import Layout
 from medhash.records.lesions import load_lesion_search
 from medhash.records.record import load_record
+from medhash.records.segmentation import load_segmentation
 from medhash.records.speed import load_measurement
 from medhash.schema.cell import Cell
 from medhash.schema.measures import Source
@@ -17,6 +18,7 @@ READERS: Mapping[Source, Callable[[Path], Any]] = {
     "record": load_record,
     "speed": load_measurement,
     "lesions": load_lesion_search,
+    "segmentation": load_segmentation,
 }
 """Source -> what reads its file; :class:`~medhash.configuration.paths.Layout` says where it is."""
 

@@ -18,6 +18,17 @@ class Batched(Part):
     images_per_second: Positive
 
 
+class StepTimes(Part):
+    """The steps of Y-Net's Section IV-C-4, each for all of its images; seconds."""
+
+    encode_seconds: Positive
+    index_seconds: Positive
+    query_seconds: Positive
+    encoded: int
+    queries: int
+    returned: int
+
+
 class Pixels(Part):
     """Median size of the query images in pixels."""
 
@@ -36,6 +47,7 @@ class Measurement(Measured):
     network_pixels: int
     single: Single
     batched: Batched
+    steps: StepTimes | None = None
 
 
 def load_measurement(path: Path) -> Measurement:

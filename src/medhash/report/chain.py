@@ -16,7 +16,13 @@ from medhash.schema.cell import Cell
 NO_RECEIPT = "no receipt"
 NO_DEVICE = "–"
 
-_RESULT = {"record": "record", "fps": "speed", "lesions": "lesions", "explain": "explanation"}
+_RESULT = {
+    "record": "record",
+    "fps": "speed",
+    "lesions": "lesions",
+    "explain": "explanation",
+    "segment": "segmentation",
+}
 
 
 @dataclass(frozen=True)

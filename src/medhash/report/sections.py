@@ -23,7 +23,7 @@ from medhash.report.numbers import audit_command
 from medhash.report.receipts import Told
 from medhash.stored import read_text, reading
 from medhash.verdicts.claims import VERDICTS
-from medhash.verdicts.texts import CSV_COLUMNS
+from medhash.verdicts.texts import CSV_COLUMNS, READING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,13 +78,15 @@ class ClaimsSection(Section):
     """The verdicts.
 
     Attributes:
-        counts: verdict -> claims.
+        counts: verdict -> claims, of the verdicts that there are.
         by_verdict: verdict -> the lines of ``claims.csv``.
+        reading: how verdicts are to be read.
         undecided: what no regenerated number decides, in Markdown as ``claims.md`` has it.
     """
 
     counts: Mapping[str, int] = field(default_factory=dict)
     by_verdict: Mapping[str, list[dict[str, str]]] = field(default_factory=dict)
+    reading: str = ""
     undecided: Markup = Markup("")  # noqa: RUF009
 
 
@@ -144,11 +146,13 @@ def claims_section(told: Told) -> ClaimsSection:
     if section.missing:
         return section
     lines = read_lines(step.outputs["csv"], *CSV_COLUMNS)
-    by_verdict = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
+    every = {str(v): [line for line in lines if line["verdict"] == v] for v in VERDICTS}
+    by_verdict = {verdict: own for verdict, own in every.items() if own}
     return replace(
         section,
         counts={verdict: len(own) for verdict, own in by_verdict.items()},
         by_verdict=by_verdict,
+        reading=READING,
         undecided=markup.html(_undecided(step.outputs["md"]), below=1),
     )
 

@@ -6,13 +6,14 @@ where it stands there; nothing else has to know of it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 from medhash.schema.validation import nearest
 
-Source = Literal["record", "speed", "lesions"]
+Source = Literal["record", "speed", "lesions", "segmentation"]
 """The file of a cell that holds a number."""
 
 
@@ -29,6 +30,8 @@ class Measure:
         decimals: of the printed number.
         higher_is_better: whether the greatest is the best.
         of_queries: where the values of each query stand in the file; empty where there are none.
+        seeded: whether chance in training moves it; sizes of sets and the speed of a network do not
+            depend on it.
     """
 
     title: str
@@ -39,6 +42,7 @@ class Measure:
     decimals: int = 2
     higher_is_better: bool = True
     of_queries: str = ""
+    seeded: bool = True
 
     @property
     def at_cutoff(self) -> bool:
@@ -63,12 +67,13 @@ class Measure:
         """What an answer scores that looks at no image, or None where the record has none.
 
         Args:
-            record: of any cell of the same split.
-            answer: ``random``, ``majority`` or ``ideal``; see :mod:`medhash.retrieval.chance`.
+            record: of any cell of the same split, or its file of scores of pixels.
+            answer: ``random``, ``majority`` or ``ideal``, see :mod:`medhash.retrieval.chance`; of
+                pixels ``background``, see :mod:`medhash.records.segmentation`.
             cutoff: the K.
         """
         _, within, key = self.path.partition("metrics.")
-        own = record.chance.get(answer) if self.source == "record" and within else None
+        own = record.chance.get(answer) if within else None
         return None if own is None else self._at(own, key, cutoff)
 
     def by_query(self, facts: Any, cutoff: int | None = None) -> tuple[float, ...] | None:
@@ -83,13 +88,28 @@ class Measure:
     @staticmethod
     def _at(facts: Any, path: str, cutoff: int | None) -> float | None:
         for name in path.split("."):
-            facts = getattr(facts, name, None)
+            named = isinstance(facts, Mapping)
+            facts = facts.get(name) if named else getattr(facts, name, None)
         value: float | None = facts if cutoff is None else (facts or {}).get(cutoff)
         return value
 
 
 def _latency(title: str, path: str) -> Measure:
-    return Measure(title, path, "speed", "ms", factor=1000, higher_is_better=False)
+    return Measure(title, path, "speed", "ms", 1000, higher_is_better=False, seeded=False)
+
+
+def _step(title: str, step: str, factor: int, decimals: int) -> Measure:
+    unit = "s" if factor == 1 else "ms"
+    path = f"steps.{step}_seconds"
+    return Measure(title, path, "speed", unit, factor, decimals, higher_is_better=False)
+
+
+def _iou(mask_class: str) -> Measure:
+    return Measure(f"IoU of {mask_class}", f"metrics.iou.{mask_class}", "segmentation")
+
+
+def _gap(title: str, path: str) -> Measure:
+    return Measure(title, path, unit="", factor=1, decimals=4, higher_is_better=False)
 
 
 MEASURES: dict[str, Measure] = {
@@ -104,23 +124,51 @@ MEASURES: dict[str, Measure] = {
     "acg_at": Measure(
         "ACG@{k}", "metrics.acg_at", unit="", factor=1, decimals=4, of_queries="per_query.acg_at"
     ),
+    "disease_precision_at": Measure("P@{k} by disease", "metrics.disease_precision_at"),
+    "disease_map_at": Measure("mAP@{k} by disease", "metrics.disease_map_at"),
+    "fine_disease_precision_at": Measure(
+        "P@{k} by kind of disease", "metrics.fine_disease_precision_at"
+    ),
+    "fine_disease_map_at": Measure("mAP@{k} by kind of disease", "metrics.fine_disease_map_at"),
+    "cdr_gap": _gap("CDR gap@{k}", "metrics.cdr_gap"),
+    "cdr_gap_glaucoma": _gap("CDR gap@{k}, glaucoma", "metrics.cdr_gap_glaucoma"),
     "hit_ratio_at": Measure("hit ratio@{k}", "metrics.hit_ratio_at"),
     "mrr_at": Measure("mRR@{k}", "metrics.mrr_at"),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
-    "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
-    "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),
+    "queries": Measure(
+        "queries", "metrics.queries", unit="images", factor=1, decimals=0, seeded=False
+    ),
+    "database": Measure(
+        "database", "metrics.database", unit="images", factor=1, decimals=0, seeded=False
+    ),
     "training_seconds": Measure(
         "training", "training.seconds", unit="s", factor=1, higher_is_better=False
     ),
-    "fps": Measure("FPS, one image at a time", "single.fps", "speed", unit="FPS", factor=1),
+    "fps": Measure("FPS, one image at a time", "single.fps", "speed", "FPS", 1, seeded=False),
     "latency_median": _latency("median latency (ms)", "single.median_seconds"),
     "latency_p95": _latency("95th percentile (ms)", "single.p95_seconds"),
     "batched_images_per_second": Measure(
-        "images per second in batches", "batched.images_per_second", "speed", "images/s", 1
+        "images per second in batches",
+        "batched.images_per_second",
+        "speed",
+        "images/s",
+        1,
+        seeded=False,
     ),
+    "encode_seconds": _step("encoding the database (s)", "encode", 1, 2),
+    "index_seconds": _step("making its index (s)", "index", 1, 4),
+    "query_milliseconds": _step("answering all queries (ms)", "query", 1000, 2),
+    "pixel_accuracy": Measure("pixel accuracy", "metrics.accuracy", "segmentation"),
+    "mean_iou": Measure("mIoU", "metrics.mean_iou", "segmentation"),
+    "background_iou": _iou("background"),
+    "disc_iou": _iou("disc"),
+    "cup_iou": _iou("cup"),
+    "lung_iou": _iou("lung"),
     "lesion_precision": Measure("P@10, patches", "precision_at_10.patches", "lesions"),
     "lesion_image_precision": Measure("P@10, images", "precision_at_10.images", "lesions"),
-    "lesion_runtime": Measure("runtime", "runtime.change", "lesions", higher_is_better=False),
+    "lesion_runtime": Measure(
+        "runtime", "runtime.change", "lesions", higher_is_better=False, seeded=False
+    ),
 }
 
 

@@ -183,6 +183,12 @@ class EvaluationSettings(StrictModel):
         "whether records keep NDCG, ACG and weighted AP of each query also where every image has "
         "one label",
     )
+    attributes: bool = Field(
+        False,
+        description="whether records compare diagnoses and ratios of cup to disc, where the "
+        "dataset's index tells them",
+        exclude_if=lambda value: not value,
+    )
 
     @model_validator(mode="after")
     def _has_that_denominator(self) -> Self:

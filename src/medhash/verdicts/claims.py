@@ -1,8 +1,9 @@
 """Does a run reproduce what a paper claims? One verdict a claim, with its evidence.
 
-A claim is decided only if everything that it is about has run: all datasets, methods, code
-lengths and seeds of the paper's grid. What the part that has run says stands beside the verdict
-"not run", and is not a verdict. Runs on phantoms decide nothing.
+A claim is reproduced, or not, only at the paper's own scale, only if everything that it is about
+has run (all datasets, methods, code lengths and seeds of the paper's grid), and only if the
+intervals over the seeds say so. At another scale it holds, or does not, *so far*. What a part says
+stands beside the verdict "not run", and is not a verdict. Runs on phantoms decide nothing.
 """
 
 from __future__ import annotations
@@ -11,19 +12,28 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from medhash.papers.claim_rules import Claim
 from medhash.records.lesions import SOURCES
 from medhash.schema.cell import Cell
 from medhash.schema.measures import MEASURES
-from medhash.verdicts.cases import ClaimFinding
+from medhash.verdicts.cases import Case, ClaimFinding
 from medhash.verdicts.rules import decide
 from medhash.verdicts.run import ClaimRun
 
-Verdict = Literal["reproduced", "not reproduced", "not run"]
+Verdict = Literal[
+    "reproduced",
+    "not reproduced",
+    "holds so far",
+    "does not hold so far",
+    "undecided",
+    "not run",
+]
 
-VERDICTS: tuple[Verdict, ...] = ("reproduced", "not reproduced", "not run")
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+
+SO_FAR = "at this scale so far"
 
 PHANTOMS = "real images: this scale runs on phantoms, which decide no claim"
 
@@ -40,10 +50,11 @@ class Decision:
         claim: its name in the file.
         place: where it stands in the paper.
         says: what it says.
-        verdict: reproduced, not reproduced, or not run.
-        evidence: of a decided claim, the numbers behind the verdict.
-        missing: of an undecided one, what has not run.
-        partial: of an undecided one, what the part that has run says.
+        verdict: one of :data:`VERDICTS`.
+        reads: the verdict in a sentence, with the number of seeds that leave it undecided.
+        evidence: the numbers behind the verdict.
+        missing: what has not run.
+        partial: of a claim that has not run, what the part that has says.
         scale: the scale on which it was decided.
         data: the datasets, code lengths and seeds of the numbers.
         tolerance: how far numbers may differ from what is claimed.
@@ -51,7 +62,8 @@ class Decision:
         rule: what decides it.
         needs: the table or figure whose cells it is about.
         note: what is not as in the paper.
-        cases: everything that the claim says: in words, and W, T, L or empty.
+        cases: everything that the claim says: in words, and W, T, L or empty; with a ``?`` where
+            the means say so and the seeds leave it open.
         cells: the cells whose numbers were used.
         missing_cells: the cells that were not there.
     """
@@ -61,6 +73,7 @@ class Decision:
     place: str
     says: str
     verdict: Verdict
+    reads: str
     evidence: str
     missing: str
     partial: str
@@ -101,21 +114,48 @@ def _decision(run: ClaimRun, name: str, claim: Claim) -> Decision:
     every = dict.fromkeys(cell for need in needs for cell in numbers.cells(need.place))
     missing = dict.fromkeys(cell for need in needs for cell in numbers.missing(need))
     used = [cell for cell in every if cell not in missing]
-    parts = {
+    parts: dict[str, Any] = {
         "data": _data(run, claim, used) if finding.summary else "",
-        "cases": tuple((case.text, case.outcome or "") for case in finding.cases),
+        "cases": tuple(map(_case, finding.cases)),
         "cells": tuple(map(str, used)),
         "missing_cells": tuple(map(str, missing)),
     }
-    if finding.complete:
-        verdict: Verdict = "reproduced" if finding.holds else "not reproduced"
-        return _described(run, name, claim, verdict, evidence=_evidence(finding), **parts)
-    absent = _missing(run, claim, finding, list(every), list(missing))
-    partial = _partial(finding)
-    return _described(run, name, claim, "not run", missing=absent, partial=partial, **parts)
+    absent = "" if finding.complete else _missing(run, claim, finding, list(every), list(missing))
+    parts |= {"missing": absent, "n_seeds": len(numbers.seeds)}
+    verdict = _verdict(run, finding)
+    if verdict == "not run":
+        return _described(run, name, claim, verdict, partial=_partial(finding), **parts)
+    return _described(run, name, claim, verdict, evidence=_evidence(finding), **parts)
 
 
-def _described(run: ClaimRun, name: str, claim: Claim, verdict: Verdict, **found: Any) -> Decision:
+def _case(case: Case) -> tuple[str, str]:
+    return case.text, f"{case.outcome}{'' if case.settled else '?'}" if case.outcome else ""
+
+
+def _verdict(run: ClaimRun, finding: ClaimFinding) -> Verdict:
+    decided: tuple[Verdict, Verdict]
+    if run.claimed.as_printed:
+        decided, known = ("reproduced", "not reproduced"), finding.complete
+    else:
+        decided = ("holds so far", "does not hold so far")
+        known = finding.complete or (finding.holds is not None and not finding.same_here)
+    if not known:
+        return "not run"
+    return "undecided" if finding.holds is None else decided[not finding.holds]
+
+
+def _reads(run: ClaimRun, verdict: Verdict, n_seeds: int) -> str:
+    """``undecided by 3 seeds``; of another scale than the paper's, that it says so."""
+    if verdict == "undecided":
+        text = f"undecided by {n_seeds} seed{'s' * (n_seeds != 1)}"
+        return text if run.claimed.as_printed else f"{SO_FAR} {text}"
+    texts = {"holds so far": "it holds", "does not hold so far": "it does not hold"}
+    return f"{SO_FAR} {texts[verdict]}" if verdict in texts else verdict
+
+
+def _described(
+    run: ClaimRun, name: str, claim: Claim, verdict: Verdict, n_seeds: int = 0, **found: Any
+) -> Decision:
     empty: dict[str, Any] = dict.fromkeys(("evidence", "missing", "partial", "data"), "")
     empty |= dict.fromkeys(("cases", "cells", "missing_cells"), ())
     return Decision(
@@ -124,6 +164,7 @@ def _described(run: ClaimRun, name: str, claim: Claim, verdict: Verdict, **found
         place=claim.place,
         says=claim.says,
         verdict=verdict,
+        reads=_reads(run, verdict, n_seeds),
         scale=run.context.scale,
         tolerance=claim.tolerance_text,
         reading=claim.reading,
@@ -135,12 +176,20 @@ def _described(run: ClaimRun, name: str, claim: Claim, verdict: Verdict, **found
 
 
 def _evidence(finding: ClaimFinding) -> str:
-    """The summary and where the claim does not hold; a number needs no list."""
-    exceptions = [case.text for case in finding.cases if case.outcome in ("T", "L")]
-    listed = [f"not in {text}" for text in exceptions[:_LISTED]]
-    more = len(exceptions) - _LISTED
-    listed += [f"and not in {more} more, which --json lists"] if more > 0 else []
-    return "; ".join([finding.summary, *listed])
+    """The summary, where the claim does not hold and what is open; a number needs no list."""
+    texts = [f"{where} {case.text}" for case in finding.cases if (where := _exception(case))]
+    more = len(texts) - _LISTED
+    listed = [*texts[:_LISTED], *([f"and {more} more, which --json lists"] if more > 0 else [])]
+    outlook = "" if finding.complete else finding.outlook
+    return "; ".join(filter(None, [finding.summary, outlook, *listed]))
+
+
+def _exception(case: Case) -> str:
+    """What introduces a case in which the claim does not hold, or that its interval leaves open."""
+    if case.outcome in ("T", "L"):
+        return "not in" if case.settled else "by the mean not in"
+    has_interval = case.found is not None and case.found.interval(1) is not None
+    return "open:" if case.outcome and has_interval and not case.settled else ""
 
 
 def _partial(finding: ClaimFinding) -> str:

@@ -10,9 +10,11 @@ from typing import NamedTuple
 
 from medhash.analysis.numbers.context import Context, GridColumn, Place
 from medhash.analysis.numbers.summaries import row_title
-from medhash.papers.claim_rules import Claim, Row
+from medhash.papers.claim_rules import BEST, Claim, Row
 from medhash.papers.claims import artefact_of
 from medhash.papers.specs import ArtefactSpec
+from medhash.schema.measures import MEASURES
+from medhash.verdicts.estimates import Estimate
 from medhash.verdicts.numbers import Need, RunNumbers
 
 
@@ -72,18 +74,45 @@ class ClaimGrid:
         return [Spot(method, *place) for place in product(self.columns, cutoffs)]
 
     def need(self, row: str, spot: Spot) -> Need:
-        """The number of a row at a spot; rows as claims name them."""
-        place = self._printed_place(row, spot)
+        """The number of a row at a spot; rows as claims name them, of one method."""
+        own = self.spot_of(row, spot)
+        place = self._printed_place(row, own)
         variant = self.merges.get(place.variant, place.variant)
-        return Need(self.claim.measure, place._replace(variant=variant), spot.cutoff)
+        return Need(self.claim.measure, place._replace(variant=variant), own.cutoff)
+
+    def needs(self, row: str, spot: Spot) -> tuple[Need, ...]:
+        """The same of any row: several numbers of the best of several methods."""
+        return tuple(self.need(name, spot) for name in self._methods_of(row))
+
+    def value(self, row: str, spot: Spot) -> Estimate | None:
+        """The number of a row at a spot, or the best of several; None while one has not run."""
+        values = [self.numbers.value(need) for need in self.needs(row, spot)]
+        found = [value for value in values if value is not None]
+        if len(found) < len(values):
+            return None
+        pick = max if MEASURES[self.claim.measure].higher_is_better else min
+        return pick(found, key=lambda each: each.amount)
 
     def title(self, row: str, spot: Spot) -> str:
         """A row's name as printed: ``HashNet+ACH w/ TL``."""
-        return row_title(self.spec, self._printed_place(row, spot), self.context)
+        places = [self._printed_place(name, spot) for name in self._methods_of(row)]
+        titles = [row_title(self.spec, place, self.context) for place in places]
+        return titles[0] if len(titles) == 1 else f"the best of {', '.join(titles)}"
+
+    def spot_of(self, row: str, spot: Spot) -> Spot:
+        """Where a row is looked at: at the spot, or where its name says."""
+        own = Row.parse(row)
+        column = spot.column._replace(
+            dataset=own.dataset or spot.column.dataset, bits=own.bits or spot.column.bits
+        )
+        return Spot(spot.method, column, own.k or spot.cutoff)
 
     def column_title(self, spot: Spot) -> str:
         """A column's name as printed: ``COVID-CT-Dataset/8 bits``, and the K."""
-        title = self.context.column_label(spot.column)
+        column = spot.column
+        title = self.context.column_label(column)
+        if not column.bits:
+            title = self.context.heading_of(column.dataset, column.origin)
         return title if spot.cutoff is None else f"{title}, K = {spot.cutoff}"
 
     def same_here(self, variants: Sequence[str]) -> str:
@@ -93,6 +122,12 @@ class ClaimGrid:
             by_run.setdefault(self.merges.get(variant, variant), []).append(variant)
         merged = (" = ".join(names) for names in by_run.values() if len(names) > 1)
         return ", ".join(merged)
+
+    def _methods_of(self, name: str) -> list[str]:
+        """A row's name, or those that ``best/…`` stands for."""
+        if Row.parse(name).method != BEST:
+            return [name]
+        return [f"{method}/{name.partition('/')[2]}" for method in self.claim.best_of]
 
     def _printed_place(self, name: str, spot: Spot) -> Place:
         row = Row.parse(name)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, NamedTuple
 
 from medhash.analysis.numbers.context import Place
-from medhash.analysis.numbers.statistics import compare, mean_and_deviation
+from medhash.analysis.numbers.statistics import SignedRankTest, compare, mean_and_deviation
 from medhash.errors import MedhashError
 from medhash.records.record import Record, per_query
 from medhash.schema.cell import Cell
 from medhash.schema.measures import MEASURES, MeasureAt, Source
+from medhash.verdicts.estimates import Estimate
 
 
 class Need(NamedTuple):
@@ -24,10 +24,19 @@ class Need(NamedTuple):
 
 
 class SignedRanks(NamedTuple):
-    """A significance test: its p-value and whether the first row is better by signed ranks."""
+    """A significance test over queries, and what the seeds say of it.
+
+    Attributes:
+        p_value: of the test on each query's mean over the seeds.
+        better: whether the first row is better by signed ranks.
+        difference: of the measure, over the seeds.
+        by_seed: the p-value of each seed's own test.
+    """
 
     p_value: float
     better: bool
+    difference: Estimate
+    by_seed: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -44,13 +53,15 @@ class RunNumbers:
     seeds: tuple[int, ...]
     facts: Mapping[Source, Mapping[Cell, Any]]
 
-    def value(self, need: Need) -> Decimal | None:
+    def value(self, need: Need) -> Estimate | None:
         """The mean over the seeds of a place, or None where one of them has not run."""
         values = [self._of_cell(need, cell) for cell in self.cells(need.place)]
         found = [value for value in values if value is not None]
         if len(found) < len(values):
             return None
-        return MEASURES[need.measure].printed(mean_and_deviation(found)[0])
+        measure = MEASURES[need.measure]
+        by_seed = tuple(measure.factor * value for value in found) if measure.seeded else ()
+        return Estimate(measure.printed(mean_and_deviation(found)[0]), by_seed)
 
     def tested(self, row: Need, baseline: Need) -> SignedRanks | None:
         """One measure of both rows query by query; a query's value is its mean over the seeds.
@@ -58,19 +69,17 @@ class RunNumbers:
         Raises:
             MedhashError: the two have different queries, or one has no values of single queries.
         """
-        sides = [self._records(need.place) for need in (row, baseline)]
-        if None in sides:
+        first, second = (self._records(need.place) for need in (row, baseline))
+        own, other = self.value(row), self.value(baseline)
+        if first is None or second is None or own is None or other is None:
             return None
         measured = MeasureAt(row.measure, row.cutoff)
-        first, second = (per_query(side, measured) for side in sides if side is not None)
-        if not first.index.equals(second.index):
-            first_cell, second_cell = (self.cells(each.place)[0] for each in (row, baseline))
-            raise MedhashError(
-                f"records of cells {first_cell} and {second_cell} cannot be paired: they have "
-                "different queries; make both from the same split."
-            )
-        result = compare(first.to_numpy(), second.to_numpy())
-        return SignedRanks(result.p_value, result.effect_size > 0)
+        result = _compared(first, second, measured)
+        by_seed = (
+            _compared([one], [two], measured).p_value
+            for one, two in zip(first, second, strict=True)
+        )
+        return SignedRanks(result.p_value, result.effect_size > 0, own - other, tuple(by_seed))
 
     def missing(self, need: Need) -> list[Cell]:
         """The cells of a place that lack the number."""
@@ -92,3 +101,15 @@ class RunNumbers:
         records = self.facts.get("record", {})
         found = [records[cell] for cell in cells if cell in records]
         return found if len(found) == len(cells) else None
+
+
+def _compared(
+    first: Sequence[Record], second: Sequence[Record], measured: MeasureAt
+) -> SignedRankTest:
+    values, others = per_query(first, measured), per_query(second, measured)
+    if not values.index.equals(others.index):
+        raise MedhashError(
+            f"records of cells {first[0].cell} and {second[0].cell} cannot be paired: they have "
+            "different queries; make both from the same split."
+        )
+    return compare(values.to_numpy(), others.to_numpy())

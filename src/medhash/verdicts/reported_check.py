@@ -34,12 +34,13 @@ def check_reported(papers: Iterable[ReportedPaper]) -> list[Check]:
 
 
 def check_text(checks: Sequence[Check]) -> str:
-    """What does not follow, with remarks; then what was checked and follows, one line each."""
-    wrong = [check for check in checks if not check.follows]
+    """What does not follow, with remarks; then what follows, and what nothing decides."""
+    wrong = [check for check in checks if check.follows is False]
     right = [check for check in checks if check.follows]
+    left = [check for check in checks if check.follows is None]
     lines = [
-        f"{len(checks)} derived numbers and statements recomputed from the printed values: "
-        f"{len(wrong)} do not follow, {len(right)} follow.",
+        f"{len(wrong) + len(right)} derived numbers and statements recomputed from the printed "
+        f"values: {len(wrong)} do not follow, {len(right)} follow.",
         "",
         "Does not follow from the printed values:",
         *("\n".join([_line(check), *_remarks(check)]) for check in wrong),
@@ -47,14 +48,16 @@ def check_text(checks: Sequence[Check]) -> str:
         "Checked, follows:",
         *map(_line, right),
     ]
+    if left:
+        lines += ["", "No printed number decides:", *map(_line_of_undecided, left)]
     return "\n".join(lines)
 
 
 def check_json(checks: Sequence[Check]) -> str:
     """The same as JSON: ``checked``, ``not_following`` and the list ``checks``."""
     content = {
-        "checked": len(checks),
-        "not_following": sum(not check.follows for check in checks),
+        "checked": sum(check.follows is not None for check in checks),
+        "not_following": sum(check.follows is False for check in checks),
         "checks": [asdict(check) for check in checks],
     }
     return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False)
@@ -66,6 +69,10 @@ def _line(check: Check) -> str:
         f"  {check.paper}, {check.place}: {check.says}{reading}: "
         f"printed {check.printed}, recomputed {check.recomputed}"
     )
+
+
+def _line_of_undecided(check: Check) -> str:
+    return f"  {check.paper}, {check.place}: {check.says}: {check.note}"
 
 
 def _remarks(check: Check) -> list[str]:

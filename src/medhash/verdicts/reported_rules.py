@@ -41,7 +41,7 @@ class Check:
         says: what it states.
         printed: the number as printed, or what the statement demands.
         recomputed: what the printed values give.
-        follows: whether the two agree at the printed digits.
+        follows: whether the two agree at the printed digits; None where no printed number decides.
         reading: how the statement is read where it can be read in several ways.
         exceptions: the places where the statement does not hold, or that were not won.
         note: what else to know; whether unprinted digits could explain a difference.
@@ -54,7 +54,7 @@ class Check:
     says: str
     printed: str
     recomputed: str
-    follows: bool
+    follows: bool | None
     reading: str
     exceptions: tuple[str, ...]
     note: str
@@ -140,7 +140,7 @@ def comparison(derived: models.Comparison, paper: ReportedPaper) -> list[Check]:
         averages = {pair: _average(_differences(derived, paper, [pair])) for pair in pairs}
         cases = [(f"{pair[0]}: {shown(each)}", each > 0) for pair, each in averages.items()]
         return [_of_all(derived, paper, "higher on average", cases)]
-    differences = _differences(derived, paper, pairs)
+    differences = _differences(derived, paper, pairs, other=derived.other)
     count, total = Counter(each.outcome for each in differences), len(differences)
     found = f"higher in {count['W']}, equal in {count['T']}, lower in {count['L']} of {total}"
     follows = count["W"] == total if derived.holds == "every" else 2 * count["W"] > total
@@ -293,6 +293,29 @@ def parts_of_a_whole(derived: models.Sum, paper: ReportedPaper) -> list[Check]:
     return [_check(derived, paper, numbers, total == derived.printed, says=says)]
 
 
+def ratio(derived: models.Ratio, paper: ReportedPaper) -> list[Check]:
+    """The first part is its printed share of both, rounded to an image up or down."""
+    (first, second), (of, to) = derived.parts, derived.printed
+    follows = abs(first - Decimal(of * (first + second)) / (of + to)) < 1
+    says = f"{derived.says}: {first} and {second}"
+    numbers = (f"{of}:{to}", f"{shown(Decimal(first * to) / second)}:{to}")
+    return [_check(derived, paper, numbers, follows, says=says)]
+
+
+def equal(derived: models.Equal, paper: ReportedPaper) -> list[Check]:
+    """Each of the numbers is the printed one."""
+    printed = Decimal(derived.printed)
+    cases = [
+        (f"{what}: {value}", Decimal(value) == printed) for what, value in derived.values.items()
+    ]
+    return [_of_all(derived, paper, derived.printed, cases)]
+
+
+def undecidable(derived: models.Undecidable, paper: ReportedPaper) -> list[Check]:
+    """Nothing to recompute."""
+    return [_check(derived, paper, ("", ""), None, note=derived.why)]
+
+
 def attainable_precision(
     derived: models.AttainablePrecision, paper: ReportedPaper
 ) -> Iterator[Check]:
@@ -312,7 +335,7 @@ _RULES: tuple[Callable[[Any, ReportedPaper], Iterable[Check]], ...] = (
     *(arrows, proportions, significance_counts, pair_counts, comparison, gain_comparison),
     *(average_improvements, improvement_range, bound, repeated_values, same_for_datasets),
     *(relative_gain, trend, highest),
-    attainable_precision,
+    *(attainable_precision, ratio, equal, undecidable),
 )
 RULES = {rule.__name__: rule for rule in _RULES} | {"sum": parts_of_a_whole}
 """Name of a rule in the file -> the function that recomputes."""
@@ -345,9 +368,10 @@ class _Difference:
 
 
 def _difference(
-    paper: ReportedPaper, table: str, pair: Pair, column: ReportedColumn
+    paper: ReportedPaper, table: str, pair: Pair, column: ReportedColumn, other_table: str = ""
 ) -> _Difference:
-    row, other = paper.row(table, pair[0]).numbers, paper.row(table, pair[1]).numbers
+    row = paper.row(table, pair[0]).numbers
+    other = paper.row(other_table or table, pair[1]).numbers
     check_name(str(column), map(str, row), "column", f"paper '{paper.paper}', Table {table}")
     return _Difference(pair[0], column, row[column], other[column])
 
@@ -357,10 +381,12 @@ def _differences(
     paper: ReportedPaper,
     pairs: Iterable[Pair],
     columns: Iterable[ReportedColumn] | None = None,
+    other: str = "",
 ) -> list[_Difference]:
     """All pairs in the given columns, or in those that the derivation is about."""
     chosen = list(_columns(derived, paper) if columns is None else columns)
-    return [_difference(paper, derived.table, pair, column) for pair in pairs for column in chosen]
+    places = [(pair, column) for pair in pairs for column in chosen]
+    return [_difference(paper, derived.table, *place, other) for place in places]
 
 
 def _columns(derived: FromTable, paper: ReportedPaper) -> list[ReportedColumn]:
@@ -434,7 +460,7 @@ def _check(
     derived: Derived,
     paper: ReportedPaper,
     numbers: tuple[str, str],
-    follows: bool,
+    follows: bool | None,
     *,
     cases: Sequence[Case] = (),
     **told: str,

@@ -1,17 +1,19 @@
 """How regenerated numbers decide a claim: one function a rule.
 
 The models of the rules are in :mod:`medhash.papers.claim_rules`. Numbers have the digits
-that tables print, so that a reader can follow a verdict from the tables.
+that tables print, so that a reader can follow a verdict from the tables. Whether the seeds
+decide what the numbers say is for their intervals (:mod:`medhash.verdicts.estimates`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from itertools import product
 from typing import Any
 
+from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL
 from medhash.errors import MedhashError
 from medhash.papers import claim_rules as models
 from medhash.papers.claim_rules import Claim, Holds, Row, RowPair
@@ -23,7 +25,9 @@ from medhash.verdicts.cases import (
     shown,
     values_and_gains,
 )
+from medhash.verdicts.estimates import Estimate, Extreme, Region, Uncertain, mean_of, spread_of
 from medhash.verdicts.grid import ClaimGrid, Spot
+from medhash.verdicts.numbers import Need, SignedRanks
 
 
 def decide(grid: ClaimGrid) -> ClaimFinding:
@@ -60,13 +64,12 @@ def greater_gain(claim: models.GreaterGain, grid: ClaimGrid) -> ClaimFinding:
 
 def bound(claim: models.Bound, grid: ClaimGrid) -> ClaimFinding:
     """All values or gains stand in a relation to a number."""
-    holds = _relation(claim)
     cases = []
     for case in values_and_gains(claim, grid):
         outcome: CaseOutcome | None = None
         if case.amount is not None:
-            outcome = "W" if holds(case.amount) else "L"
-        cases.append(replace(case, outcome=outcome))
+            outcome = "W" if case.amount in _relation(claim) else "L"
+        cases.append(replace(case, outcome=outcome, region=_relation(claim)))
     summary = f"{claim.relation} {claim.value}: {_holding(cases)}{_range(claim, cases)}"
     return _counted(claim, tuple(cases), summary, _same(grid, claim.gains))
 
@@ -75,15 +78,21 @@ def number(claim: models.Number, grid: ClaimGrid) -> ClaimFinding:
     """A printed number is a mean or an extreme of values or gains, up to the tolerance."""
     cases = tuple(values_and_gains(claim, grid))
     same_here = _same(grid, claim.gains)
-    found = [case.amount for case in cases if case.amount is not None]
+    found = [case.found for case in cases if isinstance(case.found, Estimate)]
     if not found:
-        return ClaimFinding(cases, holds=False, summary="", same_here=same_here)
-    result = _STATISTICS[claim.of](found)
-    holds = abs(result - Decimal(claim.printed)) <= Decimal(claim.tolerance)
+        return ClaimFinding(cases, holds=None, summary="", same_here=same_here)
+    result, printed, tolerance = _statistic(claim, found), *_decimals(claim)
+    within = Region(printed - tolerance, printed + tolerance, closed=True)
+    interval = result.interval(1)
+    holds = True if within.holds(interval) else False if within.fails(interval) else None
     ran = str(len(cases)) if len(found) == len(cases) else f"{len(found)} that ran, of {len(cases)}"
     of = "" if len(cases) == 1 else f"{claim.of} of {ran}: "
-    summary = f"{of}{shown(result)} {claim.unit}, printed {claim.printed}"
-    return ClaimFinding(cases, holds, summary, same_here=same_here)
+    told = _interval_text(result, 1)
+    if interval is None:
+        told = f" ({ONE_SEED})"
+    summary = f"{of}{shown(result.amount)} {claim.unit}{told}, printed {claim.printed}"
+    whole = len(found) == len(cases)
+    return ClaimFinding(cases, holds if whole else None, summary, same_here=same_here)
 
 
 def significant(claim: models.Significant, grid: ClaimGrid) -> ClaimFinding:
@@ -110,6 +119,9 @@ def spread(claim: models.Spread, grid: ClaimGrid) -> ClaimFinding:
     return _counted(claim, tuple(cases), summary, grid.same_here(variants))
 
 
+ONE_SEED = "one seed has no interval"
+MISSING_DECIDES = "what is missing decides"
+
 _RULES: tuple[Callable[[Any, ClaimGrid], ClaimFinding], ...]
 _RULES = (better, greater_gain, bound, number, significant, spread)
 RULES = {rule.__name__: rule for rule in _RULES}
@@ -118,15 +130,14 @@ RULES = {rule.__name__: rule for rule in _RULES}
 
 def _compared(group: Sequence[RowDifference], tolerance: Decimal, averaged: bool) -> Case:
     """A column's difference, or the average of a method's."""
-    found = [points for each in group if (points := each.points) is not None]
-    amount = sum(found, Decimal(0)) / len(found) if found else None
+    points = [points for each in group if (points := each.points) is not None]
+    found = mean_of(points) if points else None
     text = group[0].text
     if averaged:
-        name = f"{' against '.join(group[0].titles)}, {len(found)} of {len(group)} values"
-        text = f"{name}: " + ("not run" if amount is None else f"{shown(amount)} on average")
+        name = f"{' against '.join(group[0].titles)}, {len(points)} of {len(group)} values"
+        text = f"{name}: " + ("not run" if found is None else f"{shown(found.amount)} on average")
     needs = tuple(need for each in group for need in each.needs)
-    outcome = None if amount is None else _outcome(amount, tolerance)
-    return Case(text, needs, len(found) == len(group), outcome, amount)
+    return _greater(text, needs, len(points) == len(group), found, tolerance)
 
 
 def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decimal) -> Case:
@@ -135,8 +146,15 @@ def _gains_compared(gain: RowDifference, other: RowDifference, tolerance: Decima
     text = f"{name}: {_or_not_run(gain.points)}, of {other.titles[0]}: {_or_not_run(other.points)}"
     if gain.points is None or other.points is None:
         return Case(text, needs, complete=False)
-    amount = gain.points - other.points
-    return Case(text, needs, True, _outcome(amount, tolerance), amount)
+    return _greater(text, needs, True, gain.points - other.points, tolerance)
+
+
+def _greater(
+    text: str, needs: tuple[Need, ...], complete: bool, found: Estimate | None, tolerance: Decimal
+) -> Case:
+    """A difference that has to be greater than the tolerance."""
+    outcome = None if found is None else _outcome(found.amount, tolerance)
+    return Case(text, needs, complete, outcome, found, Region(least=tolerance))
 
 
 def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spot) -> Case:
@@ -146,11 +164,19 @@ def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spo
     name = f"{name} at {grid.column_title(spot)}"
     if test is None:
         return Case(f"{name}: not run", needs, complete=False)
-    small = test.p_value <= float(claim.level)
     right = claim.direction == "any" or test.better
     against = "" if right else ", in favour of the second"
-    outcome: CaseOutcome = ("W" if right else "L") if small else "T"
-    return Case(f"{name}: p = {test.p_value:.3e}{against}", needs, True, outcome)
+    text = f"{name}: p = {test.p_value:.3e}{against}"
+    if test.p_value > float(claim.level):
+        return Case(text, needs, True, "T", settled=_never_significant(test, float(claim.level)))
+    # Queries tell that these networks differ; whether methods do, the seeds have to say.
+    side = Region(greatest=Decimal(0)) if right and not test.better else Region(least=Decimal(0))
+    return Case(text, needs, True, "W" if right else "L", test.difference, side)
+
+
+def _never_significant(test: SignedRanks, level: float) -> bool:
+    """Whether several seeds agree, each by its own test."""
+    return len(test.by_seed) > 1 and min(test.by_seed) > level
 
 
 def _spread_of_panel(claim: models.Spread, grid: ClaimGrid, title: str, spot: Spot) -> Case:
@@ -160,34 +186,38 @@ def _spread_of_panel(claim: models.Spread, grid: ClaimGrid, title: str, spot: Sp
     complete = len(values) == len(needs)
     if len(values) < 2:
         return Case(f"{name}: not run", needs, complete)
-    amount = max(values) - min(values)
-    text = f"{name}: {min(values)} to {max(values)}"
+    amounts, found = [value.amount for value in values], spread_of(values)
+    text = f"{name}: {min(amounts)} to {max(amounts)}"
     text += "" if complete else f" in {len(values)} of {len(needs)} settings"
-    outcome: CaseOutcome = "W" if amount <= Decimal(claim.at_most) else "L"
-    return Case(text, needs, complete, outcome, amount)
+    region = Region(greatest=Decimal(claim.at_most), closed=True)
+    outcome: CaseOutcome = "W" if found.amount in region else "L"
+    return Case(text, needs, complete, outcome, found, region)
 
 
 def _counted(
     claim: models.Counted, cases: tuple[Case, ...], summary: str, same_here: str
 ) -> ClaimFinding:
-    """A claim that holds if enough cases do."""
-    won = sum(case.complete and case.outcome == "W" for case in cases)
-    lost = sum(case.complete and case.outcome != "W" for case in cases)
-    open_cases, total = len(cases) - won - lost, len(cases)
+    """A claim that holds if enough cases do; those that the seeds leave open may go either way."""
+    total = len(cases)
     least, most = _bounds(claim.holds, total)
     if least > total:
         raise MedhashError(
             f"claim '{claim.says}': holds: {least} cases are demanded, but there are {total}"
         )
+    cases = _settled(cases, total if claim.holds == "not all" else least)
+    won = sum(case.complete and case.settled and case.outcome == "W" for case in cases)
+    lost = sum(case.complete and case.settled and case.outcome != "W" for case in cases)
+    open_cases = total - won - lost
     if won > most or won + open_cases < least:
-        outlook = "it can no longer hold"
+        holds, outlook = False, "it can no longer hold"
     elif least <= won and won + open_cases <= most:
-        outlook = "it will hold whatever is missing"
+        holds, outlook = True, "it will hold whatever is missing"
     else:
-        outlook = "what is missing decides"
-    holds = least <= won <= most
+        left = any(case.complete and not case.settled for case in cases)
+        holds, outlook = None, "more seeds and what is missing decide" if left else MISSING_DECIDES
     some = any(case.outcome for case in cases)
-    return ClaimFinding(cases, holds, summary if some else "", outlook, same_here)
+    summary = f"{summary}{_left_open(cases)}" if some else ""
+    return ClaimFinding(cases, holds, summary, outlook, same_here)
 
 
 def _bounds(holds: Holds, total: int) -> tuple[int, int]:
@@ -196,6 +226,47 @@ def _bounds(holds: Holds, total: int) -> tuple[int, int]:
         return 0, total - 1
     least = {"all": total, "most": total // 2 + 1}.get(str(holds), holds)
     return int(least), total
+
+
+def _settled(cases: Sequence[Case], needed: int) -> tuple[Case, ...]:
+    """The cases, each with whether its interval settles it.
+
+    To say that at least k of m cases hold, any m - k + 1 of them would have to be wrong in no more
+    than 5 of 100 runs; to say that fewer do, any k of them (Benjamini and Heller 2008, with
+    Bonferroni's bound, which asks nothing of how cases depend on each other). What has not run
+    cannot be wrong.
+    """
+    ran = sum(case.outcome is not None for case in cases)
+    families = {"W": max(1, min(len(cases) - needed + 1, ran)), "L": max(1, min(needed, ran))}
+    return tuple(
+        _settled_case(case, families["W" if case.outcome == "W" else "L"]) for case in cases
+    )
+
+
+def _settled_case(case: Case, family: int) -> Case:
+    if case.found is None:
+        return case
+    interval, region = case.found.interval(family), case.region
+    settled = region.holds(interval) if case.outcome == "W" else region.fails(interval)
+    return replace(case, settled=settled, text=case.text + _interval_text(case.found, family))
+
+
+def _interval_text(found: Uncertain, family: int) -> str:
+    """``, -5.1 to -1.7 (95 % interval)``; nothing where there is none, or chance has no part."""
+    interval = found.interval(family)
+    if interval is None or interval.least == interval.greatest:
+        return ""
+    confidence = 100 * (1 - SIGNIFICANCE_LEVEL / family)
+    return f" ({shown(interval.least)} to {shown(interval.greatest)}, {confidence:.4g} % interval)"
+
+
+def _left_open(cases: Sequence[Case]) -> str:
+    """How many of the cases that ran the seeds do not decide."""
+    ran = [case for case in cases if case.outcome is not None]
+    left = sum(not case.settled for case in ran)
+    if any(case.found is not None and case.found.interval(1) is None for case in ran):
+        return f"; {ONE_SEED}"
+    return f"; the seeds leave {left} of these open" if left else ""
 
 
 def _better_summary(claim: models.Better, cases: Sequence[Case]) -> str:
@@ -235,27 +306,26 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
-def _relation(claim: models.Bound) -> Callable[[Decimal], bool]:
-    value, tolerance = Decimal(claim.value), Decimal(claim.tolerance)
-    relations: dict[str, Callable[[Decimal], bool]] = {
-        "=": lambda number: abs(number - value) <= tolerance,
-        ">": lambda number: number > value - tolerance,
-        ">=": lambda number: number >= value - tolerance,
-        "<": lambda number: number < value + tolerance,
-        "<=": lambda number: number <= value + tolerance,
+def _relation(claim: models.Bound) -> Region:
+    value, tolerance = _decimals(claim)
+    ends: dict[str, tuple[Decimal | None, Decimal | None]] = {
+        "=": (value - tolerance, value + tolerance),
+        ">": (value - tolerance, None),
+        "<": (None, value + tolerance),
     }
-    return relations[claim.relation]
+    return Region(*ends[claim.relation[0]], closed="=" in claim.relation)
 
 
-def _mean(values: Sequence[Decimal]) -> Decimal:
-    return sum(values, Decimal(0)) / len(values)
+def _decimals(claim: models.Bound | models.Number) -> tuple[Decimal, Decimal]:
+    """The number that a claim names, and its tolerance."""
+    named = claim.value if isinstance(claim, models.Bound) else claim.printed
+    return Decimal(named), Decimal(claim.tolerance)
 
 
-_STATISTICS: Mapping[str, Callable[[Sequence[Decimal]], Decimal]] = {
-    "mean": _mean,
-    "least": min,
-    "greatest": max,
-}
+def _statistic(claim: models.Number, found: Sequence[Estimate]) -> Uncertain:
+    if claim.of == "mean":
+        return mean_of(found)
+    return Extreme(tuple(found), {"least": min, "greatest": max}[claim.of], len(found))
 
 
 def _outcome(difference: Decimal, tolerance: Decimal) -> CaseOutcome:
@@ -269,5 +339,5 @@ def _same(grid: ClaimGrid, pairs: Iterable[RowPair]) -> str:
     return ", ".join(dict.fromkeys(filter(None, texts)))
 
 
-def _or_not_run(value: Decimal | None) -> str:
-    return "not run" if value is None else shown(value)
+def _or_not_run(found: Estimate | None) -> str:
+    return "not run" if found is None else shown(found.amount)

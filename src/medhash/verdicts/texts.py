@@ -19,9 +19,20 @@ if TYPE_CHECKING:
     from medhash.flow.steps import Step
 
 CSV_COLUMNS = (
-    *("paper", "claim", "place", "says", "verdict", "evidence", "missing", "partial", "scale"),
-    *("data", "tolerance", "reading", "rule", "needs", "note"),
+    *("paper", "claim", "place", "says", "verdict", "reads", "evidence", "missing", "partial"),
+    *("scale", "data", "tolerance", "reading", "rule", "needs", "note"),
 )
+
+
+READING = (
+    "A claim is reproduced, or not, only at the paper's own scale and where everything that it is "
+    "about has run: all datasets, methods and code lengths that the paper names. At another scale "
+    "it holds, or does not, so far. Either is said only where the intervals over the seeds "
+    "(Student's t, corrected for the number of cases) leave no other answer; one seed has none, "
+    "and decides nothing but what chance has no part in. What a part says is listed, and is no "
+    "verdict."
+)
+"""How verdicts are to be read."""
 
 
 def run(configuration: Configuration, step: Step, job: Job) -> str:
@@ -49,24 +60,25 @@ def json_text(decisions: Sequence[Decision]) -> str:
 def summary_text(decisions: Sequence[Decision]) -> str:
     """How many claims have which verdict, and the decided ones, one line each."""
     decided = [each for each in decisions if each.verdict != "not run"]
-    lines = [f"  {each.claim}: {each.verdict}: {each.evidence}" for each in decided]
+    lines = [f"  {each.claim}: {each.reads}: {each.evidence}" for each in decided]
     return "\n".join([_headline(decisions), *lines])
 
 
 def markdown(decisions: Sequence[Decision], runs: Sequence[ClaimRun]) -> str:
-    """A page: what was decided, then what was not, then what no number decides."""
+    """A page: verdict by verdict, then what no number decides."""
     parts = ["# Claims", _headline(decisions), *_notes(decisions)]
     for verdict in VERDICTS:
         chosen = [each for each in decisions if each.verdict == verdict]
         if chosen:
-            parts += [f"## {verdict.capitalize()}", _table(chosen, decided=verdict != "not run")]
+            parts += [f"## {verdict.capitalize()}", _table(chosen, ran=verdict != "not run")]
     parts += _undecided(runs)
     return "\n\n".join(parts) + "\n"
 
 
 def _headline(decisions: Sequence[Decision]) -> str:
     scales = ", ".join(dict.fromkeys(each.scale for each in decisions))
-    counts = ", ".join(f"{count} {verdict}" for verdict, count in _counts(decisions).items())
+    found = _counts(decisions).items()
+    counts = ", ".join(f"{count} {verdict}" for verdict, count in found if count)
     return f"Scale {scales}: {len(decisions)} claims: {counts}."
 
 
@@ -77,16 +89,12 @@ def _counts(decisions: Sequence[Decision]) -> dict[str, int]:
 
 def _notes(decisions: Sequence[Decision]) -> list[str]:
     notes = dict.fromkeys(each.note for each in decisions if each.note)
-    reading = (
-        "A claim is decided only where everything that it is about has run: all datasets, methods "
-        "and code lengths that the paper names. What a part says is listed, and is no verdict."
-    )
-    return [reading, *(f"{markdown_text(note)}." for note in notes)]
+    return [READING, *(f"{markdown_text(note)}." for note in notes)]
 
 
-def _table(decisions: Iterable[Decision], *, decided: bool) -> str:
+def _table(decisions: Iterable[Decision], *, ran: bool) -> str:
     """A table whose source stays readable: no padding, as the texts are long."""
-    heading = "Evidence" if decided else "So far, and what is missing"
+    heading = "Evidence" if ran else "So far, and what is missing"
     lines = [["Claim", "Place", "Says", heading, "Tolerance"], ["---"] * 5, *map(_cells, decisions)]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
@@ -102,12 +110,17 @@ def _said(decision: Decision) -> str:
 
 def _found(decision: Decision) -> str:
     parts = {
-        "": decision.evidence,
+        "": ": ".join(filter(None, [_told(decision), decision.evidence])),
         "so far: ": decision.partial,
         "missing: ": decision.missing,
         "on ": decision.data,
     }
     return "<br>".join(label + text for label, text in parts.items() if text)
+
+
+def _told(decision: Decision) -> str:
+    """What the heading does not say."""
+    return decision.reads if decision.verdict == "undecided" else ""
 
 
 def _undecided(runs: Iterable[ClaimRun]) -> list[str]:

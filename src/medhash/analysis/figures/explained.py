@@ -258,6 +258,11 @@ def bare(axes: Axes) -> None:
     axes.set_frame_on(False)
 
 
+def leave_left(figure: Figure) -> None:
+    """Leave a margin on the left, which texts of :func:`write_beside` pass by some pixels."""
+    figure.set_layout_engine("constrained", rect=(0.015, 0, 0.985, 1))
+
+
 def write_beside(axes: Axes, text: str) -> None:
     """On the left of a panel, line by line."""
     style = {"rotation": 0, "ha": "right", "va": "center"}

@@ -21,6 +21,7 @@ from medhash.analysis.figures.explained import (
     bare,
     borders_text,
     draw_map,
+    leave_left,
     masks_of,
     outline,
     show,
@@ -43,8 +44,8 @@ NOTE = (
     "they show where a network answers, not how strongly."
 )
 _PANEL = 1.3
-_SIDE = 1.7
-"""Room for the rows' names, in inches."""
+_SIDE, _NAMES = 1.7, 0.9
+"""Room for captions and colours, and for the names of several cells, in inches."""
 
 
 class Spec(PictureSpec):
@@ -54,7 +55,7 @@ class Spec(PictureSpec):
         maps: name of an array of the explanation -> its title.
         forms: how each is shown: its places as squares, resized to the image, or resized and laid
             over the image or over its mask.
-        masks: whether the masks' borders are drawn on what has the image's size.
+        masks: whether the masks' borders are drawn.
         of_class: the only class of the examples; empty: all classes in turn.
         spread: what the examples of that class are spread over evenly, from its least to its
             greatest value; their captions say it.
@@ -122,8 +123,13 @@ class Spec(PictureSpec):
         each = len(explained) // len(self.datasets)
         ran = {cell.dataset for cell, found in explained.items() if found}
         lines = [self.examples * each if dataset in ran else 1 for dataset in self.datasets]
-        heights = [count * _PANEL + 0.5 for count in lines]
-        figure = titled_figure(_SIDE + columns * _PANEL, sum(heights), [*titles, NOTE])
+        heights = [
+            count * _PANEL + 0.5 if dataset in ran else 0.9
+            for dataset, count in zip(self.datasets, lines, strict=True)
+        ]
+        width = _SIDE + columns * _PANEL + (_NAMES if each > 1 else 0)
+        figure = titled_figure(width, sum(heights), [*titles, NOTE])
+        leave_left(figure)
         blocks = figure.subfigures(len(lines), 1, squeeze=False, height_ratios=heights)[:, 0]
         for dataset, count, block in zip(self.datasets, lines, blocks, strict=True):
             block.suptitle(context.paper.dataset_title(dataset), fontsize=8.5)
@@ -159,15 +165,13 @@ class Spec(PictureSpec):
             write_beside(line[0], caption)
         for (name, form), axes in zip(product(self.maps, self.forms), line[1:], strict=True):
             values = found.arrays[name][place]
-            if form == "raw":
-                draw_map(axes, values, len(image), interpolation="nearest")
-                continue
             if form == "over-mask":
                 axes.imshow(masks_of(found.dataset)[row], cmap="gray", interpolation="nearest")
             elif form == "over-image":
                 show(axes, image)
-            alpha = 1.0 if form == "resized" else 0.5
-            draw_map(axes, values, len(image), interpolation="bilinear", alpha=alpha)
+            alpha = 0.5 if form.startswith("over") else 1.0
+            between = "nearest" if form == "raw" else "bilinear"
+            draw_map(axes, values, len(image), interpolation=between, alpha=alpha)
             self._draw_borders(axes, found, row)
 
     def _draw_borders(self, axes: Axes, found: Explained, row: int) -> None:

@@ -16,6 +16,7 @@ from medhash.analysis.figures.explained import (
     Attribute,
     bare,
     borders_text,
+    leave_left,
     masks_of,
     outline,
     write_beside,
@@ -178,6 +179,7 @@ class Spec(FigureSpec):
         lines, columns = self.examples * each, 1 + self.results
         height = (lines * (_PANEL + 0.3) + 0.3) * len(self.datasets)
         figure = titled_figure(1.5 + columns * _PANEL, height, titles)
+        leave_left(figure)
         blocks = figure.subfigures(len(self.datasets), 1, squeeze=False)[:, 0]
         for dataset, block in zip(self.datasets, blocks, strict=True):
             panels = block.subplots(lines, columns, squeeze=False)

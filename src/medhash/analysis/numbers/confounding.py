@@ -13,7 +13,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from medhash.analysis.numbers.context import PROTOCOLS, Context, evaluated_epochs, seeds_of
-from medhash.analysis.numbers.statistics import mean_and_half_width
+from medhash.analysis.numbers.statistics import holm, mean_and_half_width, p_of_mean
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
 from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 CSV_COLUMNS = (
     *("row", "phantom", "confounder", "strength", "method", "variant", "bits", "status"),
     *("map_percent", "interval_least_percent", "interval_greatest_percent", "n_seeds", "seeds"),
-    *("difference_points", "difference_least_points", "difference_greatest_points", "dataset"),
-    *("scale", "protocol", "synthetic", "note"),
+    *("difference_points", "difference_least_points", "difference_greatest_points"),
+    *("difference_p_value", "difference_p_holm", "dataset", "scale", "protocol", "synthetic"),
+    "note",
 )
 
 
@@ -83,7 +84,8 @@ class ConfounderSpec(ArtefactSpec):
         """One row a panel x method x variant x strength, with the columns :data:`CSV_COLUMNS`.
 
         Means over seeds with 95 % intervals of Student's t; one seed has no interval. A difference
-        is that of a variant to the baseline, seed by seed.
+        is that of a variant to the baseline, seed by seed; its p-value is that of the same t, and
+        Holm's correction takes all of them as one family.
         """
         import pandas as pd
 
@@ -92,6 +94,11 @@ class ConfounderSpec(ArtefactSpec):
             for names in panels_of(self).values()
             for method, variant, name in product(self.methods, self.variants, names)
         ]
+        tested = [row for row in rows if "difference_p_value" in row]
+        for row, p_holm in zip(
+            tested, holm([row["difference_p_value"] for row in tested]), strict=True
+        ):
+            row["difference_p_holm"] = float(p_holm)
         frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
         return frame.astype({"n_seeds": "Int64"})
 
@@ -114,9 +121,9 @@ class ConfounderSpec(ArtefactSpec):
         variant: str,
         records: Sequence[Record],
         context: Context,
-    ) -> dict[str, object]:
+    ) -> dict[str, Any]:
         maps = _by_seed(records, str(name), method, variant)
-        row: dict[str, object] = {
+        row: dict[str, Any] = {
             "row": context.paper.method_title(method, variant),
             **name.__dict__,
             "method": method,
@@ -133,6 +140,8 @@ class ConfounderSpec(ArtefactSpec):
         paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
         if paired and variant != BASELINE:
             row |= interval_columns("difference_points", "difference_{}_points", paired)
+            p_value = p_of_mean(paired)
+            row |= {} if p_value is None else {"difference_p_value": p_value}
         return row
 
     def check(self, where: str) -> None:

@@ -168,10 +168,31 @@ def mean_and_half_width(
     mean, deviation = mean_and_deviation(values)
     if deviation is None:
         return mean, None
-    from scipy.stats import t as student_t
+    # What scipy.stats.t.ppf calls, without the tenth of a millisecond that it takes to get there.
+    from scipy.special import stdtrit
 
-    quantile = float(student_t.ppf((1 + confidence) / 2, len(values) - 1))
+    quantile = float(stdtrit(len(values) - 1, (1 + confidence) / 2))
     return mean, quantile * deviation / float(np.sqrt(len(values)))
+
+
+def p_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float | None:
+    """Two-sided p-value of Student's t that differences, one a seed, have the mean 0.
+
+    It is up to 0.05 where the interval of :func:`mean_and_half_width` does not contain 0. Equal
+    differences have 1 if they are 0, and 0 otherwise; one value has no p-value: ``None``.
+
+    Raises:
+        MedhashError: no value was given.
+    """
+    mean, deviation = mean_and_deviation(values)
+    if deviation is None:
+        return None
+    if deviation == 0:
+        return float(mean == 0)
+    from scipy.special import stdtr
+
+    statistic = abs(mean) / deviation * np.sqrt(len(values))
+    return float(2 * stdtr(len(values) - 1, -statistic))
 
 
 def _differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, Place
-from medhash.analysis.numbers.statistics import mean_and_deviation
+from medhash.analysis.numbers.statistics import mean_and_deviation, mean_and_half_width
 from medhash.papers.specs import ArtefactSpec
 from medhash.records.record import MAP
 from medhash.schema.measures import MEASURES, MeasureAt
@@ -40,6 +40,24 @@ class Summary:
         """The seeds that ran, ascending."""
         return tuple(each.cell.seed for each in self.facts)
 
+    @cached_property
+    def by_seed(self) -> dict[int, float]:
+        """The number of each seed that ran, as files have it."""
+        values = ((each.cell.seed, self.measured.of(each)) for each in self.facts)
+        return {seed: value for seed, value in values if value is not None}
+
+    @cached_property
+    def half_width(self) -> float | None:
+        """Half of the mean's 95 % interval (Student's t); ``None`` for one seed."""
+        return mean_and_half_width(list(self.by_seed.values()))[1]
+
+    def difference_half_width(self, other: Summary) -> float | None:
+        """The same of the difference to another place, seed by seed; ``None`` without two seeds."""
+        paired = [
+            v - other.by_seed[seed] for seed, v in self.by_seed.items() if seed in other.by_seed
+        ]
+        return mean_and_half_width(paired)[1] if len(paired) == len(self.by_seed) else None
+
     @property
     def printed(self) -> Decimal:
         """The mean in the measure's unit, as the digits that are printed."""
@@ -53,8 +71,10 @@ class Summary:
     @cached_property
     def ties(self) -> tuple[float, float] | None:
         """The least and the greatest mAP that an order of equal distances can give."""
+        if self.measured != MAP:
+            return None
         ranges = [each.metrics.tie_range for each in self.facts]
-        if self.measured != MAP or None in ranges:
+        if None in ranges:
             return None
         least, greatest = np.asarray(ranges).mean(axis=0)
         return float(least), float(greatest)

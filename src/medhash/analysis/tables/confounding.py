@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
+from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Made, TableSpec
 
@@ -48,7 +49,8 @@ def _text(name: str, value: Any) -> str:
     if _is_missing(value):
         return ""
     if isinstance(value, float):
-        return f"{value:g}" if name == "strength" else f"{value:.6f}"
+        form = {"strength": "g", "difference_p_value": ".6e", "difference_p_holm": ".6e"}
+        return format(value, form.get(name, ".6f"))
     return str(value)
 
 
@@ -88,6 +90,14 @@ def _notes(points: pd.DataFrame) -> list[str]:
             1,
             "Means over seeds ± half of the 95 % interval (Student's t). Seeds differ in the hash "
             "layer's start and in the batches; images and pretrained backbone are the same.",
+        )
+    corrected = ran["difference_p_holm"].dropna().astype(float)
+    if not corrected.empty:
+        by_chance = int((ran["difference_p_value"].dropna() <= SIGNIFICANCE_LEVEL).sum())
+        notes.append(
+            f"Of {len(corrected)} differences to the baseline {by_chance} have an interval without "
+            f"0, and {int((corrected <= SIGNIFICANCE_LEVEL).sum())} of them p ≤ "
+            f"{SIGNIFICANCE_LEVEL} after Holm's correction over the table, which the CSV has."
         )
     missing = len(points) - len(ran)
     return [*notes, f"{missing} of {len(points)} places have not run."] if missing else notes

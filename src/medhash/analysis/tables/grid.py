@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from typing import Any
@@ -21,18 +21,17 @@ from medhash.analysis.numbers.statistics import WinTieLoss
 from medhash.analysis.numbers.summaries import Summary, row_title, shared_notes, summarise
 from medhash.analysis.tables.rendering import Mark, PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.reported import SUMMARY_ROW
-from medhash.papers.specs import ArtefactSpec
-
-OWN_SETTINGS = "paper"
-"""The scale that trains with the papers' own settings."""
+from medhash.papers.specs import OWN_SETTINGS, ArtefactSpec
 
 COLUMNS = {
     **{name: name for name in ("row", "column", "dataset", "origin", "method", "variant", "bits")},
     **{name: name for name in ("status", "printed", "mark", "rank")},
     "value": "map_percent",
     "deviation": "deviation_percent",
+    "half_width": "interval_half_points",
     **{name: name for name in ("n_seeds", "seeds", "against")},
     "difference": "difference_points",
+    "difference_half_width": "difference_interval_half_points",
     "tie_least": "tie_least_percent",
     "tie_greatest": "tie_greatest_percent",
     "tie_spread": "tie_spread_points",
@@ -45,6 +44,15 @@ COLUMNS = {
     **{name: name for name in ("scale", "protocol", "synthetic", "note")},
 }
 """What is known of a value -> its column in the CSV of a table of mAP."""
+
+INTERVALS = (
+    "Values are means over seeds ± half of the 95 % interval (Student's t); differences likewise, "
+    "seed by seed."
+)
+ONE_SEED = (
+    "One seed has no interval: how far chance in training moves a value is not known, nor whether "
+    "it alone makes a difference."
+)
 
 READING = "Bold: best, underlined: second best, among the rows of one method in one column."
 
@@ -77,11 +85,13 @@ class Standing:
         mark: best and second best; best needs two rows that ran, second best three.
         difference: printed value minus that of the row it is compared with, ``None`` where there
             is no such row or it did not run.
+        half_width: half of the 95 % interval of the difference, seed by seed; ``None`` for one.
     """
 
     rank: int
     mark: Mark
     difference: Decimal | None
+    half_width: float | None = None
 
 
 @dataclass(frozen=True)
@@ -251,9 +261,12 @@ class Grid:
         if summary is None:
             return PrintedCell(NOT_RUN)
         standing, value = self.standings[row, number], str(summary.printed)
-        if summary.deviation is not None:
-            value += f" ± {summary.measured.measure.printed(summary.deviation)}"
-        return PrintedCell(value, standing.mark, _arrow(standing.difference) if row.arrows else "")
+        measure = summary.measured.measure
+        if summary.half_width is not None:
+            value += f" ± {measure.printed(summary.half_width)}"
+        half = "" if standing.half_width is None else f" ± {measure.printed(standing.half_width)}"
+        arrow = _arrow(standing.difference, half) if row.arrows else ""
+        return PrintedCell(value, standing.mark, arrow)
 
     def reported(self, row: GridRow, number: int) -> Decimal | None:
         """What the paper prints in the place of a value."""
@@ -281,8 +294,10 @@ class Grid:
         shown = (s for (row, _), s in self.standings.items() if row.arrows or row.counted)
         if differences and any(standing.difference is not None for standing in shown):
             notes.append(differences)
-        if any(summary.deviation is not None for summary in self.summaries):
-            notes.append("Values are means over seeds ± their sample standard deviation.")
+        if any(summary.half_width is not None for summary in self.summaries):
+            notes.append(INTERVALS)
+        elif self.summaries:
+            notes.append(ONE_SEED)
         places = [place for _, _, place in self.entries]
         return [*notes, *shared_notes(self.spec, self.summaries, places, self.context)]
 
@@ -310,8 +325,11 @@ class Grid:
         for row, value in values.items():
             rank = best_first.index(value) + 1
             other = ran.get(row.against.places[number]) if row.against else None
-            difference = None if other is None else value - other.printed
-            standings.append((row, Standing(rank, _mark(rank, len(values)), difference)))
+            standing = Standing(rank, _mark(rank, len(values)), None)
+            if other is not None:
+                half = ran[row.places[number]].difference_half_width(other)
+                standing = replace(standing, difference=value - other.printed, half_width=half)
+            standings.append((row, standing))
         return standings
 
     def _comparison(self) -> PrintedTable | None:
@@ -372,6 +390,10 @@ def _numbers(summary: Summary, standing: Standing) -> dict[str, str]:
         "difference": "" if standing.difference is None else str(standing.difference),
     }
     numbers = {"value": summary.mean, "deviation": summary.deviation}
+    numbers |= {
+        "half_width": summary.half_width,
+        "difference_half_width": standing.half_width,
+    }
     if summary.ties:
         numbers |= dict(zip(("tie_least", "tie_greatest"), summary.ties, strict=True))
         numbers |= {"tie_spread": summary.tie_spread, "stable": summary.stable}
@@ -398,9 +420,9 @@ def _mark(rank: int, rows: int) -> Mark:
     return "best" if rank == 1 else "second" if rank == 2 else ""
 
 
-def _arrow(difference: Decimal | None) -> str:
-    """``(↑9.11)``, as the papers print it."""
+def _arrow(difference: Decimal | None, half: str) -> str:
+    """``(↑9.11)``, as the papers print it; with its interval where there is one."""
     if difference is None:
         return ""
     sign = "↑" if difference > 0 else "↓" if difference < 0 else "="
-    return f"({sign}{abs(difference)})"
+    return f"({sign}{abs(difference)}{half})"

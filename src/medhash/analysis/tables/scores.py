@@ -30,7 +30,8 @@ AXES = ("dataset", "method", "variant", "bits", "measure")
 
 COLUMNS = (
     *("row", "column", "dataset", "origin", "method", "variant", "bits", "measure", "cutoff"),
-    *("unit", "status", "printed", "mark", "rank", "value", "deviation", "n_seeds", "seeds"),
+    *("unit", "status", "printed", "mark", "rank", "value", "deviation", "half_width", "n_seeds"),
+    "seeds",
     *("random", "majority", "ideal", "reported", "regenerated_minus_reported", "queries"),
     *("queries_without_relevant", "database", "scale", "protocol", "synthetic", "note"),
 )
@@ -39,9 +40,14 @@ CHANCE = {
     "random": "Random order",
     "majority": "Most frequent class first",
     "ideal": "Most shared labels first",
+    "background": "Most frequent class everywhere",
 }
 """Answer that looks at no image -> its row."""
 
+_PIXELS = (
+    "Over all pixels of all query images; mIoU is the mean over the classes of pixels, without one "
+    "that is in no mask and is never found."
+)
 _READING = "Bold: best, underlined: second best of a column."
 
 
@@ -120,7 +126,8 @@ class Spec(TableSpec):
         ]
         grid = Grid(self, context, (tuple(rows),), tuple(facts), columns, labels)
         chance = () if "dataset" in self.rows else _chance_rows(grid)
-        printed = grid.printed(more=(chance,) if chance else (), reading=_READING)
+        notes = (_PIXELS,) if self.source == "segmentation" else ()
+        printed = grid.printed(notes=notes, more=(chance,) if chance else (), reading=_READING)
         if chance:
             printed = replace(printed, notes=(*printed.notes, _chance_note(chance)))
         return grid.csv_rows({name: name for name in COLUMNS}), printed
@@ -177,6 +184,7 @@ _MEANINGS = {
     "majority": "the same list for every query, all images of the database's most frequent class "
     "before the others",
     "ideal": "the best that an order can have",
+    "background": "every pixel is called what most pixels of the query images are",
 }
 
 

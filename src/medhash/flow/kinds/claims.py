@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(StepKind):
-    """Give each claim of the papers a verdict: reproduced, not reproduced, or not run."""
+    """Give each claim of the papers a verdict, where the seeds decide one."""
 
     order = 120
     panel = "About the papers"

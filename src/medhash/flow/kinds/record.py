@@ -28,13 +28,15 @@ class Kind(CellKind):
         return {"record": layout.record("/".join(values))}
 
     def parts(self, steps: Steps, *values: str) -> Parts:
-        """The codes, and how they are scored."""
+        """The codes, how they are scored, and what else of their images decides a score."""
         from medhash.configuration import relevant_settings
 
         configuration, cell = steps.configuration, self.cell(*values)
         inputs = cell_files(configuration.layout, cell, "codes", "facts")
-        inputs |= data_files(configuration.data_of(cell), "description")
-        settings = relevant_settings.recording(configuration.settings_of(cell))
+        chosen = configuration.settings_of(cell)
+        read = ["description", "index"] if chosen.evaluation.attributes else ["description"]
+        inputs |= data_files(configuration.data_of(cell), *read)
+        settings = relevant_settings.recording(chosen)
         title = configuration.papers[cell.paper].method_title(cell.method)
         return Parts(inputs, settings | {"method_title": title}, (self.runs_in,))
 

@@ -151,9 +151,9 @@ def load(task: Task) -> DescriptorEncoder:
 def build_method(task: Task, data_folder: Path) -> DescriptorMethod[Any]:
     """The method of a cell with random weights, for the classes of its dataset."""
     cell, dataset = task.cell, PreparedDataset(data_folder)
-    masks = len(dataset.mask_classes) if "masks" in task.inputs.needs else 0
-    torch.manual_seed(seed_for(cell.seed, "network"))
     kind = method_class(cell.method)
+    masks = len(dataset.mask_classes) if "masks" in kind.needs else 0
+    torch.manual_seed(seed_for(cell.seed, "network"))
     own = kind.Settings(**task.own_settings)
     generator = torch.Generator().manual_seed(seed_for(cell.seed, "method"))
     classes, network = dataset.labels.shape[1], task.settings.network
