@@ -153,6 +153,23 @@ def test_a_reading_is_its_loop_and_so_is_its_gradient(change: dict[str, Any], we
     assert gradients[0].abs().max() > 1e-4
 
 
+@pytest.mark.parametrize("other_classes", ["remaining", "keep"])
+def test_targets_are_constants(other_classes):
+    """Also where the loss is least at them, so that no gradient would show it."""
+    learning: list[bool] = []
+
+    def watched(codes: torch.Tensor, others: tuple, target: torch.Tensor) -> torch.Tensor:
+        learning.extend([codes.requires_grad, target.requires_grad])
+        return cubic(codes, others, target)
+
+    settings = LcrSettings(
+        window=(3, 3), segment=(2, 2), mask_scales=SCALES, other_classes=other_classes
+    )
+    reasoning = LesionReasoning(settings, memory())
+    reasoning.loss(SCENE, Encoder(), watched, (V, EYE[REFERENCES]), generator())
+    assert learning == [True, False]
+
+
 def test_keeping_every_other_similarity_costs_nothing_there():
     """With Eq. 23's square, only the own class is pushed."""
     kept, ignored = (

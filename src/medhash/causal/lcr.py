@@ -27,10 +27,10 @@ from medhash.causal.positioning import (
 )
 from medhash.schema.settings import LcrSettings
 
-Codes = tuple[Tensor, Tensor]
+CodesAndLabels = tuple[Tensor, Tensor]
 """V as codes (M, q) and labels (M, C)."""
 
-LossOfCodes = Callable[[Tensor, Codes, Tensor], Tensor]
+LossOfCodes = Callable[[Tensor, CodesAndLabels, Tensor], Tensor]
 """Codes (B, q), V and targets (B, M) to one value a code (B,)."""
 
 
@@ -102,7 +102,7 @@ class LesionReasoning:
         scene: Scene,
         encoder: TokenEncoder,
         loss_of_codes: LossOfCodes,
-        references: Codes,
+        references: CodesAndLabels,
         generator: torch.Generator,
     ) -> Tensor:
         """The counterfactual reasoning loss of a batch (Eq. 23), or its factual counterpart.
@@ -168,7 +168,7 @@ class LesionReasoning:
         return encoder.code(blank_out(scene.tokens, encoder.blank_tokens(), hidden))
 
     def _costs(
-        self, codes: Tensor, labels: Tensor, loss_of_codes: LossOfCodes, references: Codes
+        self, codes: Tensor, labels: Tensor, loss_of_codes: LossOfCodes, references: CodesAndLabels
     ) -> Tensor:
         """What each masked image costs, (B*S,), before its weight."""
         cost = squared_loss if self.settings.loss == "squared" else loss_of_codes
@@ -211,7 +211,7 @@ class LesionReasoning:
         return classes if self.settings.share == "mean" else classes / len(labels)
 
 
-def squared_loss(codes: Tensor, references: Codes, target: Tensor) -> Tensor:
+def squared_loss(codes: Tensor, references: CodesAndLabels, target: Tensor) -> Tensor:
     """Eq. 23's own cost, with inner products divided by q and the mean over V: (B,)."""
     return (codes @ references[0].T / codes.shape[1] - target).pow(2).mean(dim=1)
 
@@ -248,7 +248,7 @@ def counterfactual_targets(
 
 
 def costs_within_classes(
-    codes: Tensor, labels: Tensor, cost: LossOfCodes, references: Codes
+    codes: Tensor, labels: Tensor, cost: LossOfCodes, references: CodesAndLabels
 ) -> Tensor:
     """What codes (B, q) of labels (B, C) cost against V of their own classes alone: (B,).
 

@@ -15,7 +15,8 @@ from torch import Tensor
 
 from medhash.errors import MedhashError
 from medhash.methods.families.hashing import HashingMethod, References, similarity
-from medhash.schema.base import Count, StrictModel, later
+from medhash.schema.base import Count, StrictModel
+from medhash.schema.later import later
 
 
 class AdshSettings(StrictModel):

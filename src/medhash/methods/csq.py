@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
 from medhash.methods.families.hashing import Coded, HashingMethod, References, similarity
-from medhash.schema.base import Count, StrictModel, later
+from medhash.schema.base import Count, StrictModel
+from medhash.schema.later import later
 
 
 class CsqSettings(StrictModel):

@@ -16,7 +16,8 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medhash.methods.families.hashing import HashingMethod, References
-from medhash.schema.base import StrictModel, later
+from medhash.schema.base import StrictModel
+from medhash.schema.later import later
 
 
 class DbdhSettings(StrictModel):
@@ -67,8 +68,7 @@ class Method(HashingMethod[DbdhSettings]):
         if self.settings.pairs == "batch":
             return super().references(codes, labels)
         seen = self.memory.any(dim=1, keepdim=True)
-        # Cloned: the memory changes before the next gradients are computed.
-        return References(self.memory.clone(), self.labels * seen)
+        return References(self.memory, self.labels * seen)
 
     def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
         """Mean over V of the negative log-likelihood of each pair.

@@ -11,7 +11,8 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel, later
+from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel
+from medhash.schema.later import later
 
 Start = Literal["pretrained", "classifier", "scratch"]
 """Where a network's weights come from: the backbone that MAE and classification pretrained on the
