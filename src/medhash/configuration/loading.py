@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from medhash import methods
+from medhash.configuration import relevant_settings
 from medhash.configuration.declarations import declaration_of, has_patch_tokens
 from medhash.configuration.layered_settings import resolve_settings
 from medhash.configuration.layers import Layer, Layers
@@ -53,7 +54,7 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS, parts_of
+from medhash.schema.variants import VARIANTS, parts_of, split_variant
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
@@ -237,6 +238,21 @@ class Configuration:
         own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
         return [*self.settings.items(), *own]
 
+    def method_settings(self) -> list[tuple[str, str, dict[str, object]]]:
+        """What is given of methods' own hyperparameters: by what, the method, the values."""
+        given = [
+            (f"settings of the paper '{paper}' at the scale '{self.scale}'", method, values)
+            for paper, settings in self.every_settings()
+            for method, values in settings.methods.items()
+        ]
+        for name, paper in self.papers.items():
+            for ablation, change in paper.ablations.items():
+                for method, values in change.methods.items():
+                    below = self.own_settings[name].get(method, self.settings[name]).methods
+                    where = f"ablations.{ablation} of the paper '{name}'"
+                    given.append((where, method, below.get(method, {}) | values))
+        return given
+
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
         if self.phantoms is None:
@@ -350,7 +366,7 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
 
     Raises:
         MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
-            from; ``where`` stands in front.
+            from, or its ablation changes nothing; ``where`` stands in front.
     """
     settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
     kind = settings.network.kind
@@ -367,6 +383,7 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
         )
+    _check_ablation(configuration, cell, where)
     if cell.origin or configuration.start_of(cell) != "pretrained":
         return
     shared = configuration.settings[cell.paper]
@@ -383,17 +400,33 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
         )
 
 
+def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse an ablation of settings that nothing of the cell reads: it would be its base again."""
+    base, name = split_variant(cell.variant)
+    if not name:
+        return
+    plain = replace(cell, variant=base)
+    settings, own = (configuration.settings_of(each) for each in (plain, cell))
+    read = (relevant_settings.training(*each) for each in ((settings, plain), (own, cell)))
+    if own != settings and next(read) == next(read):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' with the variant '{base}' reads none of the "
+            f"settings of the ablation '{name}'; leave out '{cell.variant}' of this method"
+        )
+
+
 def check_method_settings(configuration: Configuration) -> None:
     """Validate what settings give to methods and backbones themselves; imports torch.
 
     Raises:
         MedhashError: an unknown or refused key or value, with the nearest valid name.
     """
+    for source, method, values in configuration.method_settings():
+        check_name(method, methods.names(), "method", source)
+        model = methods.settings_model(method)
+        validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
     for paper, settings in configuration.every_settings():
         source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
-        for method, values in settings.methods.items():
-            model = methods.settings_model(method)
-            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
         network = backbones.backbone_class(settings.network.kind).Settings
         values = settings.network.model_dump()
         validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]

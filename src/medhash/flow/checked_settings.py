@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medhash import methods
 from medhash.configuration.loading import Configuration, check_method_settings
 from medhash.flow.code_memory import remembered_fingerprint
 from medhash.memory import Memory
@@ -15,10 +16,11 @@ def check_new_method_settings(configuration: Configuration) -> None:
     Raises:
         MedhashError: see :func:`medhash.configuration.loading.check_method_settings`.
     """
-    every = configuration.every_settings()
-    given = [[each.methods, each.network.model_dump(mode="json")] for _, each in every]
-    modules = {f"medhash.methods.{name}" for _, each in every for name in each.methods}
-    modules |= {f"medhash.models.backbones.{each.network.kind}" for _, each in every}
+    of_methods = configuration.method_settings()
+    networks = [each.network for _, each in configuration.every_settings()]
+    given = [of_methods, [network.model_dump(mode="json") for network in networks]]
+    modules = {f"medhash.methods.{name}" for _, name, _ in of_methods if name in methods.names()}
+    modules |= {f"medhash.models.backbones.{network.kind}" for network in networks}
     code = remembered_fingerprint(*sorted(modules))["fingerprint"]
     if _MEMORY.recall(given, code) is None:
         check_method_settings(configuration)
