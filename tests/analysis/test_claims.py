@@ -416,7 +416,7 @@ def test_the_command_writes_two_files_and_the_same_bytes_twice(project, write_re
         assert result.exit_code == 0, result.output
         texts.append([path.read_bytes() for path in paths])
     assert texts[0] == texts[1]
-    assert "53 claims" in result.output
+    assert "84 claims" in result.output
     rows = list(csv.DictReader(io.StringIO(texts[0][0].decode())))
     assert list(rows[0])[:11] == [
         *("paper", "claim", "place", "says", "verdict", "evidence", "missing", "partial"),
