@@ -263,7 +263,7 @@ def test_phantoms_stand_in_for_every_dataset(config_path):
     configuration = load(config_path, {"scale": "demo"})
     assert all(name.startswith(PHANTOM_PREFIX) for _, name in configuration.views)
     assert all(cell.dataset.startswith(PHANTOM_PREFIX) for cell in configuration.cells)
-    assert len(configuration.views) == 4
+    assert len(configuration.views) == 4 + 1  # and one other split
     title = configuration.papers["ach"].dataset_title("phantom_covid_ct")
     assert title == "Phantom of COVID-CT-Dataset"
 

@@ -25,6 +25,7 @@ def both(config_path):
     tree["paper"] = "other"
     tree["settings"]["network"]["image_size"] = 256
     tree["splits"] = {DATASET: {"rule": "random", "query": 0.5}}
+    del tree["tables"]["leakage"], tree["figures"]["leakage"]  # of splits that it has no more
 
     def configured(**changes):
         Path("config/papers/other.yaml").write_text(yaml.safe_dump(tree | changes))
@@ -42,10 +43,11 @@ def both(config_path):
 
 def test_each_paper_has_its_size_and_its_split(both):
     configuration = both()
-    assert configuration.views == [("ach", PHANTOM), ("other", PHANTOM)]
+    clean = ("ach", f"{PHANTOM}+clean")
+    assert configuration.views == [("ach", PHANTOM), ("other", PHANTOM), clean]
     sizes = {paper: configuration.data_for(paper, PHANTOM).name for paper in configuration.papers}
     assert sizes == {"ach": "128", "other": "256"}
-    queries = [configuration.card_for(*view).split.query for view in configuration.views]
+    queries = [configuration.card_for(paper, PHANTOM).split.query for paper in sizes]
     assert queries == [149, 0.5]
     # What the card counts belongs to the card's own split.
     real = configuration.card_for("other", DATASET)

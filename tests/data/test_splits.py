@@ -566,3 +566,26 @@ def test_near_duplicates_alone_make_groups():
 def test_duplicates_are_left_out_by_rules_that_do_not_draw(keys):
     with pytest.raises(ValueError, match="'leave_out' and 'near_distance' say together"):
         SplitRule(**keys)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_split_by_patient_keeps_each_label_s_share(seed):
+    rng = np.random.default_rng(seed)
+    patient = np.repeat(np.arange(900), rng.geometric(0.4, 900))
+    own = rng.dirichlet(rng.uniform(0.2, 1, 10), 900)[patient]
+    labels = (rng.random((len(patient), 10)) < own + 0.05).astype(np.uint8)
+    labels[np.arange(len(patient)), own.argmax(axis=1)] = 1
+    index = pd.DataFrame(
+        {
+            "image_id": [f"i{row}" for row in range(len(patient))],
+            "classes": ["|".join(map(str, np.flatnonzero(each))) for each in labels],
+            "patient_id": [f"p{number}" for number in patient],
+        }
+    )
+    rule = SplitRule(query=0.2, group_by="patient_id")
+    role = make_split(index, labels, rule, seed).manifest["role"].to_numpy()
+    assert not set(patient[role == "query"]) & set(patient[role == "database"])
+    assert abs((role == "query").sum() - 0.2 * len(patient)) <= 1
+    # Drawn by their sets of labels, or regardless of them, patients miss it by up to a tenth.
+    share = labels[role == "query"].sum(axis=0) / labels.sum(axis=0)
+    assert np.abs(share - 0.2).max() < 0.01

@@ -164,12 +164,27 @@ class Draw:
         )
 
     def _ranked_groups(self, purpose: str, strata: list[_Rows], quotas: list[int]) -> _Rows:
-        """Whole groups of about the quotas together; a group belongs to its commonest stratum."""
+        """Whole groups of about the quotas together."""
+        groups = _rows_by_name(self.group_names, np.sort(np.concatenate(strata)))
+        several = self._rule.stratified and (self._labels.sum(axis=1) > 1).any()
+        draw = self._balanced_groups if several else self._groups_of_strata
+        chosen = draw(purpose, groups, strata, quotas)
+        drawn = sum(_lengths(chosen))
+        if drawn != sum(quotas):
+            near = () if self._rule.near_distance is None else ("near-duplicate",)
+            columns = " and ".join((*(self._rule.group_by or ()), *near))
+            self.notes.append(
+                f"{drawn} {purpose} images instead of {sum(quotas)}: {columns} groups stay whole"
+            )
+        return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
+
+    def _groups_of_strata(
+        self, purpose: str, groups: dict[str, _Rows], strata: list[_Rows], quotas: list[int]
+    ) -> list[_Rows]:
+        """Of each stratum groups of about its quota; a group belongs to its commonest stratum."""
         stratum_of_row = np.full(len(self._ids), -1)
         for stratum, rows in enumerate(strata):
             stratum_of_row[rows] = stratum
-        rows = np.flatnonzero(stratum_of_row >= 0)
-        groups = _rows_by_name(self.group_names, rows)
         members: list[list[str]] = [[] for _ in strata]
         for name in sorted(groups, key=lambda name: self._rank(purpose, name)):
             members[int(np.bincount(stratum_of_row[groups[name]]).argmax())].append(name)
@@ -182,14 +197,30 @@ class Draw:
             picked = [names[i] for i in nearest_subset([len(groups[n]) for n in names], target)]
             owed = quotas[stratum] + owed - sum(len(groups[name]) for name in picked)
             chosen += [groups[name] for name in picked]
-        if owed:
-            near = () if self._rule.near_distance is None else ("near-duplicate",)
-            columns = " and ".join((*(self._rule.group_by or ()), *near))
-            self.notes.append(
-                f"{sum(quotas) - owed} {purpose} images instead of {sum(quotas)}: "
-                f"{columns} groups stay whole"
-            )
-        return np.concatenate([*chosen, np.empty(0, dtype=np.int64)])
+        return chosen
+
+    def _balanced_groups(
+        self, purpose: str, groups: dict[str, _Rows], strata: list[_Rows], quotas: list[int]
+    ) -> list[_Rows]:
+        """Groups of about the quotas' sum, and of each label about its share of them.
+
+        The images of one group have many sets of labels, so labels are balanced, not sets: as in
+        iterative stratification (Sechidis, Tsoumakas and Vlahavas 2011) groups are dealt one
+        after the other, the largest first, each to the side that then lacks least.
+        """
+        names = sorted(groups, key=lambda name: (-len(groups[name]), self._rank(purpose, name)))
+        counts = np.array([[*self._labels[groups[n]].sum(axis=0), len(groups[n])] for n in names])
+        share = sum(quotas) / sum(_lengths(strata))
+        # The number of images counts as much as all labels together.
+        weight = np.append(np.ones(self._labels.shape[1]), self._labels.shape[1])
+        weight /= np.maximum(share * counts.sum(axis=0), 1)
+        chosen, lead = [], np.zeros(counts.shape[1])
+        for name, count in zip(names, counts, strict=True):
+            lead -= share * count
+            if np.sum((weight * (lead + count)) ** 2) < np.sum((weight * lead) ** 2):
+                lead += count
+                chosen.append(groups[name])
+        return chosen
 
     @cached_property
     def group_names(self) -> NDArray[np.str_]:
