@@ -158,8 +158,8 @@ class EvaluationSettings(StrictModel):
 
     graded: bool = Field(
         False,
-        description="whether records keep NDCG, ACG and weighted AP of each query also where every "
-        "image has one label",
+        description="whether records keep mAP@K, NDCG, ACG and weighted AP of each query also "
+        "where every image has one label",
         exclude_if=lambda value: not value,
     )
 
