@@ -1,4 +1,4 @@
-"""Settings of methods and backbones that were valid before: they are checked without torch."""
+"""Settings of methods that were valid before: they are checked without torch."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ _MEMORY = Memory("settings")
 
 
 def check_new_method_settings(configuration: Configuration) -> None:
-    """Validate what settings give to methods and backbones, unless it was valid before.
+    """Validate what settings give to methods, unless it was valid before.
 
     Raises:
         MedhashError: see :func:`medhash.configuration.loading.check_method_settings`.
     """
     every = configuration.every_settings()
-    given = [[each.methods, each.network.model_dump(mode="json")] for _, each in every]
+    given = [each.methods for _, each in every]
     modules = {f"medhash.methods.{name}" for _, each in every for name in each.methods}
-    modules |= {f"medhash.models.backbones.{each.network.kind}" for _, each in every}
     code = remembered_fingerprint(*sorted(modules))["fingerprint"]
     if _MEMORY.recall(given, code) is None:
         check_method_settings(configuration)

@@ -66,8 +66,9 @@ class Method(DescriptorMethod[DdmhSettings]):
         keys = None
         if self.training:
             self._follow()
+            network, hashing = self.slow
             with torch.no_grad():
-                keys = _coded(*self.slow, pixels).float().tanh()
+                keys = _coded(network, hashing, pixels).float().tanh()
         return DdmhOutputs(_coded(self.network, self.hashing, pixels).float(), keys)
 
     def losses(
