@@ -26,7 +26,8 @@ $(STAMP): requirements.lock pyproject.toml tools/install.sh
 demo: install
 	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) all
 	$(RUN) snakemake --profile workflow/profiles/demo --cores $(CORES) \
-	  --config run=families 'papers=[osdh,ynet,mth]' -- all_tables
+	  --config run=families 'papers=[osdh,ynet,mth]' -- all_tables \
+	  results/families/{ynet/figures/fig{3,4,5,7,8},mth/figures/attention}.pdf
 	$(RUN) medhash show --scale demo
 
 test: install

@@ -176,8 +176,8 @@ class LinearEncoder:
         return self.blank
 
 
-def squares(codes: torch.Tensor, references: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-    return (codes @ references.T / BITS - target).pow(2).sum(dim=1)
+def squares(codes: torch.Tensor, others: tuple, target: torch.Tensor) -> torch.Tensor:
+    return (codes @ others[0].T / BITS - target).pow(2).sum(dim=1)
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def test_loss_is_equation_23(scene, memory, factual, weights):
     found = reasoning.loss(
         scene,
         encoder,
-        lambda codes, target: squares(codes, references, target),
+        squares,
         (references, reference_labels),
         next(seeds),
     )
@@ -300,7 +300,7 @@ def test_gradient_reaches_the_tokens_but_not_the_search(scene, memory):
     loss = LesionReasoning(SETTINGS, memory).loss(
         watched,
         encoder,
-        lambda codes, target: squares(codes, references[0], target),
+        squares,
         references,
         torch.Generator().manual_seed(1),
     )

@@ -145,6 +145,24 @@ def test_what_alexnet_needs_the_demo_gives():
         load(PROJECT / "config/config.yaml", own | small)
 
 
+def test_an_ablation_that_a_cell_does_not_read_is_refused(config_path):
+    changes = {
+        "keep": ({"lcr": {"other_classes": "keep"}}, "csq/ach", "csq/lfr"),
+        "sum": ({"lcr": {"share": "sum"}}, "csq/lcr", "csq/ach"),
+        "batch": ({"dbw": {"population": "batch"}}, "csq/dbw", "csq/lcr"),
+        "alpha": ({"methods": {"hashnet": {"alpha": 0.1}}}, "hashnet/none", "csq/none"),
+    }
+    path = config_path.with_name("papers") / "ach.yaml"
+    paper = yaml.safe_load(path.read_text())
+    paper["ablations"] |= {name: change for name, (change, *_) in changes.items()}
+    path.write_text(yaml.safe_dump(paper))
+    configuration = load(config_path, {"scale": "paper", "papers": ["ach"]})
+    for name, (_, reads_it, does_not) in changes.items():
+        known_cell(configuration, f"ach/covid_ct/{reads_it}~{name}/8/0")
+        with pytest.raises(MedhashError, match=f"none of the settings of the ablation '{name}'"):
+            known_cell(configuration, f"ach/covid_ct/{does_not}~{name}/8/0")
+
+
 def test_what_fits_is_not_refused():
     configuration = load(PROJECT / "config/config.yaml", {"scale": "demo"})
     for cell in ("ach/phantom_covid_ct/osdh/dbw/8/0", "ach/phantom_covid_ct/csq/ach~window-8/8/0"):

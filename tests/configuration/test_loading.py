@@ -361,6 +361,26 @@ def test_hyperparameters_of_methods_are_checked_on_demand(config_path):
         check_method_settings(bad)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"hashnet": {"alpha": 0}}, "ablations.other .*hashnet.alpha: 0 must be greater than 0"),
+        ({"hashnet": {"alpha": 0.1}}, "alpha stands in the place of sharpness"),
+        ({"dbdh": {"pair": "batch"}}, "unknown key .*dbdh.pair'; did you mean 'pairs'"),
+        ({"hashned": {"alpha": 0.1}}, "unknown method 'hashned'; did you mean 'hashnet'"),
+    ],
+)
+def test_hyperparameters_of_an_ablation_are_checked_with_them(change, message, config_path):
+    path = config_path.parent / "papers" / "ach.yaml"
+    paper = yaml.safe_load(path.read_text())
+    paper["ablations"]["other"] = {"methods": change}
+    path.write_text(yaml.safe_dump(paper))
+    own = {"methods": {"hashnet": {"sharpness": 5.0}}}
+    configuration = load(config_path, {"scale": "demo", "papers": ["ach"], "settings": own})
+    with pytest.raises(MedhashError, match=message):
+        check_method_settings(configuration)
+
+
 def test_archives_named_in_vain_are_refused_only_when_needed(config_path, monkeypatch):
     monkeypatch.setenv("MEDHASH_ARCHIVES", "/no/such/folder")
     configuration = load(config_path)

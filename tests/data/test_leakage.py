@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from medhash.data import leakage
-from medhash.data.leakage import measure, write_leakage
+from medhash.data import duplicates
+from medhash.data.leakage import measure, queries_without_partner, write_leakage
 from medhash.data.splits.making import write_split
 from medhash.errors import MedhashError
 from medhash.files import write_json
@@ -66,7 +66,7 @@ def reference_pairs(index: pd.DataFrame, split: pd.DataFrame, near: int) -> set[
 
 @pytest.mark.parametrize(("seed", "near"), [(0, 4), (1, 0), (2, 7), (3, 64)])
 def test_pairs_and_counts_match_loops(seed, near, monkeypatch):
-    monkeypatch.setattr(leakage, "_CHUNK", 200)  # several chunks
+    monkeypatch.setattr(duplicates, "_CHUNK", 200)  # several chunks
     index, split = random_dataset(120, seed)
     found = measure(index, split, near)
     columns = ["query_row", "database_row", "kind", "distance", "same_label"]
@@ -112,6 +112,30 @@ def test_shared_patients_match_loops():
     assert facts["groups_on_both_sides"] == len(known["query"] & known["database"])
     assert facts["queries"] == len(hit)
     assert facts["queries_share"] == len(hit) / len(names["query"])
+
+
+@pytest.mark.parametrize("near", [0, 4])
+@pytest.mark.parametrize("groups", [(), ("patient_id",), ("patient_id", "lesion_id")])
+def test_queries_without_a_partner_match_loops(groups, near):
+    index, split = random_dataset(150, 6)
+    index["lesion_id"] = np.random.default_rng(0).choice(["", *map(str, range(100))], 150)
+    database = [row for row in range(150) if split["role"][row] == "database"]
+    expected = [
+        row
+        for row in range(150)
+        if split["role"][row] == "query"
+        and not any(
+            bin(
+                int(index["perceptual_hash"][row], 16) ^ int(index["perceptual_hash"][d], 16)
+            ).count("1")
+            <= near
+            or any(index[g][row] and index[g][row] == index[g][d] for g in groups)
+            for d in database
+        )
+    ]
+    found = queries_without_partner(index, split, groups, near)
+    assert found.tolist() == expected
+    assert 0 < len(expected) < (split["role"] == "query").sum()
 
 
 def test_lesions_count_beside_patients_and_missing_ids_are_no_group():

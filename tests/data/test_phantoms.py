@@ -611,7 +611,7 @@ def test_a_nodule_lies_in_the_lung_that_its_mask_shows(tmp_path):
     dataset = PreparedDataset(tmp_path / "out")
     assert dataset.mask_classes == ("background", "lung")
     for row, mask in enumerate(dataset.masks):
-        x, y = (int((dataset.numbers(name)[row] + 1) * 64) for name in ("x", "y"))
+        x, y = (int(dataset.numbers(name)[row] / 2048 * 128) for name in ("x", "y"))
         assert mask[y, x] == 1
         assert (dataset.attributes["side"][row] == "left") == (x > 64)
     kinds = set(zip(dataset.index["classes"], dataset.attributes["diagnosis"], strict=True))

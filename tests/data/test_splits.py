@@ -488,3 +488,81 @@ def test_counts_are_meant_for_images_where_classes_overlap(tmp_path):
     write_json(folder / "dataset.json", facts)
     write_split(folder, SplitRule(query=20), 0, tmp_path / "0.csv")
     assert json.loads((tmp_path / "0.json").read_text())["sizes"]["query"] == 10
+
+
+def with_duplicates(sizes: list[int], seed: int) -> tuple[pd.DataFrame, np.ndarray]:
+    """A dataset with an upstream's roles, half of whose images are a few bits from another."""
+    rng = np.random.default_rng(seed)
+    index, labels = dataset(sizes, 2)
+    hashes = [int(value) for value in rng.integers(0, 2**64, len(index), dtype=np.uint64)]
+    for row in range(1, len(index)):
+        if rng.random() < 0.5:
+            hashes[row] = hashes[rng.integers(0, row)]
+            for bit in rng.choice(64, rng.integers(0, 6), replace=False):
+                hashes[row] ^= 1 << int(bit)
+    index["perceptual_hash"] = [f"{value:016x}" for value in hashes]
+    index["official_role"] = rng.choice(["query", "database"], len(index), p=[0.3, 0.7])
+    return index, labels
+
+
+def near_of(index: pd.DataFrame, rows: np.ndarray, others: np.ndarray, bits: int) -> set[int]:
+    """Which of some images are near one of others, by loops over all pairs."""
+    value = [int(text, 16) for text in index["perceptual_hash"]]
+    return {
+        int(row)
+        for row in rows
+        if any(bin(value[row] ^ value[o]).count("1") <= bits for o in others)
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("side", ["query", "database"])
+def test_an_official_split_leaves_out_one_side_of_its_duplicates(side, seed):
+    index, labels = with_duplicates([40, 30], seed)
+    rule = SplitRule(rule="official", near_distance=4, leave_out=side)
+    split = make_split(index, labels, rule, 0)
+    plain = make_split(index, labels, SplitRule(rule="official"), 0).manifest["role"].to_numpy()
+    query, database = (np.flatnonzero(plain == role) for role in ("query", "database"))
+    expected = near_of(index, *((query, database) if side == "query" else (database, query)), 4)
+    role = split.manifest["role"].to_numpy()
+    assert expected
+    assert set(np.flatnonzero(role != plain)) == expected
+    assert set(role[sorted(expected)]) == {"none"}
+    assert not split.manifest["train"].to_numpy()[role != "database"].any()
+    assert split.notes[0].startswith(f"{len(expected)} {side} images are left out")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_random_split_keeps_near_duplicates_and_patients_on_one_side(seed):
+    index, labels = with_duplicates([60, 50, 40], seed)
+    rule = SplitRule(query=0.2, group_by="patient_id", near_distance=4)
+    role = make_split(index, labels, rule, seed).manifest["role"].to_numpy()
+    query, database = (np.flatnonzero(role == name) for name in ("query", "database"))
+    assert near_of(index, query, database, 4) == set()
+    patients = index["patient_id"].to_numpy()
+    assert not set(patients[query]) & set(patients[database])
+    by_patient = SplitRule(query=0.2, group_by="patient_id")
+    role = make_split(index, labels, by_patient, seed).manifest["role"].to_numpy()
+    query, database = (np.flatnonzero(role == name) for name in ("query", "database"))
+    assert near_of(index, query, database, 4)
+
+
+def test_near_duplicates_alone_make_groups():
+    index, labels = with_duplicates([60, 50], 1)
+    role = make_split(index, labels, SplitRule(query=0.3, near_distance=0), 0).manifest["role"]
+    hashes = index["perceptual_hash"]
+    assert hashes.duplicated().any()
+    assert not set(hashes[role == "query"]) & set(hashes[role == "database"])
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"rule": "official", "near_distance": 4},
+        {"rule": "official", "leave_out": "query"},
+        {"query": 0.2, "near_distance": 4, "leave_out": "query"},
+    ],
+)
+def test_duplicates_are_left_out_by_rules_that_do_not_draw(keys):
+    with pytest.raises(ValueError, match="'leave_out' and 'near_distance' say together"):
+        SplitRule(**keys)

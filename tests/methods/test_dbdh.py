@@ -16,6 +16,9 @@ from medhash.methods.families.hashing import References, similarity
 
 BITS = 8
 DEEPHASH_BY_POWER = {1: 0.5533170104026794, 2: 0.5378682613372803}
+BATCHES = [0, 2, 4], [5, 1, 0], [3, 2, 4]
+DEEPHASH_OF_BATCHES = 0.5908028483390808, 0.6211643218994141, 0.5034480690956116
+DEEPHASH_GRADIENT = [-0.025416, 0.0, 0.0, 0.003161, -0.025805, 0.018203, 0.0, 0.014028]
 
 
 def make(labels: torch.Tensor, **own: object) -> dbdh.Method:
@@ -54,6 +57,22 @@ def test_deephash_pytorch(power, outputs, labels):
     loss = method.similarity_loss(codes, References(codes, labels), similarity(labels, labels))
     total = (loss + method.regularisation(codes, torch.arange(6))).mean()
     assert total.item() == pytest.approx(DEEPHASH_BY_POWER[power], rel=1e-5)
+
+
+def test_deephash_pytorch_with_pairs_of_all_training_images(outputs, labels):
+    """Three batches one after the other, and the third one's gradient in its first output."""
+    method = make(labels, straight_through=False, pairs="training")
+    outputs = outputs.clone().requires_grad_()
+    for rows, expected in zip(map(torch.tensor, BATCHES), DEEPHASH_OF_BATCHES, strict=True):
+        codes = method.relax(outputs[rows])
+        method.before_batch(codes.detach(), rows)
+        references = method.references(codes, labels[rows])
+        target = similarity(labels[rows], references.labels)
+        loss = method.similarity_loss(codes, references, target)
+        total = (loss + method.regularisation(codes, rows)).mean()
+        assert total.item() == pytest.approx(expected, rel=1e-5)
+    (gradient,) = torch.autograd.grad(total, outputs)
+    assert gradient[3].tolist() == pytest.approx(DEEPHASH_GRADIENT, abs=1e-6)
 
 
 def test_soft_target_of_nothing_is_cheapest_for_orthogonal_codes(labels):

@@ -241,11 +241,12 @@ class TestAdsh:
                     cost = ((u @ trial.T - bits * s) ** 2).sum() + gamma * ((trial - u) ** 2).sum()
                     costs[value] = cost.item()
                 expected[item, bit] = min(costs, key=costs.__getitem__)
-        assert torch.equal(adsh.discrete_step(v, u, s, gamma), expected)
+        assert torch.equal(adsh.discrete_step(v, u, s, gamma, torch.arange(n)), expected)
 
     def test_discrete_step_keeps_a_bit_that_does_not_matter(self):
         v = torch.tensor([[1.0, -1.0], [-1.0, 1.0]])
-        assert torch.equal(adsh.discrete_step(v, torch.zeros(2, 2), torch.zeros(2, 2), 0.0), v)
+        nothing = torch.zeros(2, 2)
+        assert torch.equal(adsh.discrete_step(v, nothing, nothing, 0.0, torch.arange(2)), v)
 
     def test_alternates_every_few_epochs(self, labels, generator):
         method = make("adsh", labels, generator, alternation_epochs=2)

@@ -1,7 +1,11 @@
 """The losses against values obtained by running public code on the same inputs.
 
-Sources: HashNet.py, CSQ.py and ADSH.py of github.com/swuxyj/DeepHash-pytorch, and ``solve_dcc`` of
-github.com/TreezzZ/ADSH_PyTorch, each run on the inputs below.
+Sources: HashNet.py, CSQ.py and ADSH.py of github.com/swuxyj/DeepHash-pytorch, ``solve_dcc`` of
+github.com/TreezzZ/ADSH_PyTorch, and the loss of train.py with my_pairwise_loss.py of
+github.com/yuanli2333/Hadamard-Matrix-for-hashing, each run on the inputs below.
+
+HashNet.py is published with alpha = 0.1 for every length; the authors' own code has 10 / q
+(pytorch/src/train.py and caffe/models of github.com/thuml/HashNet).
 """
 
 from __future__ import annotations
@@ -11,11 +15,12 @@ import torch
 
 from medhash import methods
 from medhash.methods.adsh import discrete_step
-from medhash.methods.families.hashing import similarity
+from medhash.methods.families.hashing import Coded, similarity
 
 BITS = 8
-DEEPHASH_HASHNET_SCALE_1_5 = 0.8932101726531982
+DEEPHASH_HASHNET_SCALE_1_5 = {0.1: 1.2594722509384155, 10 / BITS: 0.8932101726531982}
 DEEPHASH_CSQ = 1.0323166847229004
+AUTHORS_CSQ = 1.1890684366226196
 DEEPHASH_ADSH = 342.7254943847656
 ADSH_V_GAMMA_200 = [
     [1, 1, 1, -1, 1, -1, -1, -1],
@@ -45,9 +50,9 @@ def inputs() -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     return outputs, labels, database
 
 
-def make(name: str, labels: torch.Tensor):
+def make(name: str, labels: torch.Tensor, **own: float):
     kind = methods.method_class(name)
-    return kind(kind.Settings(), BITS, labels, torch.Generator().manual_seed(0))
+    return kind(kind.Settings(**own), BITS, labels, torch.Generator().manual_seed(0))
 
 
 def mean_loss(method, codes: torch.Tensor, labels: torch.Tensor) -> float:
@@ -57,18 +62,31 @@ def mean_loss(method, codes: torch.Tensor, labels: torch.Tensor) -> float:
     return (per_sample + method.regularisation(codes, torch.arange(6))).mean().item()
 
 
-def test_hashnet(inputs):
+@pytest.mark.parametrize(("own", "alpha"), [({}, 10 / BITS), ({"alpha": 0.1}, 0.1)])
+def test_hashnet(own, alpha, inputs):
     outputs, labels, _ = inputs
-    method = make("hashnet", labels)
+    method = make("hashnet", labels, **own)
     method.beta.fill_(1.5)
     found = mean_loss(method, method.relax(outputs), labels)
-    assert found == pytest.approx(DEEPHASH_HASHNET_SCALE_1_5, rel=1e-5)
+    assert found == pytest.approx(DEEPHASH_HASHNET_SCALE_1_5[alpha], rel=1e-5)
 
 
 def test_csq(inputs):
     outputs, labels, _ = inputs
     method = make("csq", labels)
     assert mean_loss(method, method.relax(outputs), labels) == pytest.approx(DEEPHASH_CSQ, rel=1e-5)
+
+
+def test_csq_of_its_authors(inputs):
+    """Their weights are 1, 0.2 for pairs of the batch's halves, and 0.05."""
+    outputs, labels, _ = inputs
+    method = make("csq", labels, quantisation=0.05, pairwise=0.2)
+    codes = method.relax(outputs)
+    further = method.further_terms(Coded(codes, codes, labels, torch.arange(6), 6))
+    references = method.references(codes, labels)
+    centre = method.similarity_loss(codes, references, similarity(labels, references.labels))
+    total = sum(values.mean() for values in (centre, *further.values()))
+    assert total.item() == pytest.approx(AUTHORS_CSQ, rel=1e-5)
 
 
 def test_adsh(inputs):
@@ -83,5 +101,5 @@ def test_adsh(inputs):
 def test_adsh_discrete_step(inputs, gamma, expected):
     outputs, labels, database = inputs
     target = make("adsh", labels).balance(similarity(labels, labels))
-    found = discrete_step(database, outputs.tanh(), target, gamma)
+    found = discrete_step(database, outputs.tanh(), target, gamma, torch.arange(6))
     assert found.int().tolist() == expected

@@ -11,7 +11,8 @@ from torchvision.models import alexnet as torchvision_alexnet
 from medhash.models import backbones
 from medhash.models.backbones.alexnet import AlexNetSettings, Backbone
 from medhash.models.heads import HashHead, HashingNetwork
-from medhash.schema.settings import NetworkSettings
+from medhash.schema.settings import Augmentation, NetworkSettings
+from medhash.training.images import Batch, augment, training_view
 
 ORDERS = ("before-pooling", "after-pooling")
 
@@ -149,10 +150,20 @@ class TestStoredImages:
 
     def test_shrinking_is_the_mean_over_areas(self):
         network = self.network(resize="shrink", image_size=80)
-        assert network.backbone.draw_corners(2, 160, torch.Generator()) is None
-        pixels = torch.randn(2, 3, 160, 160)
-        blocks = pixels.unflatten(3, (80, 2)).unflatten(2, (80, 2)).mean(dim=(3, 5))
-        assert torch.allclose(network.backbone.fit(pixels), blocks, atol=1e-6)
+        images = torch.randint(0, 256, (2, 160, 160, 3), dtype=torch.uint8)
+        network.backbone.set_normalisation(images)
+        pixels = (images - network.backbone.mean) / network.backbone.deviation
+        blocks = pixels.unflatten(2, (80, 2)).unflatten(1, (80, 2)).mean(dim=(2, 4)).movedim(3, 1)
+        assert torch.allclose(network.backbone.normalise(images), blocks, atol=1e-5)
+
+    def test_an_image_is_shrunk_before_it_is_moved(self):
+        backbone = self.network(resize="shrink", image_size=80).backbone
+        images = torch.randint(0, 256, (4, 160, 160, 3), dtype=torch.uint8)
+        batch = Batch(images, torch.zeros(4, 2), torch.arange(4))
+        small = backbone.normalise(images)
+        change = Augmentation(flip=0.5, least_area=0.3)
+        seen, _ = training_view(batch, backbone, change, torch.Generator().manual_seed(5))
+        assert torch.equal(seen, augment(small, change, torch.Generator().manual_seed(5)))
 
     def test_images_of_the_networks_size_draw_nothing(self):
         generator = torch.Generator().manual_seed(0)

@@ -140,3 +140,15 @@ def test_one_scale_and_no_attention_are_settings():
 def test_impossible_settings_are_refused(own, message):
     with pytest.raises(ValidationError, match=message):
         MultiScaleSettings(**own)
+
+
+def test_its_feature_maps_are_what_it_computes_on_the_way():
+    network = build(image_size=16, heads=2, kernels=(1, 3))
+    images = torch.randint(0, 255, (2, 16, 16, 3), dtype=torch.uint8)
+    maps = network.feature_maps(images)
+    pixels = network.normalise(images)
+    joined = torch.cat([branch(pixels) for branch in network.branches], dim=1)
+    torch.testing.assert_close(maps["scales"], joined)
+    torch.testing.assert_close(joined + maps["attention"], network.attention(joined))
+    places = maps["last"].flatten(2).transpose(1, 2)
+    torch.testing.assert_close(places, network.encode(network.embed(pixels)))

@@ -119,6 +119,8 @@ def _scores_at(shared: list[int], k: int, relevant: int) -> dict[str, float]:
         f"recall_at {k}": found / relevant if relevant else 0.0,
         f"ndcg_at {k}": _dcg(shared[:k]) / best if best else 0.0,
         f"acg_at {k}": sum(shared[:k]) / k,
+        f"hit_ratio_at {k}": float(found > 0),
+        f"mrr_at {k}": next((1 / rank for rank, s in enumerate(shared[:k], 1) if s > 0), 0.0),
     }
 
 
@@ -129,6 +131,7 @@ def _dcg(shared: list[int]) -> float:
 def flattened(metrics: dict) -> dict[str, float]:
     """The scalar metrics of an evaluation, cutoffs in the key as in :func:`scores_of_list`."""
     flat = {"map": metrics["map"], "map_weighted": metrics["map_weighted"]}
-    for name in ("map_at", "precision_at", "recall_at", "ndcg_at", "acg_at"):
+    names = ("map_at", "precision_at", "recall_at", "ndcg_at", "acg_at", "hit_ratio_at", "mrr_at")
+    for name in names:
         flat |= {f"{name} {k}": value for k, value in metrics[name].items()}
     return flat

@@ -10,7 +10,7 @@ from medhash.schema.settings import EvaluationSettings
 
 KEYS = {
     *("protocol", "map", "map_at", "precision_at", "recall_at", "ndcg_at", "acg_at"),
-    *("map_weighted", "pr_curve", "tie_range"),
+    *("hit_ratio_at", "mrr_at", "map_weighted", "pr_curve", "tie_range"),
     *("queries", "queries_without_relevant", "database", "distance", "bits"),
 }
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from tiny_settings import make_settings
 
 from medhash.causal.dbw import DebiasedWeighting
+from medhash.causal.lcr import Scene, counterfactual_targets
 from medhash.methods.families.hashing import similarity
 from medhash.schema.cell import Cell
 from medhash.training.devices import choose_device
-from medhash.training.families.hashing import build_objective
+from medhash.training.families.hashing import HashingEncoder, build_objective
 from medhash.training.hashing import HashingObjective
 from medhash.training.images import Batch
 
@@ -64,6 +67,65 @@ def test_dbw_reduces_the_same_values(variant, batch):
     assert found != pytest.approx(losses.mean().item(), rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["dsh", "adsh", "csq", "dbdh"])
+@pytest.mark.parametrize("population", ["train", "batch"])
+def test_dbw_weighs_the_whole_loss_of_a_sample(method, population, batch):
+    objective = objective_of(method, "dbw", dbw={"population": population})
+    found = terms(objective, batch)["regularisation"].item()
+    codes = objective.method.relax(objective.network(batch.images))
+    costs = objective.method.regularisation(codes, batch.rows)
+    weighting = DebiasedWeighting(objective.settings.dbw, objective.class_codes)
+    assert found == pytest.approx(
+        weighting.reduce(costs, codes, batch.labels, batch.rows).item(), rel=1e-5
+    )
+    assert found != pytest.approx(costs.mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("method", ["hashnet", "dsh", "csq", "adsh", "dbdh", "transhash"])
+@pytest.mark.parametrize("variant", ["lcr", "ach"])
+def test_the_counterfactual_loss_is_the_methods_own_against_equation_21(method, variant, batch):
+    """Without a share or a strength of its own, whatever DBW does to the other terms."""
+    objective = objective_of(method, variant)
+    found = terms(objective, batch)["counterfactual"]
+    pixels = objective.network.backbone.fit(objective.network.backbone.normalise(batch.images))
+    tokens, features = objective.coder.look(pixels)
+    scene = Scene(pixels, tokens, features, batch.labels)
+    own = objective.method
+    codes = own.relax(objective.network.project(features)).detach()
+    references = own.references(codes, batch.labels)
+    reasoning = objective.reasoning
+    generator = torch.Generator().manual_seed(1)
+    points = reasoning.locate(scene, objective.coder, generator).key_point
+    masked = reasoning._masked_codes(scene, points, objective.coder)
+    labels = batch.labels.repeat_interleave(2, dim=0)
+    target = counterfactual_targets(masked, labels, references.codes, references.labels)
+    assert ((target != 0) & (target.abs() < 1)).any()
+    weights = reasoning._weights(masked, labels)
+    expected = (weights * own.similarity_loss(masked, references, target)).sum()
+    assert found.item() == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_share_is_of_variants_without_dbw(batch):
+    lcr = {"window": [3, 3], "segment": [2, 2], "mask_scales": [[1, 1]]}
+    values = {
+        (variant, share): terms(objective_of("csq", variant, lcr=lcr | {"share": share}), batch)[
+            "counterfactual"
+        ].item()
+        for variant in ("lcr", "ach")
+        for share in ("equal", "mean", "sum")
+    }
+    assert values["lcr", "mean"] == pytest.approx(2 * values["lcr", "equal"])
+    assert values["lcr", "sum"] == pytest.approx(0.2 * values["lcr", "equal"])
+    assert values["ach", "mean"] == values["ach", "sum"] == values["ach", "equal"]
+
+
+def test_a_batch_is_part_of_the_training_images_that_it_is_compared_with(batch):
+    objective = objective_of("dbdh", "none", methods={"dbdh": {"pairs": "training"}})
+    codes, _ = per_sample(objective, batch)
+    assert terms(objective, batch)["similarity"].item() != pytest.approx(math.log(2), rel=1e-3)
+    assert torch.allclose(objective.method.memory[batch.rows], codes)
+
+
 def test_lcr_leaves_the_methods_own_terms_alone(batch):
     plain, with_lcr = (terms(objective_of("hashnet", v), batch) for v in ("none", "lcr"))
     for name in plain:
@@ -111,3 +173,13 @@ def test_references_are_constants_in_the_counterfactual_loss(batch, monkeypatch)
 def test_hyperparameters_reach_the_method():
     objective = objective_of("adsh", "none", methods={"adsh": {"quantisation": 3.0}})
     assert objective.method.settings.quantisation == 3.0
+
+
+@pytest.mark.parametrize("method", ["csq", "dbdh"])
+def test_an_output_of_zero_is_coded_as_plus_one(method, batch):
+    objective = objective_of(method, "none")
+    torch.nn.init.zeros_(objective.network.head.projection.weight)
+    torch.nn.init.zeros_(objective.network.head.projection.bias)
+    device = choose_device("cpu", precision="float32", threads=1)
+    found = HashingEncoder(objective, device).encode(batch.images.numpy())
+    assert found.tolist() == [[255]] * 10

@@ -11,10 +11,13 @@ from safetensors.torch import load_file
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
+from medhash.retrieval.arrays import read_arrays
 from medhash.retrieval.evaluation import evaluate
 from medhash.retrieval.reading import load
 from medhash.schema.cell import Cell
-from medhash.trained.cell import encode_again
+from medhash.schema.shown import ExplanationSettings
+from medhash.trained.cell import encode_again, load_encoder
+from medhash.trained.explanation import explain_cell
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs, Task
 from told import description
@@ -138,3 +141,31 @@ def test_half_precision_trains_both_branches(data, tmp_path):
     own = settings_of().model_copy(update={"precision": "bfloat16"})
     train_cell(YNET, own, inputs_of(data, "masks"), tmp_path, device="cpu")
     assert np.isfinite(pd.read_csv(tmp_path / "train.csv").to_numpy()).all()
+
+
+def test_its_maps_are_means_over_the_channels_of_what_its_branches_see(trained, data, tmp_path):
+    task = Task(YNET, settings_of(), inputs_of(data, "masks"), trained, "cpu")
+    path = tmp_path / "explanation.npz"
+    explain_cell(task, ExplanationSettings(images_per_class=2), path)
+    arrays = read_arrays(path, ("rows", "core", "rmac", "t3", "t2", "t1"))
+    assert len(arrays["rows"]) == 4
+    method, rows = load_encoder(task).method, arrays["rows"]
+    images = torch.from_numpy(np.load(data / "images.npy")[rows])
+    with torch.no_grad():
+        stages = method.network.maps(method.network.normalise(images))
+        wanted = {"core": stages[-1], "rmac": method.rmac.norm(method.rmac.convolution(stages[-1]))}
+        wanted |= zip(("t3", "t2", "t1"), method.fpn.top_down(stages), strict=True)
+    for name, maps in wanted.items():
+        for image, row, column in np.ndindex(len(rows), *maps.shape[2:]):
+            values = [float(value) for value in maps[image, :, row, column]]
+            mean = sum(values) / len(values)
+            assert arrays[name][image, row, column] == pytest.approx(mean, rel=1e-4, abs=1e-6)
+
+
+def test_a_branch_that_is_cut_has_no_map(data, tmp_path):
+    cell, own = replace(YNET, method="ynet_no_fpn"), settings_of("ynet_no_fpn")
+    train_cell(cell, own, inputs_of(data), tmp_path, device="cpu")
+    path = tmp_path / "explanation.npz"
+    explain_cell(Task(cell, own, inputs_of(data), tmp_path, "cpu"), ExplanationSettings(), path)
+    with pytest.raises(MedhashError, match="array t3 is missing; the file has core, rmac, rows"):
+        read_arrays(path, ("t3",))

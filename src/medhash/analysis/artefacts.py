@@ -72,6 +72,7 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
         configuration.settings[spec.paper].evaluation.protocol,
         reported=find_reported(spec.paper),
         run=configuration.run if configuration.is_named else "",
+        files=configuration,
     )
 
 

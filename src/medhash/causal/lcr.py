@@ -26,8 +26,11 @@ from medhash.causal.positioning import (
 )
 from medhash.schema.settings import LcrSettings
 
-LossOfCodes = Callable[[Tensor, Tensor], Tensor]
-"""Codes (B, q) and targets (B, M) to one value a code (B,)."""
+Codes = tuple[Tensor, Tensor]
+"""V as codes (M, q) and labels (M, C)."""
+
+LossOfCodes = Callable[[Tensor, Codes, Tensor], Tensor]
+"""Codes (B, q), V and targets (B, M) to one value a code (B,)."""
 
 
 class TokenEncoder(Protocol):
@@ -73,7 +76,10 @@ class Lesions:
 
 
 class LesionReasoning:
-    """The extra loss term of LCR (``factual=False``) or LFR (``factual=True``)."""
+    """The extra loss term of LCR (``factual=False``) or LFR (``factual=True``).
+
+    ``weighted`` says that DBW weighs the loss of real images.
+    """
 
     def __init__(
         self,
@@ -81,17 +87,19 @@ class LesionReasoning:
         class_codes: ClassCodes,
         *,
         factual: bool = False,
+        weighted: bool = False,
     ) -> None:
         self.settings = settings
         self.class_codes = class_codes
         self.factual = factual
+        self.weighted = weighted
 
     def loss(
         self,
         scene: Scene,
         encoder: TokenEncoder,
         loss_of_codes: LossOfCodes,
-        references: tuple[Tensor, Tensor],
+        references: Codes,
         generator: torch.Generator,
     ) -> Tensor:
         """The counterfactual reasoning loss of a batch (Eq. 23), or its factual counterpart.
@@ -100,19 +108,20 @@ class LesionReasoning:
             scene: the batch.
             encoder: the hashing network.
             loss_of_codes: the method's own loss against V.
-            references: V as codes (M, q) and labels (M, C), constants.
+            references: V, constants.
             generator: draws the key points.
 
         Returns:
-            A scalar: Eq. 23 divided by the number of classes in the batch, as DBW does.
+            A scalar: Eq. 23 divided by the number of classes in the batch, as DBW does, unless
+            ``share`` says otherwise.
         """
         key_points = self.locate(scene, encoder, generator).key_point
         codes = self._masked_codes(scene, key_points, encoder)
         repeats = len(self.settings.mask_scales)
         labels = scene.labels.repeat_interleave(repeats, dim=0)
-        target = self._targets(codes.detach(), labels, *references)
         weights = self._weights(codes.detach(), labels)
-        return (weights * loss_of_codes(codes, target)).sum()
+        costs = self._costs(codes, labels, loss_of_codes, references)
+        return self.settings.strength * self._share(scene.labels) * (weights * costs).sum()
 
     @torch.no_grad()
     def locate(self, scene: Scene, encoder: TokenEncoder, generator: torch.Generator) -> Lesions:
@@ -142,26 +151,62 @@ class LesionReasoning:
         hidden = ~boxes if self.factual else boxes
         return encoder.code(blank_out(scene.tokens, encoder.blank_tokens(), hidden))
 
-    def _targets(
-        self, codes: Tensor, labels: Tensor, reference_codes: Tensor, reference_labels: Tensor
+    def _costs(
+        self, codes: Tensor, labels: Tensor, loss_of_codes: LossOfCodes, references: Codes
     ) -> Tensor:
+        """What each masked image costs, (B*S,), before its weight."""
+        cost = squared_loss if self.settings.loss == "squared" else loss_of_codes
         if self.factual:
-            same = labels @ reference_labels.T >= 1
-            return torch.where(same, 1.0, -1.0)
-        return counterfactual_targets(codes, labels, reference_codes, reference_labels)
+            same = labels @ references[1].T >= 1
+            return cost(codes, references, torch.where(same, 1.0, -1.0))
+        if self.settings.other_classes == "ignore":
+            return costs_within_classes(codes, labels, cost, references)
+        keep = self.settings.other_classes == "keep"
+        target = counterfactual_targets(codes.detach(), labels, *references, keep=keep)
+        return cost(codes, references, target)
 
     def _weights(self, codes: Tensor, labels: Tensor) -> Tensor:
-        """Weights (B*S,) that add up to 1 over all classes together (Eq. 22)."""
+        """Weights (B*S,) that add up to 1 over all classes together, or at each scale (Eq. 22)."""
         classes = (labels.sum(dim=0) > 0).sum()
-        if self.settings.weights == "uniform":
-            scores = torch.zeros_like(labels)
-        else:
-            scores = frequency_scores(self.class_codes.distances(codes), labels)
+        scores = self._scores(codes, labels)
+        if self.settings.softmax == "each-scale":
+            scales = len(self.settings.mask_scales)
+            each = [class_softmax(scores[s::scales], labels[s::scales]) for s in range(scales)]
+            return torch.stack(each, dim=1).flatten(0, 1).sum(dim=1) / classes
         return class_softmax(scores, labels).sum(dim=1) / classes
+
+    def _scores(self, codes: Tensor, labels: Tensor) -> Tensor:
+        """What the softmax takes, (B*S, C)."""
+        if self.settings.weights == "uniform":
+            return torch.zeros_like(labels)
+        distances = self.class_codes.distances(codes)
+        if self.settings.weights == "intraclass-far":
+            return distances
+        return frequency_scores(distances, labels)
+
+    def _share(self, labels: Tensor) -> Tensor | float:
+        """How much Eq. 23 counts where the weights of B real images, (B, C), add up to 1.
+
+        Eq. 12 and Eq. 23 have weights of 1 a class, Eq. 7 has one of 1 a sample.
+        """
+        if self.weighted or self.settings.share == "equal":
+            return 1.0
+        classes = (labels.sum(dim=0) > 0).sum()
+        return classes if self.settings.share == "mean" else classes / len(labels)
+
+
+def squared_loss(codes: Tensor, references: Codes, target: Tensor) -> Tensor:
+    """Eq. 23's own cost, with inner products divided by q and the mean over V: (B,)."""
+    return (codes @ references[0].T / codes.shape[1] - target).pow(2).mean(dim=1)
 
 
 def counterfactual_targets(
-    codes: Tensor, labels: Tensor, reference_codes: Tensor, reference_labels: Tensor
+    codes: Tensor,
+    labels: Tensor,
+    reference_codes: Tensor,
+    reference_labels: Tensor,
+    *,
+    keep: bool = False,
 ) -> Tensor:
     """Similarity labels of counterfactual samples (Eq. 21).
 
@@ -173,14 +218,36 @@ def counterfactual_targets(
         labels: float (B, C), 0/1.
         reference_codes: V, float (M, q).
         reference_labels: float (M, C), 0/1.
+        keep: towards every other code the present similarity instead.
 
     Returns:
         float (B, M).
     """
     same = (labels @ reference_labels.T >= 1).to(codes.dtype)
     similarity = codes @ reference_codes.T / codes.shape[1]
+    if keep:
+        return torch.where(same > 0, 0.0, similarity)
     remaining = (same * similarity).sum(dim=1) / same.sum(dim=1).clamp(min=1.0)
     return torch.where(same > 0, 0.0, remaining[:, None])
+
+
+def costs_within_classes(
+    codes: Tensor, labels: Tensor, cost: LossOfCodes, references: Codes
+) -> Tensor:
+    """What codes (B, q) of labels (B, C) cost against V of their own classes alone: (B,).
+
+    The targets are 0. A code costs nothing where V has none of its classes.
+    """
+    reference_codes, reference_labels = references
+    costs = codes.new_zeros(len(codes))
+    for kind in labels.unique(dim=0):
+        rows = (labels == kind).all(dim=1)
+        same = reference_labels @ kind >= 1
+        if same.any():
+            own = reference_codes[same], reference_labels[same]
+            target = codes.new_zeros(int(rows.sum()), int(same.sum()))
+            costs[rows] = cost(codes[rows], own, target)
+    return costs
 
 
 def frequency_scores(distances: Tensor, labels: Tensor) -> Tensor:

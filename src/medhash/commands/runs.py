@@ -19,10 +19,12 @@ RunName = Annotated[str, typer.Argument(help="A scale, or a run with a name of i
 def archives(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Say which archives are found and which are missing, and how to get those."""
     from medhash.data.upstream import find_archives, missing_report
+    from medhash.schema.datasets import without_split
 
     configuration = configuration_of(scale, assignments, run)
     folders = configuration.archive_folders
-    cards = {name: configuration.cards[name] for _, name in configuration.views}
+    names = (without_split(dataset) for _, dataset in configuration.views)
+    cards = {name: configuration.cards[name] for name in names}
     for name, card in cards.items():
         found = None if card.synthetic else find_archives(card, folders)
         if found is None:

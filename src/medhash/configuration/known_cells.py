@@ -8,6 +8,7 @@ from medhash.data.confounded import SEPARATOR
 from medhash.errors import MedhashError
 from medhash.papers.ablations import known_variants
 from medhash.schema.cell import SCRATCH, Cell
+from medhash.schema.datasets import split_name
 from medhash.schema.validation import check_name
 
 
@@ -21,6 +22,8 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
     check_name(cell.paper, configuration.papers, "paper", where)
     if SEPARATOR in cell.dataset:
         configuration.card(cell.dataset)
+    elif split_name(cell.dataset):
+        configuration.card_for(cell.paper, cell.dataset)
     else:
         check_name(cell.dataset, configuration.cards, "dataset", where)
     check_name(cell.method, methods.names(), "method", where)
@@ -46,7 +49,7 @@ def known_view(configuration: Configuration, text: str) -> tuple[str, str]:
             raise MedhashError(f"dataset '{text}': which paper's? Say {choices}")
         paper = papers[0]
     check_name(paper, configuration.papers, "paper", f"dataset {text}")
-    configuration.card(dataset)
+    configuration.card_for(paper, dataset)
     return paper, dataset
 
 

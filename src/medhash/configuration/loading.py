@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from pydantic import ValidationError
 
 from medhash import methods
+from medhash.configuration import relevant_settings
 from medhash.configuration.declarations import (
     declaration_of,
     has_patch_tokens,
@@ -40,7 +41,13 @@ from medhash.papers.ablations import known_variants
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
 from medhash.schema.cell import Cell
-from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
+from medhash.schema.datasets import (
+    PHANTOM_PREFIX,
+    DatasetCard,
+    SplitRule,
+    split_name,
+    without_split,
+)
 from medhash.schema.settings import Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
@@ -51,7 +58,7 @@ from medhash.schema.validation import (
     read_yaml,
     validate,
 )
-from medhash.schema.variants import VARIANTS, parts_of
+from medhash.schema.variants import VARIANTS, parts_of, split_variant
 
 CONFIG_PATH = Path("config/config.yaml")
 LESION_BOXES = Path("config/lesions")
@@ -143,8 +150,10 @@ class Configuration:
 
     @property
     def views(self) -> list[tuple[str, str]]:
-        """Every paper of this run with each of its datasets."""
-        return [(paper, dataset) for paper, own in self.datasets.items() for dataset in own]
+        """Every paper of this run with each of its datasets, and their other splits."""
+        own = [(paper, dataset) for paper, own in self.datasets.items() for dataset in own]
+        shown = [(s.paper, d) for s in self.artefacts.values() for d in s.available_datasets]
+        return list(dict.fromkeys([*own, *(view for view in shown if split_name(view[1]))]))
 
     def card(self, dataset: str) -> DatasetCard:
         """A dataset's card, also of a confounded phantom; a MedhashError if there is none."""
@@ -154,9 +163,15 @@ class Configuration:
         """A dataset's card as a paper sees it: with the paper's own split, if it has one.
 
         The counts that a card reports belong to the card's split.
+
+        Raises:
+            MedhashError: the paper has no other split of that name.
         """
-        card = self.card(dataset)
-        rule = self.papers[paper].splits.get(card.stands_for or card.name)
+        card, splits = self.card(dataset), self.papers[paper].splits
+        name = (card.stands_for or card.name) + dataset.removeprefix(without_split(dataset))
+        if split_name(dataset):
+            check_name(name, splits, "split", f"config/papers/{paper}.yaml: splits")
+        rule = splits.get(name)
         if rule is None or parse_name(dataset) is not None:
             return card
         return card.split_by(rule)
@@ -166,8 +181,8 @@ class Configuration:
         return self.settings[paper].stored
 
     def data_for(self, paper: str, dataset: str) -> Path:
-        """The folder of a dataset, prepared at a paper's size."""
-        return self.layout.data(dataset, self.image_size(paper))
+        """The folder of a dataset, prepared at a paper's size; all its splits have one."""
+        return self.layout.data(without_split(dataset), self.image_size(paper))
 
     def data_of(self, cell: Cell) -> Path:
         """The folder of the dataset that a cell is trained and scored on."""
@@ -175,7 +190,7 @@ class Configuration:
 
     def lesion_boxes(self, dataset: str) -> Path:
         """The CSV of a dataset's lesion boxes; need not be there."""
-        return LESION_BOXES / f"{dataset}.csv"
+        return LESION_BOXES / f"{without_split(dataset)}.csv"
 
     def finder_of(self, cell: Cell) -> Cell:
         """The cell whose C2F-LP finds the patches that a cell is searched with, if asked for."""
@@ -226,6 +241,21 @@ class Configuration:
         """All settings of the run, each with its paper."""
         own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
         return [*self.settings.items(), *own]
+
+    def method_settings(self) -> list[tuple[str, str, dict[str, object]]]:
+        """What is given of methods' own hyperparameters: by what, the method, the values."""
+        given = [
+            (f"settings of the paper '{paper}' at the scale '{self.scale}'", method, values)
+            for paper, settings in self.every_settings()
+            for method, values in settings.methods.items()
+        ]
+        for name, paper in self.papers.items():
+            for ablation, change in paper.ablations.items():
+                for method, values in change.methods.items():
+                    below = self.own_settings[name].get(method, self.settings[name]).methods
+                    where = f"ablations.{ablation} of the paper '{name}'"
+                    given.append((where, method, below.get(method, {}) | values))
+        return given
 
     def required_phantoms(self) -> PhantomSettings:
         """How phantoms are made; a MedhashError at a scale of real images."""
@@ -340,7 +370,8 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
 
     Raises:
         MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
-            from; its dataset has no masks, or it waits for a setting; ``where`` stands in front.
+            from, or its ablation changes nothing; its dataset has no masks, or it waits for a
+            setting; ``where`` stands in front.
     """
     settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
     kind = settings.network.kind
@@ -370,6 +401,7 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
             f"{' and '.join(refused)} (it takes: {', '.join(sorted(plugs)) or 'nothing'}); leave "
             f"out the variant '{cell.variant}'"
         )
+    _check_ablation(configuration, cell, where)
     if cell.origin or configuration.start_of(cell) != "pretrained":
         return
     shared = configuration.settings[cell.paper]
@@ -393,17 +425,31 @@ def _with_masks(configuration: Configuration) -> str:
     return ", ".join(c.name for c in cards if c.has_masks and c.synthetic != real)
 
 
+def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> None:
+    """Refuse an ablation of settings that nothing of the cell reads: it would be its base again."""
+    base, name = split_variant(cell.variant)
+    if not name:
+        return
+    plain = replace(cell, variant=base)
+    settings, own = (configuration.settings_of(each) for each in (plain, cell))
+    read = (relevant_settings.training(*each) for each in ((settings, plain), (own, cell)))
+    if own != settings and next(read) == next(read):
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' with the variant '{base}' reads none of the "
+            f"settings of the ablation '{name}'; leave out '{cell.variant}' of this method"
+        )
+
+
 def check_method_settings(configuration: Configuration) -> None:
     """Validate what settings give to methods themselves; imports torch.
 
     Raises:
         MedhashError: an unknown or refused key or value, with the nearest valid name.
     """
-    for paper, settings in configuration.every_settings():
-        source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
-        for method, values in settings.methods.items():
-            model = methods.settings_model(method)
-            validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
+    for source, method, values in configuration.method_settings():
+        check_name(method, methods.names(), "method", source)
+        model = methods.settings_model(method)
+        validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
 
 
 def check_experiments(configuration: Configuration) -> None:
@@ -530,7 +576,8 @@ def _load_paper(path: Path, cards: dict[str, DatasetCard]) -> Paper:
         for name, spec in specs.items():
             where = f"{path}: {kind}.{name}."
             for dataset in spec.datasets:
-                check_name(dataset, paper.datasets, "dataset", f"{where}datasets")
+                own = (name for name in paper.splits if split_name(name))
+                check_name(dataset, [*paper.datasets, *own], "dataset", f"{where}datasets")
             for origin in filter(None, spec.starts):
                 check_name(origin, paper.datasets, "dataset", f"{where}origins")
             for method in spec.methods:
@@ -544,9 +591,9 @@ def _splits(paper: Paper, path: Path, cards: dict[str, DatasetCard]) -> dict[str
     """A paper's own splits, as strictly checked as a card's, files from the project's root."""
     splits = {}
     for dataset, rule in paper.splits.items():
-        check_name(dataset, paper.datasets, "dataset", f"{path}: splits")
+        check_name(without_split(dataset), paper.datasets, "dataset", f"{path}: splits")
         try:
-            cards[dataset].split_by(rule)
+            cards[without_split(dataset)].split_by(rule)
         except ValidationError as error:
             problem = error.errors()[0]["msg"].removeprefix("Value error, ")
             raise MedhashError(f"{path}: splits.{dataset}: {problem}") from None

@@ -37,11 +37,21 @@ def training(settings: Settings, cell: Cell) -> dict[str, Any]:
     if family(cell.method) != "fitted":
         included |= {"network", "hashing", *_ARITHMETIC}
     included |= {"dbw"} & set(parts_of(cell.variant))
-    included |= {"lcr"} if reasons_about_lesions(cell.variant) else set()
     chosen = settings.model_dump(mode="json", include=included)
+    chosen |= _reasoning(settings, cell.variant)
     own = settings.methods.get(cell.method, {})
     chosen |= {"start": settings.start} if settings.start else {}
     return chosen | {"method": own, "selection": settings.evaluation.selection}
+
+
+def _reasoning(settings: Settings, variant: str) -> dict[str, Any]:
+    """What LCR or LFR reads: Eq. 21 is LCR's, and beside DBW both losses weigh the same."""
+    if not reasons_about_lesions(variant):
+        return {}
+    parts = parts_of(variant)
+    unread = {"other_classes"} if "lfr" in parts else set()
+    unread |= {"share"} if "dbw" in parts else set()
+    return {"lcr": settings.lcr.model_dump(mode="json", exclude=unread)}
 
 
 def modules_of(settings: Settings, cell: Cell) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from medhash.configuration.scales import ArtefactGrid, ConfigFile, GridSettings, ScaleFile
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec
-from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard
+from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, without_split
 from medhash.schema.validation import check_name
 
 Spec = TypeVar("Spec", bound=ArtefactSpec)
@@ -68,12 +68,12 @@ class Restriction:
     def stand_in(self, dataset: str) -> str:
         """The dataset, or the phantom in its place."""
         phantom = PHANTOM_PREFIX + dataset
-        return phantom if self.phantoms and phantom in self.cards else dataset
+        return phantom if self.phantoms and without_split(phantom) in self.cards else dataset
 
     def runs(self, dataset: str, own: GridSettings | None = None) -> bool:
         """Whether a dataset is part of the run, or of a table's or figure's own part of it."""
         kept = self.scale.grid.datasets if own is None or own.datasets is None else own.datasets
-        names = self.config.datasets or kept
+        names, dataset = self.config.datasets or kept, without_split(dataset)
         return names is None or dataset in names or dataset in map(self.stand_in, names)
 
     def _spec(self, spec: Spec) -> Spec:

@@ -20,7 +20,7 @@ def results_text(configuration: Configuration) -> str:
         for spec in configuration.figures.values()
     }
     leakage = {
-        configuration.leakage_for(*view).with_suffix(".md"): configuration.cards[view[1]].title
+        configuration.leakage_for(*view).with_suffix(".md"): configuration.card(view[1]).title
         for view in configuration.views
     }
     groups = {"Tables": tables, "Figures": figures, "Leakage": leakage}

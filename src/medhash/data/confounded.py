@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from medhash.data.cards import find_card
 from medhash.errors import MedhashError
-from medhash.schema.datasets import PHANTOM_PREFIX, DatasetCard, SplitRule
+from medhash.schema.datasets import (
+    PHANTOM_PREFIX,
+    DatasetCard,
+    SplitRule,
+    split_name,
+    without_split,
+)
 
 # The phantoms' own code takes long to import, and most commands draw nothing.
 if TYPE_CHECKING:
@@ -87,12 +93,17 @@ def parse_name(dataset: str) -> ConfoundedName | None:
 def resolve_card(cards: dict[str, DatasetCard], dataset: str) -> DatasetCard:
     """The card of any dataset: one of ``cards``, or derived from a confounded phantom's name.
 
+    Of another split of a dataset it is the dataset's, with the split in the title.
+
     A confounded phantom is split as it was generated (rule ``official``), because its roles
     decide the correlation; the whole database is trained on.
 
     Raises:
         MedhashError: the dataset is unknown, or its name has not the form.
     """
+    if split_name(dataset):
+        card = find_card(cards, without_split(dataset))
+        return card.model_copy(update={"title": f"{card.title}, {split_name(dataset)} split"})
     name = parse_name(dataset)
     if name is None:
         return find_card(cards, dataset)

@@ -13,7 +13,7 @@ patient; at distance 6 only about half are. Hence the default of 4, and the coun
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medhash.data.duplicates import Rows, near_pairs
 from medhash.data.prepared import PreparedDataset, group_columns
 from medhash.data.splits.manifest import read_split, read_summary
 from medhash.errors import MedhashError
 from medhash.files import write_json, write_text
+from medhash.schema.datasets import split_name
 
 if TYPE_CHECKING:
     from medhash.configuration.loading import Configuration
@@ -43,8 +45,6 @@ PAIR_COLUMNS = [
     "distance",
     "same_label",
 ]
-# Distances computed at a time: 8 bytes each while hashes are compared.
-_CHUNK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -88,10 +88,9 @@ def measure(
             digits, or the distance is out of range.
     """
     _check(index, split, near_distance)
-    hashes = _hashes(index)
     roles = split["role"].to_numpy()
     query, database = (np.flatnonzero(roles == role) for role in ("query", "database"))
-    pairs = _pairs(index, hashes, query, database, near_distance)
+    pairs = _pairs(index, query, database, near_distance)
     summary: dict[str, Any] = {
         "query": len(query),
         "database": len(database),
@@ -111,14 +110,45 @@ def measure(
     return Leakage(pairs, summary)
 
 
+def queries_without_partner(
+    index: pd.DataFrame, split: pd.DataFrame, groups: Iterable[str], near_distance: int
+) -> Rows:
+    """The queries that have no near duplicate and no group in common with the database.
+
+    Args:
+        index: the dataset's index.csv, in row order.
+        split: the manifest.
+        groups: columns of the index (patient_id); images without a value share none.
+        near_distance: greatest Hamming distance of near duplicates, 0 to 64 bits.
+
+    Returns:
+        Rows, int64 (n,), ascending.
+
+    Raises:
+        MedhashError: as :func:`measure`.
+    """
+    _check(index, split, near_distance)
+    roles = split["role"].to_numpy()
+    query, database = (np.flatnonzero(roles == role) for role in ("query", "database"))
+    leaking = np.isin(query, near_pairs(index, query, database, near_distance)[0])
+    for column in groups:
+        names = index[column].fillna("").astype(str).to_numpy()
+        leaking |= np.isin(names[query], sorted(set(names[database]) - {""}))
+    return query[~leaking]
+
+
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Measure the split of a step."""
     folder, stem = step.inputs["index"].parent, step.outputs["csv"].with_suffix("")
-    write_leakage(folder, step.inputs["split"], stem)
+    write_leakage(folder, step.inputs["split"], stem, split=split_name(step.values[1]))
 
 
 def write_leakage(
-    data_folder: Path, split_csv: Path, out_stem: Path, near_distance: int = NEAR_DISTANCE
+    data_folder: Path,
+    split_csv: Path,
+    out_stem: Path,
+    near_distance: int = NEAR_DISTANCE,
+    split: str = "",
 ) -> None:
     """Measure one split and write what was found.
 
@@ -130,6 +160,7 @@ def write_leakage(
         split_csv: the manifest, ``<paper>/splits/<dataset>/<seed>.csv``, with its JSON beside it.
         out_stem: path of the outputs without ending, ``<paper>/leakage/<dataset>/<seed>``.
         near_distance: greatest Hamming distance of near duplicates, in bits.
+        split: the split's name, where the paper has several of the dataset.
 
     Raises:
         MedhashError: as :func:`measure`; the message names the manifest.
@@ -143,7 +174,7 @@ def write_leakage(
         raise MedhashError(f"leakage of {split_csv}: {error}") from None
     summary = {
         "dataset": description["dataset"],
-        "title": description["title"],
+        "title": description["title"] + (f", {split} split" if split else ""),
         "synthetic": description["synthetic"],
         "seed": facts["seed"],
         "manifest_sha256": facts["manifest_sha256"],
@@ -164,30 +195,9 @@ def _check(index: pd.DataFrame, split: pd.DataFrame, near_distance: int) -> None
         )
 
 
-def _hashes(index: pd.DataFrame) -> NDArray[np.uint64]:
-    values = index["perceptual_hash"].astype(str)
-    wrong = index["image_id"][~values.str.fullmatch(r"[0-9a-f]{16}").to_numpy()]
-    if len(wrong):
-        raise MedhashError(
-            f"index.csv: image '{wrong.iloc[0]}' has no perceptual_hash of 16 hexadecimal digits; "
-            "prepare the dataset again"
-        )
-    return np.array([int(value, 16) for value in values], dtype=np.uint64)
-
-
-def _pairs(
-    index: pd.DataFrame,
-    hashes: NDArray[np.uint64],
-    query: NDArray[np.int64],
-    database: NDArray[np.int64],
-    near_distance: int,
-) -> pd.DataFrame:
-    chunks = list(_near_chunks(hashes, query, database, near_distance))
-    empty = np.empty(0, dtype=np.int64)
-    first = np.concatenate([empty, *(chunk[0] for chunk in chunks)])
-    second = np.concatenate([empty, *(chunk[1] for chunk in chunks)])
+def _pairs(index: pd.DataFrame, query: Rows, database: Rows, near_distance: int) -> pd.DataFrame:
+    first, second, distance = near_pairs(index, query, database, near_distance)
     ids, labels = index["image_id"].astype(str).to_numpy(), _label_sets(index)
-    # Equal pixels have equal hashes: exact pairs are among those of distance 0.
     pixels = index["pixel_sha256"].astype(str).to_numpy()
     table = {
         "query_row": first,
@@ -195,25 +205,10 @@ def _pairs(
         "database_row": second,
         "database_image_id": ids[second],
         "kind": np.where(pixels[first] == pixels[second], "exact", "near"),
-        "distance": np.bitwise_count(hashes[first] ^ hashes[second]).astype(np.int64),
+        "distance": distance,
         "same_label": labels[first] == labels[second],
     }
     return pd.DataFrame(table, columns=PAIR_COLUMNS)
-
-
-def _near_chunks(
-    hashes: NDArray[np.uint64],
-    query: NDArray[np.int64],
-    database: NDArray[np.int64],
-    near_distance: int,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Rows of near pairs, a few queries against the whole database at a time."""
-    step = max(1, _CHUNK // max(len(database), 1))
-    for start in range(0, len(query), step):
-        some = query[start : start + step]
-        distance = np.bitwise_count(hashes[some][:, None] ^ hashes[database][None, :])
-        first, second = np.nonzero(distance <= near_distance)
-        yield some[first], database[second]
 
 
 def _label_sets(index: pd.DataFrame) -> NDArray[np.int64]:
@@ -235,9 +230,7 @@ def _count(pairs: pd.DataFrame, queries: int) -> dict[str, Any]:
     }
 
 
-def _shared_groups(
-    column: pd.Series, query: NDArray[np.int64], database: NDArray[np.int64]
-) -> dict[str, Any]:
+def _shared_groups(column: pd.Series, query: Rows, database: Rows) -> dict[str, Any]:
     names = column.fillna("").astype(str).to_numpy()
     of_query, of_database = names[query], names[database]
     known = int((of_query != "").sum() + (of_database != "").sum())

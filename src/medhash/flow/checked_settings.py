@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medhash import methods
 from medhash.configuration.loading import Configuration, check_method_settings
 from medhash.flow.code_memory import remembered_fingerprint
 from medhash.memory import Memory
@@ -15,10 +16,9 @@ def check_new_method_settings(configuration: Configuration) -> None:
     Raises:
         MedhashError: see :func:`medhash.configuration.loading.check_method_settings`.
     """
-    every = configuration.every_settings()
-    given = [each.methods for _, each in every]
-    modules = {f"medhash.methods.{name}" for _, each in every for name in each.methods}
+    of_methods = configuration.method_settings()
+    modules = {f"medhash.methods.{name}" for _, name, _ in of_methods if name in methods.names()}
     code = remembered_fingerprint(*sorted(modules))["fingerprint"]
-    if _MEMORY.recall(given, code) is None:
+    if _MEMORY.recall(of_methods, code) is None:
         check_method_settings(configuration)
-        _MEMORY.remember(given, code, "valid")
+        _MEMORY.remember(of_methods, code, "valid")

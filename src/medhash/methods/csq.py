@@ -12,17 +12,19 @@ import torch
 from pydantic import Field
 from scipy.linalg import hadamard
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
-from medhash.methods.families.hashing import HashingMethod, References
-from medhash.schema.base import Count, StrictModel
+from medhash.methods.families.hashing import Coded, HashingMethod, References, similarity
+from medhash.schema.base import Count, StrictModel, later
 
 
 class CsqSettings(StrictModel):
     """CSQ's own hyperparameters."""
 
     quantisation: Annotated[float, Field(ge=0)] = 1e-4
-    """lambda, the weight of the quantisation term (DeepHash-pytorch's value)."""
+    """lambda of the quantisation term (DeepHash-pytorch's; 0.05 in the authors' code)."""
+    pairwise: Annotated[float, Field(ge=0)] = later(0.0)
+    """Weight of a pairwise term that the authors' code has (0.2 there)."""
     draws: Count = 200
     """Random sets of centres to choose from where no Hadamard matrix serves."""
 
@@ -57,6 +59,29 @@ class Method(HashingMethod[CsqSettings]):
         """Quantisation: how far each bit is from -1 or +1."""
         weight = self.settings.quantisation
         return weight * (codes.abs() - 1).pow(2).mean(dim=1)
+
+    def further_terms(self, coded: Coded) -> dict[str, Tensor]:
+        """Quantisation and, where it has a weight, the pairwise term."""
+        terms = super().further_terms(coded)
+        if self.settings.pairwise:
+            terms["pairwise"] = self.settings.pairwise * pairwise_cost(coded.codes, coded.labels)
+        return terms
+
+
+def pairwise_cost(codes: Tensor, labels: Tensor) -> Tensor:
+    """What pairs of the batch's two halves cost: (B, q), (B, C) to (B,).
+
+    The likelihood of a similar pair has the logit 10 / q times the inner product, as in HashNet,
+    with equal weights. A sample costs its mean over the other half, so that the mean over samples
+    is the mean over pairs. A sample alone costs nothing.
+    """
+    half = len(codes) // 2
+    if not half:
+        return codes.new_zeros(len(codes))
+    logits = 10 / codes.shape[1] * codes[:half] @ codes[half:].T
+    similar = (similarity(labels[:half], labels[half:]) + 1) / 2
+    cost = binary_cross_entropy_with_logits(logits, similar, reduction="none")
+    return torch.cat([cost.mean(dim=1), cost.mean(dim=0)])
 
 
 def wished_centre(centres: Tensor, target: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medhash.methods.families.hashing import HashingMethod, References
-from medhash.schema.base import StrictModel
+from medhash.schema.base import StrictModel, later
 
 
 class DbdhSettings(StrictModel):
@@ -24,6 +24,8 @@ class DbdhSettings(StrictModel):
 
     straight_through: bool = True
     """Binary codes in training, as in the paper, not DeepHash-pytorch's outputs in [-1, 1]."""
+    pairs: Literal["batch", "training"] = later("batch")
+    """V: the batch; or all training images' latest codes, as constants (DeepHash-pytorch)."""
     balance: Annotated[float, Field(ge=0)] = 0.1
     """Weight of the balance term (DeepHash-pytorch's alpha)."""
     balance_power: Literal[1, 2] = 2
@@ -35,6 +37,14 @@ class Method(HashingMethod[DbdhSettings]):
 
     title = "DBDH"
     Settings = DbdhSettings
+    memory: Tensor
+
+    def __init__(
+        self, settings: DbdhSettings, bits: int, labels: Tensor, generator: torch.Generator
+    ) -> None:
+        super().__init__(settings, bits, labels, generator)
+        if settings.pairs == "training":
+            self.register_buffer("memory", torch.zeros(len(labels), bits).to(labels))
 
     def relax(self, outputs: Tensor) -> Tensor:
         """Outputs cut to [-1, 1]; with ``straight_through`` their signs, sign(0) = +1.
@@ -46,6 +56,19 @@ class Method(HashingMethod[DbdhSettings]):
             return cut
         signs = torch.where(outputs < 0, -1.0, 1.0).to(outputs.dtype)
         return signs + (cut - cut.detach())
+
+    def before_batch(self, codes: Tensor, rows: Tensor) -> None:
+        """Remember the batch's codes, where V is of all training images."""
+        if self.settings.pairs == "training":
+            self.memory[rows] = codes.to(self.memory)
+
+    def references(self, codes: Tensor, labels: Tensor) -> References:
+        """V; a training image that was not seen yet has the code 0 and no label."""
+        if self.settings.pairs == "batch":
+            return super().references(codes, labels)
+        seen = self.memory.any(dim=1, keepdim=True)
+        # Cloned: the memory changes before the next gradients are computed.
+        return References(self.memory.clone(), self.labels * seen)
 
     def similarity_loss(self, codes: Tensor, references: References, target: Tensor) -> Tensor:
         """Mean over V of the negative log-likelihood of each pair.

@@ -8,12 +8,15 @@ Algorithm 1). Pairs are those of the batch, as in the authors' code and DeepHash
 
 from __future__ import annotations
 
+from typing import Annotated, Self
+
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from medhash.methods.families.hashing import HashingMethod, References
-from medhash.schema.base import Count, StrictModel
+from medhash.schema.base import Count, StrictModel, later
 
 
 class HashNetSettings(StrictModel):
@@ -21,8 +24,16 @@ class HashNetSettings(StrictModel):
 
     sharpness: float = 10.0
     """The inner product is multiplied by ``sharpness / q`` (10 / q in the authors' code)."""
+    alpha: Annotated[float, Field(gt=0)] | None = later(None)
+    """What the inner product is multiplied by for every q, instead of ``sharpness / q``."""
     continuation_epochs: Count = 20
     """beta is the square root of 1, 2, 3, …, one more after this many epochs."""
+
+    @model_validator(mode="after")
+    def _has_one_scale(self) -> Self:
+        if self.alpha is not None and "sharpness" in self.model_fields_set:
+            raise ValueError("alpha stands in the place of sharpness / q; leave one of them out")
+        return self
 
 
 class Method(HashingMethod[HashNetSettings]):
@@ -53,7 +64,7 @@ class Method(HashingMethod[HashNetSettings]):
         A target between -1 and 1 is the probability (target + 1) / 2; the weight of a pair is
         then the same mixture of the two classes' weights, which for -1 and 1 is Eq. 2.
         """
-        scale = self.settings.sharpness / self.bits
+        scale = self.settings.alpha or self.settings.sharpness / self.bits
         logits = scale * codes @ references.codes.T
         probability = (target + 1) / 2
         pairs = float(probability.numel())

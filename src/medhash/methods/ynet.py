@@ -133,6 +133,20 @@ class Method(DescriptorMethod[YnetSettings]):
         vectors = self.rmac(maps[-1]) if self.training and self.rmac is not None else None
         return YNetOutputs(maps[-1], scores, vectors)
 
+    def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Stored images, uint8 (B, T, T, 3), to the maps of Figs. 3 to 5, (B, channels, h, h) each.
+
+        The core node; ``rmac``, which the R-MAC branch cuts its regions from; the blocks of the
+        FPN branch. A branch that is cut has none.
+        """
+        maps = self.network.maps(self.network.fit(self.network.normalise(images)))
+        found = {"core": maps[-1]}
+        if self.rmac is not None:
+            found["rmac"] = self.rmac.maps(maps[-1])
+        if self.fpn is not None:
+            found |= zip(("t3", "t2", "t1"), self.fpn.top_down(maps), strict=True)
+        return found
+
     def losses(
         self, outputs: YNetOutputs, labels: Tensor, masks: Tensor | None
     ) -> dict[str, Tensor]:

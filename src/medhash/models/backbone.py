@@ -58,9 +58,24 @@ class ImageBackbone(nn.Module):
         self.deviation.copy_(pixels.std(dim=0).clamp(min=1.0))
 
     def normalise(self, images: Tensor) -> Tensor:
-        """Stored images, uint8 (B, T, T, 3), to float32 (B, 3, T, T), zero mean over training."""
-        scaled = (images.to(torch.float32) - self.mean) / self.deviation
-        return scaled.permute(0, 3, 1, 2)
+        """Stored images, uint8 (B, T, T, 3), to float32 (B, 3, T, T), zero mean over training.
+
+        Where the network sees all of an image shrunk, T becomes S first: whatever else is done to
+        an image then costs as much as its size there.
+        """
+        pixels = self.shrink(images.permute(0, 3, 1, 2).to(torch.float32))
+        return (pixels - self.mean[:, None, None]) / self.deviation[:, None, None]
+
+    def shrink(self, pixels: Tensor, mode: str = "area") -> Tensor:
+        """Images (B, C, T, T) to (B, C, S, S), if the network sees them so.
+
+        Args:
+            pixels: images, or masks as numbers.
+            mode: torch's name of how pixels become one.
+        """
+        if self.resize == "crop" or pixels.shape[-1] == self.image_size:
+            return pixels
+        return interpolate(pixels, size=(self.image_size, self.image_size), mode=mode)
 
     def draw_corners(self, count: int, stored: int, generator: torch.Generator) -> Tensor | None:
         """Where to crop each training image of T = ``stored`` pixels, int64 (B, 2), on the CPU.
@@ -68,23 +83,20 @@ class ImageBackbone(nn.Module):
         Nothing is drawn where nothing is cropped.
         """
         spare = stored - self.image_size
-        if spare == 0 or self.resize == "shrink":
+        if spare == 0:
             return None
         return torch.randint(spare + 1, (count, 2), generator=generator)
 
-    def fit(self, pixels: Tensor, corners: Tensor | None = None, shrink: str = "area") -> Tensor:
-        """Stored images in the size that the network sees: (B, C, T, T), T >= S, to (B, C, S, S).
+    def fit(self, pixels: Tensor, corners: Tensor | None = None) -> Tensor:
+        """Cropped to the size that the network sees: (B, C, T, T), T >= S, to (B, C, S, S).
 
         Args:
             pixels: normalised images, or masks as numbers.
             corners: top left of each crop, int64 (B, 2); None for the centre.
-            shrink: torch's name of how pixels become one, for a network that sees it all.
         """
         spare = pixels.shape[-1] - self.image_size
         if spare == 0:
             return pixels
-        if self.resize == "shrink":
-            return interpolate(pixels, size=(self.image_size, self.image_size), mode=shrink)
         if corners is None:
             corners = torch.full((len(pixels), 2), spare // 2)
         return crop(pixels, corners, self.image_size)

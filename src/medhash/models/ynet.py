@@ -78,9 +78,14 @@ class RegionBranch(nn.Module):
         self.convolution = nn.Conv2d(channels, width, 3, padding=1, bias=norm == "none")
         self.norm = nn.BatchNorm2d(width) if norm == "batch" else nn.Identity()
 
+    def maps(self, core: Tensor) -> Tensor:
+        """What the regions are cut from: (B, C, H, H) to (B, width, H, H)."""
+        found: Tensor = self.norm(self.convolution(core))
+        return found
+
     def forward(self, core: Tensor) -> Tensor:
         """(B, C, H, H) to (B, width)."""
-        return rmac(self.norm(self.convolution(core)), self.regions)
+        return rmac(self.maps(core), self.regions)
 
 
 def code_shape(

@@ -13,8 +13,8 @@ from typing import Annotated, Any, Self
 from pydantic import Field, ValidationError, model_validator
 
 from medhash.errors import MedhashError
-from medhash.schema.base import Count, PatchSize2D, StrictModel
-from medhash.schema.settings import Settings
+from medhash.schema.base import StrictModel
+from medhash.schema.settings import LcrSettings, Settings
 from medhash.schema.variants import (
     ABLATION_SEPARATOR,
     VARIANTS,
@@ -25,19 +25,23 @@ from medhash.schema.variants import (
 AblationName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 
 
-class LcrChange(StrictModel):
-    """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
+# Settings of LCR in patches of the paper's own grid.
+_SIZES = {"window", "segment", "mask_scales"}
 
-    window: PatchSize2D | None = None
-    segment: PatchSize2D | None = None
-    key_points: Count | None = None
-    mask_scales: tuple[PatchSize2D, ...] | None = Field(None, min_length=1)
+
+class LcrChange(LcrSettings):
+    """The settings of LCR that an ablation changes; sizes in patches of the paper's own grid."""
 
     @model_validator(mode="after")
     def _changes_something(self) -> Self:
         if not self.model_fields_set:
             raise ValueError("nothing is changed; name at least one setting of lcr")
         return self
+
+    @cached_property
+    def changes(self) -> dict[str, Any]:
+        """Those that are named."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set)}
 
 
 class Ablation(StrictModel):
@@ -64,7 +68,8 @@ class Ablation(StrictModel):
     @cached_property
     def changes(self) -> dict[str, Any]:
         """The partial tree."""
-        tree = self.model_dump(exclude={"title"}, exclude_unset=True)
+        tree = self.model_dump(exclude={"title", "lcr"}, exclude_unset=True)
+        tree |= {"lcr": self.lcr.changes} if self.lcr else {}
         return {key: value for key, value in tree.items() if value}
 
 
@@ -106,7 +111,10 @@ def ablated(
     if "lcr" in change and settings.network.grid and paper_grid:
         factor = settings.network.grid / paper_grid
         change = change | {
-            "lcr": {key: _scaled(value, factor) for key, value in change["lcr"].items()}
+            "lcr": {
+                key: _scaled(value, factor) if key in _SIZES else value
+                for key, value in change["lcr"].items()
+            }
         }
     try:
         return Settings.model_validate(_laid_over(settings.model_dump(), change))
@@ -141,12 +149,7 @@ def _laid_over(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
 
 
 def _scaled(value: Any, factor: float) -> Any:
-    """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once.
-
-    A number by itself is a count, not a size.
-    """
-    if isinstance(value, int):
-        return value
+    """A size, or sizes, in patches of a smaller grid; equal scales of a set are kept once."""
     if all(isinstance(size, int) for size in value):
         return tuple(max(1, round(size * factor)) for size in value)
     return tuple(dict.fromkeys(_scaled(size, factor) for size in value))

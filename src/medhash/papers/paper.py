@@ -16,7 +16,7 @@ from medhash.papers.ablations import Ablation, AblationName, ablated, merged
 from medhash.papers.kinds import FIGURES, TABLES
 from medhash.papers.specs import ArtefactSpec, FigureSpec, FileName, Name, TableSpec
 from medhash.schema.base import StrictModel
-from medhash.schema.datasets import PHANTOM_PREFIX, SplitRule
+from medhash.schema.datasets import PHANTOM_PREFIX, SplitRule, split_name, without_split
 from medhash.schema.settings import Settings, VitSettings
 from medhash.schema.variants import split_variant
 
@@ -44,7 +44,8 @@ class Paper(StrictModel):
         variants: variant -> the text that is appended to a method's title.
         settings: the paper's part of a :class:`~medhash.schema.settings.Settings` tree.
         splits: dataset -> how this paper splits it, where that is not the card's split; a phantom
-            is split as the dataset that it stands for.
+            is split as the dataset that it stands for. ``covid_ct+clean`` is another split of
+            ``covid_ct`` beside that one: a dataset of its own to tables, figures and cells.
         ablations: name -> what it changes; sizes in patches of the paper's own images.
         tables: name -> table.
         figures: name -> figure.
@@ -97,7 +98,12 @@ class Paper(StrictModel):
         return self.model_copy(update={"figures": figures})
 
     def dataset_title(self, dataset: str) -> str:
-        """The dataset as printed; a phantom says that it is one, and how it is confounded."""
+        """The dataset as printed; a phantom says that it is one, and how it is confounded.
+
+        Another split of it is called by its name.
+        """
+        if split_name(dataset):
+            return f"{self.dataset_title(without_split(dataset))}, {split_name(dataset)} split"
         confounded = parse_name(dataset)
         if confounded is not None:
             title = self.dataset_title(confounded.phantom)

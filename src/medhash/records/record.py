@@ -92,6 +92,8 @@ class Scores(Part):
     recall_at: dict[int, Score] = Field(default_factory=dict)
     ndcg_at: dict[int, Score] = Field(default_factory=dict)
     acg_at: dict[int, Real] = Field(default_factory=dict)
+    hit_ratio_at: dict[int, Score] = Field(default_factory=dict)
+    mrr_at: dict[int, Score] = Field(default_factory=dict)
 
 
 class Metrics(Scores):

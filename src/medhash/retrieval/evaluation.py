@@ -43,6 +43,8 @@ _METRICS_AT = {
     "recall_at": "recall_at",
     "ndcg_at": "ndcg_at",
     "acg_at": "acg_at",
+    "hit_ratio_at": "hit_ratio_at",
+    "mrr_at": "reciprocal_rank_at",
 }
 
 
@@ -77,8 +79,9 @@ def evaluate(
     * ``protocol``, ``queries``, ``database`` (items), ``distance``, ``bits`` (the length of a
       vector: numbers, where it is no code);
     * ``map``, ``map_weighted`` (mAP and mAP_w over the whole database);
-    * ``map_at``, ``precision_at``, ``recall_at``, ``ndcg_at``, ``acg_at``: objects keyed by K as
-      text. A cutoff beyond the database's size is left out: there is no such rank;
+    * ``map_at``, ``precision_at``, ``recall_at``, ``ndcg_at``, ``acg_at``, ``hit_ratio_at``,
+      ``mrr_at`` (mean reciprocal rank): objects keyed by K as text. A cutoff beyond the database's
+      size is left out: there is no such rank;
     * ``pr_curve``, the same in both protocols. Of codes: ``radius`` 0 .. q, ``precision``
       (``None`` where no query retrieves anything) and ``recall`` within the radius. Of
       descriptors: ``rank``, some ranks from 1 to the last, evenly spread over their logarithm,
@@ -175,7 +178,7 @@ def summary_text(metrics: dict[str, Any]) -> str:
         [k, *(f"{metrics[name][k]:.4f}" for name in _METRICS_AT)] for k in metrics["precision_at"]
     ]
     if rows:
-        headers = ["K", "mAP@K", "P@K", "R@K", "NDCG@K", "ACG@K"]
+        headers = ["K", "mAP@K", "P@K", "R@K", "NDCG@K", "ACG@K", "HR@K", "MRR@K"]
         lines += ["", tabulate(rows, headers, disable_numparse=True, stralign="right")]
     return "\n".join(lines)
 

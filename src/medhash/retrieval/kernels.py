@@ -280,6 +280,33 @@ def discounted_gains(
 
 
 @_compiled
+def first_relevant(items: Whole, relevant: Whole, depth: int) -> tuple[Numbers, Numbers]:
+    """What ``medhash.retrieval.metrics._first_relevant`` explains, (queries,) each.
+
+    Args:
+        items: int64 (queries, levels).
+        relevant: those of them that are relevant, likewise.
+        depth: the last rank that counts.
+    """
+    queries, levels = items.shape
+    hits, reciprocals = np.zeros(queries), np.zeros(queries)
+    for query in range(queries):
+        before = level = 0
+        while level < levels and relevant[query, level] == 0:
+            before += items[query, level]
+            level += 1
+        if level == levels:
+            continue
+        tied, wanted, none_yet = items[query, level], relevant[query, level], 1.0
+        for place in range(min(depth - before, tied - wanted + 1)):
+            left = tied - place
+            reciprocals[query] += none_yet * wanted / left / (before + place + 1)
+            none_yet *= (left - wanted) / left
+        hits[query] = 1.0 - none_yet
+    return hits, reciprocals
+
+
+@_compiled
 def ordered_precisions(
     items: Whole, relevant: Whole, first: bool, totals: Numbers, errors: Numbers
 ) -> Numbers:

@@ -46,6 +46,8 @@ class QueryScores:
         ndcg_at: discounted gains 2^s - 1 of the first K over those of the best possible order
             (OSDH section 3); the discount of rank i is 1 / log2(1 + i).
         acg_at: mean number of shared labels of the first K (OSDH section 3).
+        hit_ratio_at: 1 where any of the first K is relevant, else 0.
+        reciprocal_rank_at: 1 over the rank of the first relevant item, 0 where it is beyond K.
     """
 
     average_precision: Numbers
@@ -55,6 +57,8 @@ class QueryScores:
     recall_at: dict[int, Numbers]
     ndcg_at: dict[int, Numbers]
     acg_at: dict[int, Numbers]
+    hit_ratio_at: dict[int, Numbers]
+    reciprocal_rank_at: dict[int, Numbers]
 
 
 def tie_aware_scores(
@@ -83,6 +87,7 @@ def tie_aware_scores(
         return _gains_inside(counts, gains, depth)
 
     found = {k: first(counts.relevant, k) for k in cutoffs}
+    firsts = {k: _first_relevant(counts, k) for k in cutoffs}
     return QueryScores(
         average_precision=average_precision(size, relevant),
         weighted_average_precision=gains_at_relevant(counts.shared, size) / relevant,
@@ -94,6 +99,8 @@ def tie_aware_scores(
         recall_at={k: found[k] / relevant for k in cutoffs},
         ndcg_at={k: _ndcg(counts, k, discount) for k in cutoffs},
         acg_at={k: first(counts.shared, k) / k for k in cutoffs},
+        hit_ratio_at={k: hits for k, (hits, _) in firsts.items()},
+        reciprocal_rank_at={k: reciprocals for k, (_, reciprocals) in firsts.items()},
     )
 
 
@@ -208,6 +215,19 @@ def _gains_inside(counts: Counts, gains: Whole, depth: int) -> Numbers:
     from medhash.retrieval.kernels import gains_inside
 
     return np.asarray(gains_inside(counts.items, gains, depth))
+
+
+def _first_relevant(counts: Counts, depth: int) -> tuple[Numbers, Numbers]:
+    """Expected hit and reciprocal rank of the first relevant item within a depth, (queries,) each.
+
+    It lies in the first tie that has relevant items. Of n items with r relevant ones, none of the
+    first i - 1 is relevant with probability s = (n - r) (n - r - 1) … / (n (n - 1) …), i - 1
+    factors each; then the i-th is with probability r / (n - i + 1), at rank before + i.
+    """
+    from medhash.retrieval.kernels import first_relevant
+
+    hits, reciprocals = first_relevant(counts.items, counts.relevant, depth)
+    return np.asarray(hits), np.asarray(reciprocals)
 
 
 class _RangeSums:

@@ -49,6 +49,7 @@ def score_ranked(shared: Whole, cutoffs: Sequence[int], map_at: MapAt = "reachab
     weighted = np.where(relevant, shared.cumsum(axis=1) / ranks, 0.0)
     total = np.maximum(found[:, -1], 1)
     best = -np.sort(-shared, axis=1)
+    first = relevant & (found == 1)
     return QueryScores(
         average_precision=precision.sum(axis=1) / total,
         weighted_average_precision=weighted.sum(axis=1) / total,
@@ -59,6 +60,8 @@ def score_ranked(shared: Whole, cutoffs: Sequence[int], map_at: MapAt = "reachab
         recall_at={k: found[:, k - 1] / total for k in cutoffs},
         ndcg_at={k: _ratio(_dcg(shared[:, :k]), _dcg(best[:, :k])) for k in cutoffs},
         acg_at={k: shared[:, :k].mean(axis=1) for k in cutoffs},
+        hit_ratio_at={k: (found[:, k - 1] > 0).astype(float) for k in cutoffs},
+        reciprocal_rank_at={k: (first[:, :k] / ranks[:k]).sum(axis=1) for k in cutoffs},
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,6 +12,14 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Score = Annotated[float, Field(ge=0.0, le=1.0 + 1e-9, allow_inf_nan=False)]
 """A fraction; sums of floating-point numbers may pass 1 by their last bits."""
 PatchSize2D = tuple[Count, Count]
+
+
+def later(default: Any, description: str | None = None) -> Any:
+    """A setting that came after cells were trained: at its default no receipt names it.
+
+    So what was trained before it is not made again.
+    """
+    return Field(default, description=description, exclude_if=lambda value: value == default)
 
 
 class StrictModel(BaseModel):

@@ -13,9 +13,22 @@ from medhash.schema.base import Count, NaturalNumber, StrictModel
 PHANTOM_PREFIX = "phantom_"
 """Of the name of a synthetic stand-in."""
 
+SPLIT_SEPARATOR = "+"
+"""Between a dataset's name and that of another split of it: ``covid_ct+clean``."""
+
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$")]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+def without_split(dataset: str) -> str:
+    """The dataset itself, of a name that may say which split of it is meant."""
+    return dataset.partition(SPLIT_SEPARATOR)[0]
+
+
+def split_name(dataset: str) -> str:
+    """The name of the other split that a dataset's name means, or empty text."""
+    return dataset.partition(SPLIT_SEPARATOR)[2]
 
 
 def _is_size(value: Any) -> Any:
@@ -69,6 +82,18 @@ class SplitRule(StrictModel):
         description="random: column or columns of the index (patient_id, lesion_id); images that "
         "share a value in any of them stay on one side",
     )
+    near_distance: Annotated[int, Field(ge=0, le=64)] | None = Field(
+        None,
+        description="images whose perceptual hashes are at most so many of 64 bits apart are "
+        "near duplicates; exact ones always are. random: they stay on one side, and so do those "
+        "that a chain of them links; official, listed: see leave_out",
+        exclude_if=_is_unset,
+    )
+    leave_out: Literal["query", "database"] | None = Field(
+        None,
+        description="official, listed: which of two near duplicates on both sides is not used",
+        exclude_if=_is_unset,
+    )
     seed: NaturalNumber | None = Field(
         None, description="a fixed seed for every run; without it the run's own seed is used"
     )
@@ -106,6 +131,12 @@ class SplitRule(StrictModel):
         for key, rule in own.items():
             if getattr(self, key) is not None and self.rule != rule:
                 raise ValueError(f"'{key}' is only for split rule '{rule}', not '{self.rule}'")
+        if (self.leave_out is None) == (self.near_distance is not None and self.rule != "random"):
+            raise ValueError(
+                "'leave_out' and 'near_distance' say together which duplicates the split rules "
+                "'official' and 'listed' do not use; 'random' keeps them on one side and takes "
+                "'near_distance' alone"
+            )
         if not self.stratified and any(
             isinstance(size, Mapping) for size in (self.query, self.validation)
         ):

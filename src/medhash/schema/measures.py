@@ -104,6 +104,8 @@ MEASURES: dict[str, Measure] = {
     "acg_at": Measure(
         "ACG@{k}", "metrics.acg_at", unit="", factor=1, decimals=4, of_queries="per_query.acg_at"
     ),
+    "hit_ratio_at": Measure("hit ratio@{k}", "metrics.hit_ratio_at"),
+    "mrr_at": Measure("mRR@{k}", "metrics.mrr_at"),
     "precision_recall_area": Measure("area under precision-recall", "metrics.pr_curve.area"),
     "queries": Measure("queries", "metrics.queries", unit="images", factor=1, decimals=0),
     "database": Measure("database", "metrics.database", unit="images", factor=1, decimals=0),

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
-from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel
+from medhash.schema.base import Count, Fraction, NaturalNumber, PatchSize2D, StrictModel, later
 
 Start = Literal["pretrained", "classifier", "scratch"]
 """Where a network's weights come from: the backbone that MAE and classification pretrained on the
@@ -91,6 +91,9 @@ class OptimisationSettings(StrictModel):
     batch_size: Count = 64
     learning_rate: Annotated[float, Field(gt=0)]
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    decay_tokens: bool = later(
+        True, "whether a ViT's position embedding, class token and mask token are decayed"
+    )
     warmup_epochs: NaturalNumber = 0
     schedule: Literal["constant", "cosine", "step"] = "constant"
     step_epochs: Count | None = Field(None, description="of schedule step: epochs at one rate")
@@ -135,8 +138,26 @@ class LcrSettings(StrictModel):
         ((2, 2), (4, 4), (6, 6), (8, 8)), min_length=1, description="(s_h, s_w) of Eq. 18"
     )
     segment_encoding: Literal["tokens", "crop"] = "tokens"
-    weights: Literal["intraclass", "uniform"] = Field(
-        "intraclass", description="Eq. 22, or the same weight for every counterfactual sample"
+    weights: Literal["intraclass", "intraclass-far", "uniform"] = Field(
+        "intraclass",
+        description="Eq. 22; the opposite, greatest where the code changed most; or all the same",
+    )
+    softmax: Literal["all-scales", "each-scale"] = later(
+        "all-scales", "which samples of a class have weights that add up to 1 (Eq. 22)"
+    )
+    share: Literal["equal", "sum", "mean"] = later(
+        "equal",
+        "without DBW, Eq. 23 to the loss of real images: 1 : 1, C : B (Eq. 7 is a sum), or C : 1 "
+        "(the baseline averages)",
+    )
+    strength: Annotated[float, Field(gt=0)] = later(1.0, "Eq. 23 is multiplied by it")
+    loss: Literal["method", "squared"] = later(
+        "method", "of masked images: the method's own, or Eq. 23's squared error over q"
+    )
+    other_classes: Literal["remaining", "keep", "ignore"] = later(
+        "remaining",
+        "Eq. 21's target towards V of other classes: what remains to the own class, the present "
+        "similarity, or none",
     )
     start_epoch: NaturalNumber = 0
 
@@ -156,11 +177,10 @@ class EvaluationSettings(StrictModel):
         description="which epoch is evaluated; best-query-map looks at the query set",
     )
 
-    graded: bool = Field(
+    graded: bool = later(
         False,
-        description="whether records keep mAP@K, NDCG, ACG and weighted AP of each query also "
-        "where every image has one label",
-        exclude_if=lambda value: not value,
+        "whether records keep mAP@K, NDCG, ACG and weighted AP of each query also where every "
+        "image has one label",
     )
 
     @model_validator(mode="after")
@@ -203,6 +223,16 @@ class Settings(StrictModel):
                 f"stored_size {self.stored_size} is less than network.image_size "
                 f"{self.network.image_size}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _has_tokens(self) -> Self:
+        for name in ("mae", "classification", "hashing"):
+            stage = getattr(self, name)
+            if stage and not stage.decay_tokens and self.network.grid is None:
+                raise ValueError(
+                    f"{name}.decay_tokens: the backbone '{self.network.kind}' has no tokens"
+                )
         return self
 
     @model_validator(mode="after")

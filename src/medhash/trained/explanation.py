@@ -1,6 +1,7 @@
 """Explain a trained cell: where it looks, what C2F-LP finds, what its features are (ACH V-E).
 
-The step writes arrays, not pictures, and rows of the dataset instead of images.
+The step writes arrays, not pictures, and rows of the dataset instead of images. Of a network
+without patch tokens these are its feature maps.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import rows_of
 from medhash.errors import MedhashError
 from medhash.methods import family
-from medhash.models.backbones import vit
+from medhash.models.backbones import backbone_class, vit
 from medhash.models.heads import HashHead, HashingNetwork
 from medhash.retrieval.arrays import write_arrays
 from medhash.retrieval.codes import Codes
@@ -28,6 +29,7 @@ from medhash.schema.cell import Cell
 from medhash.schema.settings import Settings
 from medhash.schema.shown import ExplanationSettings
 from medhash.trained.cell import check_trained
+from medhash.trained.feature_maps import feature_maps
 from medhash.training.devices import Device
 from medhash.training.families.hashing import load_objective
 from medhash.training.hashing import Coder, HashingObjective
@@ -80,9 +82,13 @@ def run(configuration: Configuration, step: Step, job: Job) -> None:
 def explain_cell(task: Task, chosen: ExplanationSettings, path: Path) -> None:
     """Write where a trained cell looks (``explanation.npz``).
 
-    Its arrays, for n images on a grid of G x G patches with S mask scales:
+    Its arrays, for n images:
 
     - ``rows`` int64 (n,): rows of the images in the dataset's index.
+
+    Without patch tokens, what :func:`~medhash.trained.feature_maps.feature_maps` gives; with them,
+    on a grid of G x G patches with S mask scales:
+
     - ``patch_embedding``, ``cam``, ``grad_cam`` float32 (n, G, G), see
       :func:`patch_embedding_map`, :func:`class_activation_map`, :func:`grad_cam`.
     - ``area``, ``key_point`` int64 (n, 2): top left of the salient window (Eq. 15) and the key
@@ -97,14 +103,18 @@ def explain_cell(task: Task, chosen: ExplanationSettings, path: Path) -> None:
         path: the file that is written.
 
     Raises:
-        MedhashError: the checkpoint is missing or of another cell, or the method's hash layer is
-            not linear in the pooled features, so that it has no class activation map.
+        MedhashError: the checkpoint is missing or of another cell; the method's hash layer is
+            not linear in the pooled features, so that it has no class activation map; or the
+            network has neither patch tokens nor feature maps.
     """
-    trained = load_cell(task)
     dataset = PreparedDataset(task.inputs.data_folder)
     labels, images = dataset.labels, dataset.images
     queries = rows_of(task.inputs.split, "query")
     rows = choose_rows(queries, labels, chosen.images_per_class, chosen.seed)
+    if not backbone_class(task.settings.network.kind).patch_tokens:
+        write_arrays(path, {"rows": rows} | feature_maps(task, images[rows]))
+        return
+    trained = load_cell(task)
     arrays = {"rows": rows} | _look(trained, images[rows], labels[rows], chosen.seed)
     feature_rows = _some(queries, chosen.features, chosen.seed)
     arrays |= {"feature_rows": feature_rows, "features": _features(trained, images, feature_rows)}

@@ -54,7 +54,9 @@ class HashingObjective(Objective):
         self.reasoning = None
         if reasons_about_lesions(variant):
             factual = "lfr" in parts
-            self.reasoning = LesionReasoning(settings.lcr, self.class_codes, factual=factual)
+            self.reasoning = LesionReasoning(
+                settings.lcr, self.class_codes, factual=factual, weighted="dbw" in parts
+            )
         self.epoch = 0
 
     def start_epoch(self, epoch: int) -> None:
@@ -78,6 +80,7 @@ class HashingObjective(Objective):
         codes = self.method.relax(self.network.head(features, pooled))
         anchored, rows = _first(codes, batch.anchors), _first(batch.rows, batch.anchors)
         self.class_codes.remember(rows, anchored)
+        self.method.before_batch(anchored.detach(), rows)
         references = self.method.references(codes, batch.labels)
         wished = self.method.target(_first(batch.labels, batch.anchors), references)
         per_sample = {"similarity": self.method.similarity_loss(anchored, references, wished)}
@@ -111,8 +114,8 @@ class HashingObjective(Objective):
     ) -> Tensor:
         fixed = references.detached()
 
-        def loss_of_codes(codes: Tensor, target: Tensor) -> Tensor:
-            return self.method.similarity_loss(codes, fixed, target)
+        def loss_of_codes(codes: Tensor, others: tuple[Tensor, Tensor], target: Tensor) -> Tensor:
+            return self.method.similarity_loss(codes, References(*others), target)
 
         constants = (fixed.codes, fixed.labels)
         return reasoning.loss(scene, self.coder, loss_of_codes, constants, generator)

@@ -140,9 +140,9 @@ def training_view(
     transform = _transform(len(pixels), settings, generator)
     corners = backbone.draw_corners(len(pixels), pixels.shape[-1], generator)
     if masks is not None:
-        moved = masks[:, None].float()
+        moved = backbone.shrink(masks[:, None].float(), "nearest-exact")
         moved = moved if transform is None else _resample(moved, transform, "nearest")
-        masks = backbone.fit(moved, corners, "nearest-exact")[:, 0].to(torch.uint8)
+        masks = backbone.fit(moved, corners)[:, 0].to(torch.uint8)
     pixels = pixels if transform is None else _resample(pixels, transform, "bilinear")
     return backbone.fit(pixels, corners), masks
 

@@ -33,6 +33,9 @@ from medhash.training.images import Batch, ImageSet
 from medhash.training.machine import seed_for
 from medhash.training.pausing import Pause, never
 
+# The parameters without weight decay of timm's ViT, and the masked autoencoder's own token.
+_TOKENS = ("*pos_embed", "*cls_token", "*mask_token")
+
 
 class Objective(nn.Module):
     """What one stage minimises. Parameters and buffers are its whole state."""
@@ -196,7 +199,8 @@ def _require_finite(values: Tensor, names: list[str], run: Run, epoch: int) -> N
 def _optimiser(
     objective: Objective, settings: OptimisationSettings, device: Device
 ) -> torch.optim.Optimizer:
-    groups = param_groups_weight_decay(objective, settings.weight_decay)
+    kept = () if settings.decay_tokens else _TOKENS
+    groups = param_groups_weight_decay(objective, settings.weight_decay, no_weight_decay_list=kept)
     fused = device.torch_device.type == "cuda"
     rate = settings.learning_rate
     if settings.optimiser == "sgd":

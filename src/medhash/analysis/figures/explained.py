@@ -15,10 +15,11 @@ from medhash.analysis.figures.drawing import say_not_run
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.configuration.paths import Layout
 from medhash.data.prepared import PreparedDataset
-from medhash.data.prepared_files import FILES
-from medhash.papers.specs import Drawn, FigureSpec
+from medhash.data.prepared_files import FILES, MASKS
+from medhash.errors import MedhashError
+from medhash.papers.specs import Drawn, FigureSpec, Name
 from medhash.retrieval.arrays import read_arrays
-from medhash.schema.base import Count
+from medhash.schema.base import Count, StrictModel
 from medhash.schema.cell import Cell
 
 if TYPE_CHECKING:
@@ -31,10 +32,26 @@ if TYPE_CHECKING:
 MAPS = {"patch_embedding": "patch embedding", "cam": "CAM", "grad_cam": "Grad-CAM"}
 """Array of the explanation -> its name in a figure."""
 
+MAP_COLOURS = "jet"
+MASK_COLOURS = ("white", "magenta")
+"""Of the borders of a mask's classes, from 1 on."""
+
 _ARRAYS = (
     *("rows", *MAPS, "area", "key_point", "window", "mask_scales", "scale_weights"),
     *("scale_shift", "feature_rows", "features"),
 )
+
+
+class Attribute(StrictModel):
+    """A numeric column of a dataset's index, and what it is called."""
+
+    column: Name
+    title: str
+
+    def text(self, dataset: PreparedDataset, row: int) -> str:
+        """Its value for an image: ``CDR 0.53``."""
+        value = dataset.numbers(self.column)[row]
+        return f"{self.title} {'unknown' if np.isnan(value) else format(value, '.2f')}"
 
 
 @dataclass(frozen=True)
@@ -43,15 +60,21 @@ class Explained:
 
     Attributes:
         arrays: see :func:`medhash.trained.explanation.explain_cell`.
-        images: uint8 (N, S, S, 3), the whole dataset, memory-mapped.
-        labels: uint8 (N, C).
-        classes: names of the C classes.
+        dataset: N images of C classes.
     """
 
     arrays: Mapping[str, NDArray[Any]]
-    images: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    classes: tuple[str, ...]
+    dataset: PreparedDataset
+
+    @property
+    def images(self) -> NDArray[np.uint8]:
+        """uint8 (N, S, S, 3), the whole dataset, memory-mapped."""
+        return self.dataset.images
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """uint8 (N, C)."""
+        return self.dataset.labels
 
     @property
     def patch(self) -> float:
@@ -64,7 +87,7 @@ class Explained:
 
     def class_name(self, row: int) -> str:
         """The classes of an image."""
-        return " + ".join(self.classes[index] for index in np.flatnonzero(self.labels[row]))
+        return " + ".join(self.dataset.classes_of(row))
 
 
 def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
@@ -79,17 +102,18 @@ def in_turn(labels: NDArray[np.uint8], count: int) -> list[int]:
     return list(dict.fromkeys(turns))[:count]
 
 
-def load_explained(layout: Layout, cell: Cell, data: Path) -> Explained | None:
+def load_explained(
+    layout: Layout, cell: Cell, data: Path, arrays: Sequence[str] = _ARRAYS
+) -> Explained | None:
     """A cell's explanation with the images of its dataset's folder; None if it was not made.
 
     Raises:
-        MedhashError: the file is damaged.
+        MedhashError: the file is damaged, or lacks one of the arrays.
     """
     path = layout.explanation(cell)
     if not path.is_file():
         return None
-    dataset = PreparedDataset(data)
-    return Explained(read_arrays(path, _ARRAYS), dataset.images, dataset.labels, dataset.classes)
+    return Explained(read_arrays(path, arrays), PreparedDataset(data))
 
 
 Explanations = Mapping[Cell, Explained | None]
@@ -109,6 +133,11 @@ class PictureSpec(FigureSpec):
 
     examples: Count = 3
 
+    @property
+    def arrays(self) -> tuple[str, ...]:
+        """The arrays of an explanation that it draws."""
+        return _ARRAYS
+
     def inputs(self, files: Configuration) -> list[Path]:
         """Records, what the cells look at, their codes and their images."""
         cells, layout = self.cells(), files.layout
@@ -123,7 +152,8 @@ class PictureSpec(FigureSpec):
         axes = product(self.datasets, self.methods, self.variants, self.bits, self.seeds[:1])
         cells = [self.cell(*coordinates) for coordinates in axes]
         explained = {
-            cell: load_explained(files.layout, cell, files.data_of(cell)) for cell in cells
+            cell: load_explained(files.layout, cell, files.data_of(cell), self.arrays)
+            for cell in cells
         }
         titles = (context.heading(self), self.details(facts, context))
         return self.pictured(explained, context, titles, files.layout)
@@ -150,11 +180,15 @@ class PictureSpec(FigureSpec):
         for cell, found in facts.items():
             if found is None:
                 continue
-            for place in found.examples(self.examples):
+            for place in self.shown(found):
                 row = int(found.arrays["rows"][place])
                 named = names_of(cell, context) | {"row": row, "class": found.class_name(row)}
                 rows += [named | numbers for numbers in self.values_of(found, place)]
         return pd.DataFrame(rows)
+
+    def shown(self, found: Explained) -> list[int]:
+        """Places of the explained images that are examples: by default from the classes in turn."""
+        return found.examples(self.examples)
 
     def values_of(self, found: Explained, place: int) -> Iterator[dict[str, Any]]:
         """What is drawn of one of the explained images: columns of the CSV, row by row."""
@@ -174,6 +208,60 @@ class PictureSpec(FigureSpec):
 def show(axes: Axes, image: NDArray[np.uint8]) -> None:
     """An image, uint8 (S, S, 3), pixel by pixel."""
     axes.imshow(image, interpolation="nearest")
+
+
+def outline(axes: Axes, mask: NDArray[np.uint8]) -> None:
+    """The borders of a mask's classes, uint8 (S, S), in :data:`MASK_COLOURS`.
+
+    A class lies within those of lower numbers, as a cup does in its disc.
+    """
+    for number, colour in enumerate(MASK_COLOURS, start=1):
+        if 0 < np.count_nonzero(mask >= number) < mask.size:
+            axes.contour(mask >= number, levels=[0.5], colors=[colour], linewidths=0.9)
+
+
+def borders_text(dataset: PreparedDataset) -> str:
+    """What :func:`outline` draws: ``disc white, cup magenta``."""
+    named = zip(dataset.mask_classes[1:], MASK_COLOURS, strict=False)
+    return ", ".join(f"{name} {colour}" for name, colour in named)
+
+
+def masks_of(dataset: PreparedDataset) -> NDArray[np.uint8]:
+    """The masks of a dataset whose picture shows them, uint8 (N, S, S).
+
+    Raises:
+        MedhashError: it has none.
+    """
+    if dataset.masks is None:
+        raise MedhashError(
+            f"{dataset.folder / MASKS}: there is no such file, and this figure draws masks; choose "
+            "a dataset with masks, or leave 'masks' out of the figure"
+        )
+    return dataset.masks
+
+
+def draw_map(axes: Axes, values: NDArray[np.float32], size: int, **style: Any) -> None:
+    """Colours from the least to the greatest value of a map, over a picture of ``size`` pixels.
+
+    Values lie at the centres of the map's places. A flat map has one colour.
+    """
+    span = values.max() - values.min()
+    stretched = (values - values.min()) / (span if span > 0 else 1)
+    extent = (-0.5, size - 0.5, size - 0.5, -0.5)
+    axes.imshow(stretched, cmap=MAP_COLOURS, vmin=0, vmax=1, extent=extent, **style)
+
+
+def bare(axes: Axes) -> None:
+    """Take ticks, grid and frame away; what is written beside a panel stays."""
+    axes.set(xticks=[], yticks=[])
+    axes.grid(visible=False)
+    axes.set_frame_on(False)
+
+
+def write_beside(axes: Axes, text: str) -> None:
+    """On the left of a panel, line by line."""
+    style = {"rotation": 0, "ha": "right", "va": "center"}
+    axes.set_ylabel(text, fontsize=6.5, **style)  # type: ignore[arg-type]
 
 
 def blocks(figure: Any, count: int, rows: int, columns: int) -> Iterator[tuple[Any, Any]]:

@@ -5,9 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medhash.analysis.figures.drawing import titled_figure
 from medhash.analysis.figures.explained import (
     MAPS,
@@ -15,6 +12,7 @@ from medhash.analysis.figures.explained import (
     Explanations,
     PictureSpec,
     blocks,
+    draw_map,
     show,
 )
 from medhash.analysis.numbers.context import Context
@@ -74,17 +72,9 @@ def _draw_maps(line: Any, found: Explained | None, name: str, spec: Spec) -> Non
     for place, axes in zip(found.examples(spec.examples), line, strict=False):
         image = found.images[found.arrays["rows"][place]]
         show(axes, image)
-        size = image.shape[0]
-        values = _stretched(found.arrays[name][place])
-        # the patches' values lie at their centres; between them the map is interpolated
-        extent = (-0.5, size - 0.5, size - 0.5, -0.5)
-        axes.imshow(values, cmap="jet", alpha=0.45, extent=extent, interpolation="bilinear")
-
-
-def _stretched(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Values from 0 to 1; a flat map is 0 everywhere."""
-    span = values.max() - values.min()
-    return (values - values.min()) / (span if span > 0 else 1)
+        # between the centres of patches the map is interpolated
+        style = {"alpha": 0.45, "interpolation": "bilinear"}
+        draw_map(axes, found.arrays[name][place], len(image), **style)
 
 
 def _name_row(axes: Axes, text: str) -> None:

@@ -128,11 +128,11 @@ class ConfounderSpec(ArtefactSpec):
         if not maps:
             return row
         row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
-        row |= _interval("map_percent", "interval_{}_percent", list(maps.values()))
+        row |= interval_columns("map_percent", "interval_{}_percent", list(maps.values()))
         baseline = _by_seed(records, str(name), method, BASELINE)
         paired = [maps[seed] - baseline[seed] for seed in maps if seed in baseline]
         if paired and variant != BASELINE:
-            row |= _interval("difference_points", "difference_{}_points", paired)
+            row |= interval_columns("difference_points", "difference_{}_points", paired)
         return row
 
     def check(self, where: str) -> None:
@@ -167,7 +167,8 @@ def _by_seed(
     }
 
 
-def _interval(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
+def interval_columns(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
+    """Mean over seeds in percent and its 95 % interval as columns; one seed has no interval."""
     mean, half_width = mean_and_half_width(100 * np.asarray(fractions))
     if half_width is None:
         return {mean_key: mean}

@@ -16,6 +16,7 @@ from medhash.schema.datasets import PHANTOM_PREFIX
 from medhash.schema.measures import MeasureAt
 
 if TYPE_CHECKING:
+    from medhash.configuration.loading import Configuration
     from medhash.papers.paper import Paper
     from medhash.papers.reported import ReportedPaper
     from medhash.records.record import Record
@@ -85,6 +86,7 @@ class Context:
             left out ("archive not found").
         reported: the numbers that the paper prints, where they are known.
         run: name of the run, where it is not the scale's own.
+        files: where the files of the run lie, for what is made from more than its cells.
     """
 
     paper: Paper
@@ -93,6 +95,7 @@ class Context:
     not_run: Mapping[str, str] = field(default_factory=dict)
     reported: ReportedPaper | None = None
     run: str = ""
+    files: Configuration | None = None
 
     @property
     def label(self) -> str:

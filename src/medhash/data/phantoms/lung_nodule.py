@@ -20,7 +20,8 @@ from medhash.data.phantoms.radiograph import Chest
 SIDES = ("right", "left")
 """Of the patient, in the order of :attr:`~medhash.data.phantoms.radiograph.Film.lungs`."""
 # Half the picture in millimetres: a film of 2048 pixels of 0.175 mm.
-_HALF_MM = 2048 * 0.175 / 2
+_FILM = 2048
+_HALF_MM = _FILM * 0.175 / 2
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def draw(request: Request) -> Drawing:
     """Draw one film; see :class:`~medhash.data.phantoms.modality.Request`.
 
     The mask is the lung on the nodule's side, as the upstream's reader gives it; the attributes
-    say where the nodule itself lies (x, y from −1 to 1) and how wide it is.
+    say where the nodule itself lies (x, y in pixels of the upstream's film) and how wide it is.
     """
     nodule = _nodule(request.finding, request.rng)
     film = radiograph.film(request, partial(_FINDINGS[request.finding], nodule))
@@ -73,8 +74,8 @@ def draw(request: Request) -> Drawing:
         "side": SIDES[nodule.side],
         "subtlety": nodule.subtlety,
         "size_mm": round(2 * nodule.radius * _HALF_MM, 1),
-        "x": round(place.x, 4),
-        "y": round(place.y, 4),
+        "x": round((place.x + 1) / 2 * _FILM, 1),
+        "y": round((place.y + 1) / 2 * _FILM, 1),
     }
     mask = (film.lungs[nodule.side] > 0.5).astype(np.uint8)
     return Drawing(film.image, film.lesions[0], mask, facts)

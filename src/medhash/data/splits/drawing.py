@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from medhash.data.duplicates import near_groups
 from medhash.errors import MedhashError
 from medhash.schema.datasets import Size, SplitRule
 
@@ -72,7 +73,7 @@ class Draw:
             self._check_class_sizes(purpose)
         strata = self._strata(rows)
         quotas = self._quotas(purpose, size, strata)
-        if self._rule.group_by is None:
+        if self._rule.group_by is None and self._rule.near_distance is None:
             return self._ranked(purpose, strata, quotas)
         return self._ranked_groups(purpose, strata, quotas)
 
@@ -182,7 +183,8 @@ class Draw:
             owed = quotas[stratum] + owed - sum(len(groups[name]) for name in picked)
             chosen += [groups[name] for name in picked]
         if owed:
-            columns = " and ".join(self._rule.group_by or ())
+            near = () if self._rule.near_distance is None else ("near-duplicate",)
+            columns = " and ".join((*(self._rule.group_by or ()), *near))
             self.notes.append(
                 f"{sum(quotas) - owed} {purpose} images instead of {sum(quotas)}: "
                 f"{columns} groups stay whole"
@@ -191,8 +193,15 @@ class Draw:
 
     @cached_property
     def group_names(self) -> NDArray[np.str_]:
-        """Each image's group, (N,): images that share a value in any of the columns have one."""
+        """Each image's group, (N,): images that share a value in any of the columns have one.
+
+        So have near duplicates, where the rule says what these are.
+        """
         columns = [self._names_of(column) for column in self._rule.group_by or ()]
+        if self._rule.near_distance is not None:
+            groups = near_groups(self._index, self._rule.near_distance)
+            first = pd.Series(self._ids).groupby(groups).transform("min")
+            columns.append(np.char.add("near/", first.to_numpy(np.str_)))
         return columns[0] if len(columns) == 1 else _joined(columns)
 
     def _names_of(self, column: str) -> NDArray[np.str_]:

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from medhash.data.duplicates import near_pairs
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.drawing import Draw
 from medhash.data.splits.listed import listed_roles, official_roles
@@ -59,10 +60,11 @@ def make_split(
     ``random`` draws exactly ``rule.query`` images, or the share of them rounded half up, each
     class in proportion by largest remainder (Hamilton), so that a class is within one image of
     its quota; a class of two or more images gets a query and a database image where the sizes
-    allow it. ``rule.query`` may also count the images of each class. With ``rule.group_by`` whole
-    groups are drawn and sizes come as near as groups allow. Images of several labels are
-    stratified by their set of labels. ``rule.validation`` images are drawn next, in the same way,
-    and ``rule.train`` images of the database last.
+    allow it. ``rule.query`` may also count the images of each class. With ``rule.group_by`` or
+    ``rule.near_distance`` whole groups are drawn and sizes come as near as groups allow. Images of
+    several labels are stratified by their set of labels. ``rule.validation`` images are drawn next,
+    in the same way, and ``rule.train`` images of the database last. With ``rule.leave_out`` one
+    side of an official or listed split gives up its near duplicates.
 
     Args:
         index: the dataset's index.csv, in row order.
@@ -92,6 +94,8 @@ def make_split(
         roles, train = listed_roles(index, rule.file, draw.notes)
     else:
         roles = official_roles(index, draw.notes)
+    if rule.leave_out is not None and rule.near_distance is not None:
+        roles = _without_duplicates(index, roles, rule.leave_out, rule.near_distance, draw.notes)
     _check_roles(roles, rule)
     if train is None:
         train = roles == "database"
@@ -102,7 +106,7 @@ def make_split(
             "row": np.arange(len(index)),
             "image_id": index["image_id"].astype(str).to_numpy(),
             "role": roles,
-            "train": train.astype(np.int64),
+            "train": (train & (roles == "database")).astype(np.int64),
         }
     )
     return Split(manifest, tuple(draw.notes))
@@ -145,6 +149,24 @@ def write_split(
     with written_whole(csv_path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
         write_json(csv_path.with_suffix(".json"), summary)
+
+
+def _without_duplicates(
+    index: pd.DataFrame, roles: NDArray[np.str_], side: str, distance: int, notes: list[str]
+) -> NDArray[np.str_]:
+    """The roles, (N,), without those of one side that have a near duplicate on the other."""
+    query, database = (np.flatnonzero(roles == role) for role in ("query", "database"))
+    of_query, of_database, _ = near_pairs(index, query, database, distance)
+    left_out = np.unique(of_query if side == "query" else of_database)
+    if len(left_out):
+        other = "database" if side == "query" else "query"
+        notes.append(
+            f"{len(left_out)} {side} images are left out: each has a {other} image at most "
+            f"{distance} bits of the perceptual hash away"
+        )
+    kept = roles.copy()
+    kept[left_out] = "none"
+    return kept
 
 
 def _check_index(index: pd.DataFrame, labels: NDArray[np.uint8]) -> None:

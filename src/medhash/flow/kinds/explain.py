@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from medhash.data.prepared_files import MASKS
 from medhash.flow.files import cell_files, view_files
 from medhash.flow.kind import CellKind, Files, Parts, Resources
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Kind(CellKind):
-    """Write where a trained cell looks, what it takes for lesions, and its features.
+    """Write where a trained cell looks: patches and lesions, or the maps that its network names.
 
     Writes results/<run>/<paper>/cells/<cell>/explanation.npz.
     """
@@ -30,11 +31,14 @@ class Kind(CellKind):
     def parts(self, steps: Steps, *values: str) -> Parts:
         """The trained cell, and which images are shown."""
         from medhash.configuration import relevant_settings
+        from medhash.configuration.declarations import declaration_of
 
         configuration, cell = steps.configuration, self.cell(*values)
         chosen = configuration.settings_of(cell)
         inputs = cell_files(configuration.layout, cell, "checkpoint", "codes")
         inputs |= view_files(configuration, cell.paper, cell.dataset, "images", "labels")
+        if "masks" in declaration_of(cell.method).needs:
+            inputs["masks"] = configuration.data_of(cell) / MASKS
         settings = {
             "lcr": chosen.lcr.model_dump(mode="json"),
             "images": configuration.explanation.model_dump(mode="json"),

@@ -102,6 +102,16 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
         Called once, before weights are loaded; by default a method puts nothing there.
         """
 
+    def stand_among(self, labels: Tensor, rows: Tensor) -> None:
+        """Take the labels of the database, float (m, C), of which most methods make no use.
+
+        Called once, before training and before a checkpoint is loaded.
+
+        Args:
+            labels: 0/1.
+            rows: int64 (n,), where in the database each training sample is; -1 if it is not there.
+        """
+
     def relax(self, outputs: Tensor) -> Tensor:
         """The hash layer's output (B, q) to relaxed codes in [-1, 1] (ACH Eq. 3)."""
         return outputs.tanh()
@@ -158,6 +168,9 @@ class HashingMethod(MethodDeclaration, nn.Module, Generic[OwnSettings]):
 
     def start_epoch(self, epoch: int) -> None:
         """Called before each epoch (from 0): continuation schedules."""
+
+    def before_batch(self, codes: Tensor, rows: Tensor) -> None:
+        """Called before V is asked for, with the anchors' relaxed codes, detached."""
 
     def after_batch(self, codes: Tensor, rows: Tensor) -> None:
         """Called after each step with the anchors' relaxed codes, detached."""

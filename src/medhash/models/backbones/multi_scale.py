@@ -127,6 +127,17 @@ class Backbone(ImageBackbone):
         attended = self.attention(torch.cat(scales, dim=1))
         return self.block(attended).flatten(2).transpose(1, 2)
 
+    def feature_maps(self, images: Tensor) -> dict[str, Tensor]:
+        """Stored images, uint8 (B, T, T, 3), to maps of S / 4 places a side, (B, channels, h, h).
+
+        ``scales``, the branches side by side; ``attention``, what the self-attention adds to them;
+        ``last``, after the second dense block.
+        """
+        pixels = self.fit(self.normalise(images))
+        scales = torch.cat([branch(pixels) for branch in self.branches], dim=1)
+        attended = self.attention(scales)
+        return {"scales": scales, "attention": attended - scales, "last": self.block(attended)}
+
     def pool(self, features: Tensor) -> Tensor:
         """The places (B, N, 176) to the fully connected layer (B, 1024)."""
         return self.summary(features.transpose(1, 2).unflatten(2, (self.side, self.side)))

@@ -35,7 +35,7 @@ from medhash.training.hashing import HashingObjective
 from medhash.training.images import load_images
 from medhash.training.loop import Run, fit
 from medhash.training.machine import seed_for
-from medhash.training.task import Task, Trained
+from medhash.training.task import CellInputs, Task, Trained
 
 
 class HashingEncoder(Encoder):
@@ -91,6 +91,7 @@ def train(task: Task) -> Trained:
     masks = "masks" in inputs.needs
     images = load_images(inputs.data_folder, inputs.split, "train", where.torch_device, masks=masks)
     objective = build_objective(cell, settings, images.labels, where)
+    _show_database(objective.method, inputs)
     _load_pretrained(objective, cell, settings, inputs.pretrained)
     objective.network.backbone.set_normalisation(images.images.cpu())
     objective.to(where.torch_device)
@@ -137,6 +138,7 @@ def load_objective(task: Task) -> tuple[HashingObjective, Device]:
     labels = PreparedDataset(inputs.data_folder).labels
     train_labels = torch.from_numpy(labels[rows_of(inputs.split, "train")]).float()
     objective = build_objective(task.cell, task.settings, train_labels, where)
+    _show_database(objective.method, inputs)
     tensors, facts = load_tensors(task.checkpoint)
     task.check(facts)
     try:
@@ -167,6 +169,14 @@ def build_objective(
     method: HashingMethod[Any] = kind(own, cell.bits, labels.cpu(), generator)
     method.stand_on(backbones.pooled_width(settings.network))
     return HashingObjective(network, method, cell.variant, settings, labels.cpu(), device)
+
+
+def _show_database(method: HashingMethod[Any], inputs: CellInputs) -> None:
+    """Tell a method what the split's database holds."""
+    database, train = rows_of(inputs.split, "database"), rows_of(inputs.split, "train")
+    labels = PreparedDataset(inputs.data_folder).labels[database]
+    places = np.where(np.isin(train, database), np.searchsorted(database, train), -1)
+    method.stand_among(torch.from_numpy(labels).float(), torch.from_numpy(places))
 
 
 def device_of(task: Task, *, compile: bool = False) -> Device:  # noqa: A002
