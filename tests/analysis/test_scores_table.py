@@ -102,7 +102,7 @@ def record_of(cell):
     """Of random codes of several labels; one split a dataset."""
     split = np.random.default_rng(len(cell.dataset))
     query_labels, database_labels = labels_of(split, 8), labels_of(split, 120)
-    own = np.random.default_rng([cell.bits, len(cell.variant), len(cell.method)])
+    own = np.random.default_rng([cell.bits, len(cell.variant), *cell.method.encode()])
     codes = Codes(
         query_codes=np.packbits(own.integers(0, 2, (8, cell.bits), np.uint8), axis=1),
         database_codes=np.packbits(own.integers(0, 2, (120, cell.bits), np.uint8), axis=1),
@@ -124,6 +124,14 @@ def record_of(cell):
         per_query_ap=evaluation.per_query_ap.tolist(),
         query_rows=range(8),
         training={"selection": "last-epoch"},
+        per_query={
+            "map_weighted": [0.0] * 8,
+            "map_at": {
+                k: each.tolist() for k, each in evaluation.scores.average_precision_at.items()
+            },
+            "ndcg_at": {},
+            "acg_at": {},
+        },
     )
 
 
@@ -244,3 +252,90 @@ def test_measures_of_other_files_can_be_shown(make):
     assert spec.cells() == [Cell("", "origa", "ynet", "none", 8, 0)]
     table = make(spec, [], Context(paper_of(YNET), "paper", "tie-aware"))
     assert table.printed() == {"Y-Net": ["not run"]}
+
+
+GROUPED = """
+paper: ynet
+title: Y-Net
+datasets: {origa: Fundus}
+methods: {crow: {title: CroW}, cam: {title: CAM}, drh: {title: DRH}, ynet: {title: Y-Net}}
+variants: {none: ""}
+tables:
+  table2:
+    kind: scores
+    title: mAP by cutoff
+    datasets: [origa]
+    groups: [[crow, cam], [drh], [ynet]]
+    variants: [none]
+    bits: [16]
+    measures: [map_at]
+    cutoffs: [5, 10]
+    unit: fraction
+"""
+
+
+def lines_of(table):
+    """The rows of the LaTeX table, and its rules."""
+    body = table.latex.split("\\midrule", 1)[1].split("\\bottomrule")[0]
+    return [line.split(" & ")[0] for line in body.strip().splitlines()]
+
+
+def test_groups_are_ruled_off_and_the_best_is_that_of_all(made):
+    table, records = made(GROUPED, "table2")
+    rule = "\\midrule"
+    expected = ["CroW", "CAM", rule, "DRH", rule, "Y-Net", rule, *CHANCE]
+    assert lines_of(table) == expected
+    values = {r.cell.method: round(r.metrics.map_at[5], 4) for r in records}
+    best_first = sorted(values, key=values.get, reverse=True)
+    titles = {"crow": "CroW", "cam": "CAM", "drh": "DRH", "ynet": "Y-Net"}
+    marks = {m: table.cell(titles[m], "Fundus/mAP@5")["mark"] for m in values}
+    assert len(set(values.values())) == 4
+    assert [marks[m] for m in best_first] == ["best", "second", "", ""]
+
+
+def test_a_method_of_the_user_s_stands_below_the_groups(make):
+    paper = paper_of(GROUPED)
+    spec = paper.tables["table2"].model_copy(update={"methods": ("cam", "toy", "ynet")})
+    table = make(spec, [], Context(paper, "paper", "tie-aware"))
+    assert lines_of(table) == ["CAM", "\\midrule", "Y-Net", "\\midrule", "toy"]
+
+
+def test_a_method_that_waits_for_a_setting_has_a_row_that_says_so(make):
+    paper = paper_of(GROUPED)
+    spec = paper.tables["table2"].model_copy(update={"not_run": {"drh": "it waits for a reason"}})
+    assert {cell.method for cell in spec.cells()} == {"crow", "cam", "ynet"}
+    records = [record_of(cell) for cell in spec.cells()]
+    table = make(spec, records, Context(paper, "paper", "tie-aware"))
+    assert table.printed()["DRH"] == ["not run", "not run"]
+    assert table.cell("DRH", "Fundus/mAP@5")["note"] == "it waits for a reason"
+    assert "DRH: not run (it waits for a reason)." in table.notes
+    assert "no record yet" not in "\n".join(table.notes)
+
+
+def test_an_interval_stands_behind_each_value(make):
+    paper = paper_of(GROUPED)
+    spec = paper.tables["table2"].model_copy(update={"intervals": True})
+    records = [record_of(cell) for cell in spec.cells()]
+    table = make(spec, records, Context(paper, "paper", "tie-aware"))
+    for record in records:
+        title = paper.method_title(record.cell.method)
+        found = table.cell(title, "Fundus/mAP@5")
+        least, greatest = (float(found[f"interval_{end}"]) for end in ("least", "greatest"))
+        queries = np.array(record.per_query.map_at[5])
+        assert least < record.metrics.map_at[5] < greatest
+        drawn = np.random.default_rng(7).choice(queries, (20000, 8)).mean(axis=1)
+        assert (least, greatest) == pytest.approx(np.quantile(drawn, (0.025, 0.975)), abs=0.02)
+        assert found["printed"] == f"{record.metrics.map_at[5]:.4f} [{least:.4f}, {greatest:.4f}]"
+    assert any(note.startswith("In brackets: 95% interval") for note in table.notes)
+    bare = [record.model_copy(update={"per_query": None}) for record in records]
+    table = make(spec, bare, Context(paper, "paper", "tie-aware"))
+    assert "[" not in table.cell("CAM", "Fundus/mAP@5")["printed"]
+    assert not any("bootstrap" in note for note in table.notes)
+
+
+def test_groups_need_methods_as_rows():
+    tree = yaml.safe_load(GROUPED)["tables"]["table2"]
+    with pytest.raises(ValueError, match="'rows' begins with it"):
+        TABLES.read(tree | {"rows": ["variant", "method"]})
+    with pytest.raises(ValueError, match="name 'methods', or 'groups' of them"):
+        TABLES.read(tree | {"groups": []})

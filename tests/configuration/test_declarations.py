@@ -11,11 +11,12 @@ import pytest
 import yaml
 
 from medhash import methods
-from medhash.configuration.declarations import declaration_of, has_patch_tokens
+from medhash.configuration.declarations import declaration_of, has_patch_tokens, network_problem
 from medhash.configuration.known_cells import known_cell
 from medhash.configuration.loading import load
 from medhash.errors import MedhashError
 from medhash.models import backbones
+from medhash.schema.settings import NetworkSettings, VitSettings
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -89,6 +90,60 @@ def test_a_cell_that_cannot_be_is_refused(own, cell, message, config_path):
     scale.write_text(yaml.safe_dump(tree))
     with pytest.raises(MedhashError, match=message):
         known_cell(load(config_path, {"scale": "paper"}), f"ach/{cell}")
+
+
+@pytest.mark.parametrize(
+    ("scale", "cell", "message"),
+    [
+        (
+            *("paper", "ynet/covid_ct/ynet/none/64/0"),
+            r"'ynet' needs masks, and the dataset 'covid_ct' has none; leave out one of them "
+            r"\(with masks: origa_fundus, jsrt\)",
+        ),
+        ("paper", "ynet/origa_fundus/deep_vision_solo/none/3072/0", "cannot run: SOLO with its"),
+        ("demo", "ynet/phantom_covid_ct/ynet/none/64/0", ""),
+        ("paper", "ynet/covid_ct/ynet_no_fpn/none/64/0", ""),
+    ],
+)
+def test_what_a_method_needs_is_known_when_the_configuration_is_loaded(scale, cell, message):
+    chosen = {"scale": scale, "papers": ["ynet"], "run": "x"}
+    configuration = load(PROJECT / "config/config.yaml", chosen)
+    if not message:
+        assert str(known_cell(configuration, cell)) == cell
+        return
+    with pytest.raises(MedhashError, match=message):
+        known_cell(configuration, cell)
+
+
+def test_a_grid_that_needs_masks_is_refused_where_there_are_none():
+    own = {"scale": "small", "papers": ["ynet"], "run": "x", "methods": ["deep_vision_solo"]}
+    settings = {"methods": {"deep_vision_solo": {"detector": "faster-rcnn"}}}
+    with pytest.raises(MedhashError, match="otherlosses: the method 'deep_vision_solo' needs mask"):
+        load(PROJECT / "config/config.yaml", own | {"settings": settings})
+
+
+LEAST = {"alexnet": 67, "dsh": 8, "multi_scale": 16, "resnet50": 32, "vgg16_bn": 32}
+
+
+@pytest.mark.parametrize("kind", backbones.kinds())
+def test_too_small_an_image_is_refused_for_every_backbone(kind):
+    least = LEAST.get(kind, LEAST["resnet50"])
+    if kind == "vit":
+        assert network_problem(VitSettings(image_size=32)) == ""
+        return
+    for size in (least, least - 4):
+        problem = network_problem(NetworkSettings(kind=kind, image_size=size))
+        assert ("network.image_size" in problem) == (size < least), problem
+
+
+def test_what_alexnet_needs_the_demo_gives():
+    own = {"scale": "demo", "papers": ["ynet"], "run": "x"}
+    small = own | {"settings": {"network": {"kind": "alexnet", "image_size": 64}}}
+    for method in ("dpsh", "dtsh"):
+        cell = f"ynet/phantom_origa_fundus/{method}/none/64/0"
+        assert str(known_cell(load(PROJECT / "config/config.yaml", own), cell)) == cell
+        with pytest.raises(MedhashError, match=r"'alexnet': .*image_size: 64 must be at least 67"):
+            known_cell(load(PROJECT / "config/config.yaml", small), cell)
 
 
 def test_an_ablation_that_a_cell_does_not_read_is_refused(config_path):

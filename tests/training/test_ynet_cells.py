@@ -128,6 +128,41 @@ def test_without_masks_the_other_branch_is_trained(data, tmp_path):
     assert list(pd.read_csv(tmp_path / "train.csv"))[2:] == ["classification"]
 
 
+def test_ddmh_goes_on_with_its_queue_and_its_slow_copy(data, tmp_path):
+    cell, own = replace(YNET, method="ddmh"), {"ddmh": {"momentum": 0.8, "queue": 40}}
+    longer = settings_of().hashing.model_copy(update={"epochs": 14, "schedule": "cosine"})
+    own = settings_of().model_copy(update={"methods": own, "hashing": longer})
+    asked = iter([True, *[False] * 13])
+    with pytest.raises(MedhashError, match="epoch 1"):
+        train_cell(cell, own, inputs_of(data), tmp_path, device="cpu", pause=lambda: next(asked))
+    train_cell(cell, own, inputs_of(data), tmp_path, device="cpu")
+    train_cell(cell, own, inputs_of(data), tmp_path / "whole", device="cpu")
+    for name in ("checkpoint.safetensors", "codes.npz", "train.csv"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    losses = pd.read_csv(tmp_path / "train.csv")
+    assert list(losses)[2:] == ["triplet", "quantisation"]
+    assert losses["triplet"].iloc[-1] < losses["triplet"].iloc[0]
+    assert evaluate(load(tmp_path / "codes.npz")).metrics["map"] > 0.8
+
+
+def test_deep_vision_trains_its_detector_and_codes_the_same_again(data, tmp_path):
+    cell = replace(YNET, method="deep_vision_solo", bits=192)
+    network = {"kind": "resnet50", "image_size": 64, "width": 0.0625}
+    own = {"detector": "faster-rcnn", "pyramid_channels": 8, "head_units": 16}
+    settings = make_settings(
+        network=network,
+        stored_size=64,
+        hashing=TRAINING | {"epochs": 1},
+        methods={cell.method: own},
+    )
+    train_cell(cell, settings, inputs_of(data, "masks"), tmp_path, device="cpu")
+    assert len(list(pd.read_csv(tmp_path / "train.csv"))[2:]) == 4
+    kept = load(tmp_path / "descriptors.npz")
+    assert np.linalg.norm(kept.query_descriptors, axis=1) == pytest.approx(np.ones(12))
+    again = encode_again(Task(cell, settings, inputs_of(data, "masks"), tmp_path, "cpu"))
+    assert np.array_equal(again.query_vectors, kept.query_vectors)
+
+
 def test_half_precision_trains_both_branches(data, tmp_path):
     own = settings_of().model_copy(update={"precision": "bfloat16"})
     train_cell(YNET, own, inputs_of(data, "masks"), tmp_path, device="cpu")

@@ -16,8 +16,13 @@ from pydantic import ValidationError
 
 from medhash import methods
 from medhash.configuration import relevant_settings
-from medhash.configuration.declarations import declaration_of, has_patch_tokens
-from medhash.configuration.layered_settings import resolve_settings
+from medhash.configuration.declarations import (
+    declaration_of,
+    has_patch_tokens,
+    network_problem,
+    why_not_run,
+)
+from medhash.configuration.layered_settings import PaperSettings, resolve_settings
 from medhash.configuration.layers import Layer, Layers
 from medhash.configuration.paths import Layout
 from medhash.configuration.restriction import Restriction
@@ -32,7 +37,6 @@ from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import load_cards
 from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
-from medhash.models import backbones
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
@@ -368,10 +372,24 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
 
     Raises:
         MedhashError: what is plugged in does not fit, or the backbone, or where its weights come
-            from, or its ablation changes nothing; ``where`` stands in front.
+            from, or its ablation changes nothing; its dataset has no masks, or it waits for a
+            setting; ``where`` stands in front.
     """
     settings, declared = configuration.settings_of(cell), declaration_of(cell.method)
     kind = settings.network.kind
+    waits = why_not_run(cell.method, settings)
+    if waits:
+        raise MedhashError(f"{where}: the method '{cell.method}' cannot run: {waits}")
+    if "masks" in declared.needs and not configuration.card(cell.dataset).has_masks:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' needs masks, and the dataset '{cell.dataset}' "
+            f"has none; leave out one of them (with masks: {_with_masks(configuration)})"
+        )
+    problem = network_problem(settings.network)
+    if problem:
+        raise MedhashError(
+            f"{where}: the method '{cell.method}' on the backbone '{kind}': {problem}"
+        )
     if declared.backbone not in ("", kind):
         raise MedhashError(
             f"{where}: the method '{cell.method}' stands on the backbone '{declared.backbone}', "
@@ -408,6 +426,13 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
         )
 
 
+def _with_masks(configuration: Configuration) -> str:
+    """The datasets of the configuration's kind that have masks."""
+    cards = configuration.cards.values()
+    real = configuration.phantoms is None
+    return ", ".join(c.name for c in cards if c.has_masks and c.synthetic != real)
+
+
 def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> None:
     """Refuse an ablation of settings that nothing of the cell reads: it would be its base again."""
     base, name = split_variant(cell.variant)
@@ -424,7 +449,7 @@ def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> Non
 
 
 def check_method_settings(configuration: Configuration) -> None:
-    """Validate what settings give to methods and backbones themselves; imports torch.
+    """Validate what settings give to methods themselves; imports torch.
 
     Raises:
         MedhashError: an unknown or refused key or value, with the nearest valid name.
@@ -433,11 +458,6 @@ def check_method_settings(configuration: Configuration) -> None:
         check_name(method, methods.names(), "method", source)
         model = methods.settings_model(method)
         validate(model, values, lambda _, s=source: s, f"settings.methods.{method}.")  # type: ignore[misc]
-    for paper, settings in configuration.every_settings():
-        source = f"settings of the paper '{paper}' at the scale '{configuration.scale}'"
-        network = backbones.backbone_class(settings.network.kind).Settings
-        values = settings.network.model_dump()
-        validate(network, values, lambda _, s=source: s, "settings.network.")  # type: ignore[misc]
 
 
 def check_experiments(configuration: Configuration) -> None:
@@ -470,7 +490,9 @@ def _configured(
         run=config.run or config.scale,
         chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
         papers={
-            name: restriction.paper(paper).merge_ablations(settings[name])
+            name: _without_waiting(
+                restriction.paper(paper).merge_ablations(settings[name]), resolved[name]
+            )
             for name, (_, paper) in papers.items()
         },
         settings=settings,
@@ -484,6 +506,24 @@ def _configured(
         explanation=config.explanation,
         lesions=config.lesions,
     )
+
+
+def _without_waiting(paper: Paper, settings: PaperSettings) -> Paper:
+    """The paper without cells of methods that wait for a setting; tables say why."""
+    artefacts = (*paper.tables.values(), *paper.figures.values())
+    waiting = {
+        method: why
+        for method in dict.fromkeys(method for spec in artefacts for method in spec.methods)
+        if (why := why_not_run(method, settings.own.get(method, settings.shared)))
+    }
+
+    def marked(spec: Spec) -> Spec:
+        own = {method: waiting[method] for method in spec.methods if method in waiting}
+        return spec.model_copy(update={"not_run": own})
+
+    tables = {name: marked(table) for name, table in paper.tables.items()}
+    figures = {name: marked(figure) for name, figure in paper.figures.items()}
+    return paper.model_copy(update={"tables": tables, "figures": figures})
 
 
 def _check_run(config: ConfigFile, folder: Path, asked_by: str) -> None:

@@ -1,4 +1,4 @@
-"""Settings of methods and backbones that were valid before: they are checked without torch."""
+"""Settings of methods that were valid before: they are checked without torch."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ _MEMORY = Memory("settings")
 
 
 def check_new_method_settings(configuration: Configuration) -> None:
-    """Validate what settings give to methods and backbones, unless it was valid before.
+    """Validate what settings give to methods, unless it was valid before.
 
     Raises:
         MedhashError: see :func:`medhash.configuration.loading.check_method_settings`.
     """
     of_methods = configuration.method_settings()
-    networks = [each.network for _, each in configuration.every_settings()]
-    given = [of_methods, [network.model_dump(mode="json") for network in networks]]
     modules = {f"medhash.methods.{name}" for _, name, _ in of_methods if name in methods.names()}
-    modules |= {f"medhash.models.backbones.{network.kind}" for network in networks}
     code = remembered_fingerprint(*sorted(modules))["fingerprint"]
-    if _MEMORY.recall(given, code) is None:
+    if _MEMORY.recall(of_methods, code) is None:
         check_method_settings(configuration)
-        _MEMORY.remember(given, code, "valid")
+        _MEMORY.remember(of_methods, code, "valid")

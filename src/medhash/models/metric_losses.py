@@ -83,7 +83,23 @@ def triplet_loss(distances: Tensor, labels: Tensor, margin: float) -> Tensor:
     Returns:
         float (B,); 0 for a sample without a positive or without a negative.
     """
-    positives, negatives = alike(labels)
+    return missed_margins(distances, *alike(labels), margin)
+
+
+def missed_margins(
+    distances: Tensor, positives: Tensor, negatives: Tensor, margin: float
+) -> Tensor:
+    """:func:`triplet_loss` with other samples than the batch's, M of them.
+
+    Args:
+        distances: float (B, M).
+        positives: bool (B, M).
+        negatives: bool (B, M).
+        margin: by which every negative is to be farther than every positive.
+
+    Returns:
+        float (B,); 0 for a sample without a positive or without a negative.
+    """
     triplets = (positives[:, :, None] & negatives[:, None, :]).to(distances)
     missed = (distances[:, :, None] - distances[:, None, :] + margin).relu()
     return (missed * triplets).sum(dim=(1, 2)) / triplets.sum(dim=(1, 2)).clamp(min=1)

@@ -63,6 +63,7 @@ class ArtefactSpec(StrictModel):
         variants: in the paper's order.
         bits: code lengths.
         seeds: seeds of each cell; filled in from the scale.
+        not_run: method -> why it has no cells in this run; filled in from its settings.
     """
 
     one_seed: ClassVar[bool] = False
@@ -79,6 +80,7 @@ class ArtefactSpec(StrictModel):
     variants: tuple[Name, ...] = Field(min_length=1)
     bits: tuple[Count, ...] = Field(min_length=1)
     seeds: tuple[NaturalNumber, ...] = Field((0,), min_length=1)
+    not_run: dict[Name, str] = Field(default_factory=dict, exclude_if=lambda value: not value)
 
     @field_validator("*")
     @classmethod
@@ -167,6 +169,7 @@ class ArtefactSpec(StrictModel):
         return [
             self.cell(dataset, method, variant, bits, seed)
             for dataset, method in product(self.available_datasets, self.methods)
+            if method not in self.not_run
             for variant in self.trained_variants
             for bits in self.lengths_of(method)
             for seed in (own if seeds is None else seeds)

@@ -136,15 +136,20 @@ class TrainingFacts(Part):
 
 
 class GradedScores(Part):
-    """Metrics of each query that tell degrees of relevance apart, in the order of the queries."""
+    """Further metrics of each query, in the order of the queries.
+
+    Those but mAP@K tell degrees of relevance apart.
+    """
 
     map_weighted: tuple[Real, ...]
+    map_at: dict[int, tuple[Score, ...]] = Field(default_factory=dict)
     ndcg_at: dict[int, tuple[Score, ...]]
     acg_at: dict[int, tuple[Real, ...]]
 
     def check(self, queries: int) -> None:
         """Refuse another number of queries, with a ValueError that names the metric."""
         lists = {"map_weighted": self.map_weighted}
+        lists |= {f"map_at.{k}": values for k, values in self.map_at.items()}
         lists |= {f"ndcg_at.{k}": values for k, values in self.ndcg_at.items()}
         lists |= {f"acg_at.{k}": values for k, values in self.acg_at.items()}
         for name, values in lists.items():

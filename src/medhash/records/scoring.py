@@ -108,6 +108,7 @@ def graded_scores(
     scores = evaluation.scores
     return GradedScores(
         map_weighted=scores.weighted_average_precision.tolist(),
+        map_at={k: values.tolist() for k, values in scores.average_precision_at.items()},
         ndcg_at={k: values.tolist() for k, values in scores.ndcg_at.items()},
         acg_at={k: values.tolist() for k, values in scores.acg_at.items()},
     )

@@ -248,6 +248,11 @@ class DatasetCard(StrictModel):
         """Whether the images are generated (a phantom)."""
         return self.stands_for is not None
 
+    @property
+    def has_masks(self) -> bool:
+        """Whether pixels have classes; those of a phantom always have."""
+        return self.synthetic or bool(self.mask_classes)
+
     def split_by(self, rule: SplitRule) -> DatasetCard:
         """The card with another split; the counts that it reports belong to its own.
 

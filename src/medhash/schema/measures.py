@@ -117,7 +117,7 @@ MEASURES: dict[str, Measure] = {
     "map_weighted": Measure(
         "weighted mAP", "metrics.map_weighted", of_queries="per_query.map_weighted"
     ),
-    "map_at": Measure("mAP@{k}", "metrics.map_at"),
+    "map_at": Measure("mAP@{k}", "metrics.map_at", of_queries="per_query.map_at"),
     "precision_at": Measure("P@{k}", "metrics.precision_at"),
     "recall_at": Measure("R@{k}", "metrics.recall_at"),
     "ndcg_at": Measure("NDCG@{k}", "metrics.ndcg_at", of_queries="per_query.ndcg_at"),

@@ -185,8 +185,8 @@ class EvaluationSettings(StrictModel):
 
     graded: bool = later(
         False,
-        "whether records keep NDCG, ACG and weighted AP of each query also where every image has "
-        "one label",
+        "whether records keep mAP@K, NDCG, ACG and weighted AP of each query also where every "
+        "image has one label",
     )
     attributes: bool = Field(
         False,

@@ -127,10 +127,10 @@ class Context:
         return {"scale": self.scale, "protocol": self.protocol, "synthetic": synthetic}
 
     def place_columns(
-        self, spec: ArtefactSpec, dataset: str, ran: bool, origin: str = ""
+        self, spec: ArtefactSpec, dataset: str, ran: bool, origin: str = "", method: str = ""
     ) -> dict[str, str]:
         """The same, and whether a place of a grid ran and, if not, why."""
-        note = "" if ran else self.why_not_run(spec, dataset, origin)
+        note = "" if ran else self.why_not_run(spec, dataset, origin, method)
         return {"status": "ran" if ran else NOT_RUN, **self.run_columns(dataset), "note": note}
 
     def column_groups(
@@ -142,8 +142,12 @@ class Context:
             for column in columns
         )
 
-    def why_not_run(self, spec: ArtefactSpec, dataset: str, origin: str = "") -> str:
+    def why_not_run(
+        self, spec: ArtefactSpec, dataset: str, origin: str = "", method: str = ""
+    ) -> str:
         """Why a place of the grid without a record is empty."""
+        if method in spec.not_run:
+            return spec.not_run[method]
         if dataset in self.not_run:
             return self.not_run[dataset]
         if dataset not in spec.available_datasets:

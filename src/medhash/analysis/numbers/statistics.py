@@ -195,6 +195,30 @@ def p_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float | None:
     return float(2 * stdtr(len(values) - 1, -statistic))
 
 
+def bootstrap_interval(
+    values: ArrayLike, confidence: float = 0.95, draws: int = 2000
+) -> tuple[float, float]:
+    """Percentile interval of the mean over samples drawn with replacement (Efron 1979).
+
+    The draws have a seed of their own: the same values have the same interval.
+
+    Args:
+        values: one of each query, shape (queries,).
+        confidence: share of the drawn means that lie within.
+        draws: how many samples.
+
+    Raises:
+        MedhashError: no value was given.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    if numbers.ndim != 1 or not numbers.size:
+        raise MedhashError("an interval over queries needs at least one value")
+    chosen = np.random.default_rng(0).integers(numbers.size, size=(draws, numbers.size))
+    tail = (1 - confidence) / 2
+    least, greatest = np.quantile(numbers[chosen].mean(axis=1), (tail, 1 - tail))
+    return float(least), float(greatest)
+
+
 def _differences(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
     first, second = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
     if first.ndim != 1 or first.shape != second.shape:

@@ -11,9 +11,13 @@ from typing import Any
 import numpy as np
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, Place
-from medhash.analysis.numbers.statistics import mean_and_deviation, mean_and_half_width
+from medhash.analysis.numbers.statistics import (
+    bootstrap_interval,
+    mean_and_deviation,
+    mean_and_half_width,
+)
 from medhash.papers.specs import ArtefactSpec
-from medhash.records.record import MAP
+from medhash.records.record import MAP, per_query
 from medhash.schema.measures import MEASURES, MeasureAt
 
 _LISTED = 6
@@ -78,6 +82,14 @@ class Summary:
             return None
         least, greatest = np.asarray(ranges).mean(axis=0)
         return float(least), float(greatest)
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """The 95% interval of the mean over queries; None where files keep no query's value."""
+        known = [self.measured.measure.by_query(f, self.measured.cutoff) for f in self.facts]
+        if None in known or self.measured.measure.source != "record":
+            return None
+        return bootstrap_interval(per_query(self.facts, self.measured).to_numpy())
 
     @property
     def tie_spread(self) -> float:
@@ -161,10 +173,11 @@ def not_run_notes(
     """What did not run, and why; by the headings of columns."""
     groups: dict[tuple[str, str], list[Place]] = {}
     starts = spec.starts
-    for place in dict.fromkeys(places):
+    for place in dict.fromkeys(place for place in places if place.method not in spec.not_run):
         for origin in [place.origin] if place.origin in starts else starts:
             groups.setdefault((place.dataset, origin), []).append(place)
-    notes = []
+    printed = context.paper.method_title
+    notes = [f"{printed(method)}: {NOT_RUN} ({why})." for method, why in spec.not_run.items()]
     for group, own in groups.items():
         missing = [place for place in own if place not in ran]
         if not missing:

@@ -53,6 +53,8 @@ ONE_SEED = (
     "One seed has no interval: how far chance in training moves a value is not known, nor whether "
     "it alone makes a difference."
 )
+INTERVAL = ("interval_least", "interval_greatest")
+"""The columns of an interval over queries."""
 
 READING = "Bold: best, underlined: second best, among the rows of one method in one column."
 
@@ -105,6 +107,8 @@ class Grid:
         facts: the files of cells that the table shows.
         columns: from left to right.
         labels: what stands below the heading of each column.
+        ranked_whole: whether best and second best are those of all blocks together.
+        intervals: whether an interval over queries stands behind each value.
     """
 
     spec: ArtefactSpec
@@ -113,6 +117,8 @@ class Grid:
     facts: tuple[Any, ...]
     columns: tuple[GridColumn, ...]
     labels: tuple[str, ...] = field(default=())
+    ranked_whole: bool = False
+    intervals: bool = False
 
     @classmethod
     def of_lengths(
@@ -147,9 +153,10 @@ class Grid:
     @cached_property
     def standings(self) -> dict[tuple[GridRow, int], Standing]:
         """How the values that ran compare with each other."""
+        together = (tuple(row for block in self.blocks for row in block),)
         return {
             (row, number): standing
-            for block in self.blocks
+            for block in (together if self.ranked_whole else self.blocks)
             for number in range(len(self.columns))
             for row, standing in self._compared(block, number)
         }
@@ -229,13 +236,17 @@ class Grid:
         }
         summary = self.ran[number].get(place)
         told = self.context.place_columns(
-            self.spec, place.dataset, summary is not None, place.origin
+            self.spec, place.dataset, summary is not None, place.origin, place.method
         )
         values = told | values
         if summary is not None:
             values |= _numbers(summary, self.standings[row, number])
             if reported is not None:
                 values["regenerated_minus_reported"] = str(summary.printed - reported)
+            if self.intervals and summary.interval:
+                factor = summary.measured.measure.factor
+                ends = (f"{factor * end:.6f}" for end in summary.interval)
+                values |= dict(zip(INTERVAL, ends, strict=True))
         return {name: values.get(known, "") for known, name in names.items()}
 
     def csv_column(self, number: int) -> dict[str, str]:
@@ -265,8 +276,11 @@ class Grid:
         if summary.half_width is not None:
             value += f" ± {measure.printed(summary.half_width)}"
         half = "" if standing.half_width is None else f" ± {measure.printed(standing.half_width)}"
-        arrow = _arrow(standing.difference, half) if row.arrows else ""
-        return PrintedCell(value, standing.mark, arrow)
+        behind = _arrow(standing.difference, half) if row.arrows else ""
+        if self.intervals and summary.interval:
+            ends = (str(measure.printed(end)) for end in summary.interval)
+            behind = f"[{', '.join(ends)}]"
+        return PrintedCell(value, standing.mark, behind)
 
     def reported(self, row: GridRow, number: int) -> Decimal | None:
         """What the paper prints in the place of a value."""
@@ -298,6 +312,11 @@ class Grid:
             notes.append(INTERVALS)
         elif self.summaries:
             notes.append(ONE_SEED)
+        if self.intervals and any(summary.interval for summary in self.summaries):
+            notes.append(
+                "In brackets: 95% interval of the mean over queries, by drawing the queries again "
+                "(bootstrap, percentiles; each query's value is its mean over seeds)."
+            )
         places = [place for _, _, place in self.entries]
         return [*notes, *shared_notes(self.spec, self.summaries, places, self.context)]
 

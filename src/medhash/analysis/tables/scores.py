@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from medhash.analysis.numbers.context import Context, GridColumn, Place, bits_label
 from medhash.analysis.numbers.summaries import Summary
-from medhash.analysis.tables.grid import Grid, GridRow
+from medhash.analysis.tables.grid import INTERVAL, Grid, GridRow
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow
 from medhash.papers.specs import Made, Name, TableSpec
 from medhash.schema.base import Count, NaturalNumber
@@ -66,6 +66,8 @@ class Spec(TableSpec):
         lengths: method -> the code length of its rows.
         decimals: printed, instead of the measure's own.
         unit: instead of the measure's own.
+        groups: methods that are ruled off from the others, instead of :attr:`methods`.
+        intervals: whether a 95% interval over queries stands behind each value.
     """
 
     kind: Literal["scores"]
@@ -76,9 +78,26 @@ class Spec(TableSpec):
     lengths: dict[Name, Count] = Field(default_factory=dict)
     decimals: NaturalNumber | None = None
     unit: Literal["percent", "fraction"] | None = None
+    methods: tuple[Name, ...] = ()
+    groups: tuple[tuple[Name, ...], ...] = Field((), exclude_if=lambda value: not value)
+    intervals: bool = Field(False, exclude_if=lambda value: not value)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_of_groups(cls, tree: Any) -> Any:
+        """Those of all groups, in their order."""
+        if not isinstance(tree, dict) or not tree.get("groups") or tree.get("methods"):
+            return tree
+        return tree | {"methods": [name for group in tree["groups"] for name in group]}
 
     @model_validator(mode="after")
     def _is_a_grid(self) -> Self:
+        if not self.methods:
+            raise ValueError("name 'methods', or 'groups' of them")
+        if self.groups and self.rows[0] != "method":
+            raise ValueError(
+                "'groups': the methods of one stand together, so 'rows' begins with it"
+            )
         if len({each.measure.source for each in self.shown}) > 1:
             raise ValueError("'measures': these are of different files of a cell")
         if bool(self.bits) == bool(self.lengths):
@@ -124,13 +143,32 @@ class Spec(TableSpec):
             self._row(dict(zip(self.rows, values, strict=True)), columns, context)
             for values in product(*map(self._values, self.rows))
         ]
-        grid = Grid(self, context, (tuple(rows),), tuple(facts), columns, labels)
+        grid = Grid(
+            self,
+            context,
+            self._blocks(rows),
+            tuple(facts),
+            columns,
+            labels,
+            ranked_whole=True,
+            intervals=self.intervals,
+        )
         chance = () if "dataset" in self.rows else _chance_rows(grid)
         notes = (_PIXELS,) if self.source == "segmentation" else ()
         printed = grid.printed(notes=notes, more=(chance,) if chance else (), reading=_READING)
         if chance:
             printed = replace(printed, notes=(*printed.notes, _chance_note(chance)))
-        return grid.csv_rows({name: name for name in COLUMNS}), printed
+        names = (*COLUMNS, *(INTERVAL if self.intervals else ()))
+        return grid.csv_rows({name: name for name in names}), printed
+
+    def _blocks(self, rows: Sequence[GridRow]) -> tuple[tuple[GridRow, ...], ...]:
+        """The rows of each group; what is in none, as a method of the user's, stands last."""
+        if not self.groups:
+            return (tuple(rows),)
+        named = {method for group in self.groups for method in group}
+        groups = (*self.groups, tuple(m for m in self.methods if m not in named))
+        blocks = (tuple(r for r in rows if r.places[0].method in group) for group in groups)
+        return tuple(block for block in blocks if block)
 
     def _values(self, axis: str) -> tuple[Any, ...]:
         of = {"dataset": self.datasets, "method": self.methods, "variant": self.variants}

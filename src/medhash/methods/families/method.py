@@ -24,6 +24,7 @@ class MethodDeclaration:
         needs: what it is trained with beside images and labels: ``masks``, ``gist``.
         plugs: what can be plugged into it: ``dbw``, ``lcr``, ``lfr``.
         start: where its weights come from, unless the settings say it.
+        awaits: a hyperparameter of its own without which it is not run -> why it waits for it.
     """
 
     title: ClassVar[str]
@@ -34,3 +35,4 @@ class MethodDeclaration:
     needs: ClassVar[frozenset[str]] = frozenset()
     plugs: ClassVar[frozenset[str]] = frozenset()
     start: ClassVar[Start] = "pretrained"
+    awaits: ClassVar[dict[str, str]] = {}

@@ -26,7 +26,10 @@ class AlexNetSettings(CaffeSettings):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["alexnet"] = "alexnet"
-    image_size: Count = Field(227, ge=67, description="three poolings need 67 pixels")
+    # A limit beside the default would give way to Count's own.
+    image_size: Annotated[Count, Field(ge=67)] = Field(
+        227, description="three poolings need 67 pixels"
+    )
     layout: Literal["caffe", "torchvision"] = "caffe"
     normalised: Literal["before-pooling", "after-pooling"] = "before-pooling"
     """Where layout caffe normalises: as ``bvlc_alexnet`` and the paper, or as ``CaffeNet``."""

@@ -6,7 +6,7 @@ after the first two, and a fully connected layer of 500 units; 2.1 million param
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 from torch import Tensor, nn
@@ -27,7 +27,7 @@ class DshNetworkSettings(CaffeSettings):
     model_config = ConfigDict(extra="forbid")
 
     kind: Literal["dsh"] = "dsh"
-    image_size: Count = Field(64, ge=8)
+    image_size: Annotated[Count, Field(ge=8)] = 64
     initialisation: Literal["caffe", "torch"] = "caffe"
     """Caffe's ``xavier`` is uniform with variance 1 over the inputs of a unit; biases are 0."""
 
