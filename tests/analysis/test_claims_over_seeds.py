@@ -10,7 +10,7 @@ from scipy import stats
 from medhash.analysis.numbers.context import Context
 from medhash.papers.claim_rules import Claim
 from medhash.papers.paper import Paper
-from medhash.verdicts.estimates import Estimate, Extreme, Interval, Region, mean_of, spread_of
+from medhash.verdicts.estimates import AmountRange, Estimate, Extreme, Interval, mean_of, spread_of
 from medhash.verdicts.grid import ClaimGrid
 from medhash.verdicts.numbers import SignedRanks
 from medhash.verdicts.rules import decide
@@ -215,7 +215,10 @@ def test_the_mean_of_places_is_taken_seed_by_seed():
 
 
 def test_the_ends_of_a_region():
-    open_region, closed = Region(least=Decimal(0)), Region(Decimal(-1), Decimal(1), closed=True)
+    open_region, closed = (
+        AmountRange(least=Decimal(0)),
+        AmountRange(Decimal(-1), Decimal(1), closed=True),
+    )
     zero = Interval(Decimal(0), Decimal(0))
     assert open_region.fails(zero)
     assert not open_region.holds(zero)

@@ -143,7 +143,7 @@ def test_cells_are_those_of_the_grid():
     lines = output("cells", *options, "--set", "datasets=[covid_ct]", "--run", "mine").split()
     variants = ("none", "dbw", "lcr", "ach")
     assert lines[:4] == [f"ach/phantom_covid_ct/csq/{variant}/8/0" for variant in variants]
-    assert all(re.match(r"ach/phantom_covid_ct(~[^/]+)?/csq/", line) for line in lines)
+    assert all(re.match(r"ach/phantom_covid_ct(\+clean|~[^/]+)?/csq/", line) for line in lines)
     assert len(lines) == len(set(lines))
 
 
@@ -157,11 +157,14 @@ def test_cells_are_those_of_the_grid():
             "unknown dataset 'covid_tc'; did you mean 'covid_ct'",
         ),
         (["train", "covid_ct"], "expected paper/dataset/method/variant/bits/seed"),
-        (["pretrain", "covid_ct", "--stage", "mea"], "unknown stage 'mea'; did you mean 'mae'?"),
-        (["split", "covid_tc"], "did you mean 'covid_ct'?"),
+        (
+            ["pretrain", "ach/covid_ct", "--stage", "mea"],
+            "unknown stage 'mea'; did you mean 'mae'?",
+        ),
+        (["split", "ach/covid_tc"], "did you mean 'covid_ct'?"),
         (["table", "ach/table33"], "unknown table 'ach/table33'; did you mean 'ach/table3'?"),
         (["figure", "ach/fig77"], "unknown figure 'ach/fig77'; did you mean 'ach/fig7'?"),
-        (["prepare", "phantom_covid_ct", "--scale", "small"], "this scale has no phantoms"),
+        (["prepare", "phantom_covid_ct/64", "--scale", "small"], "this scale has no phantoms"),
         (["cells", "--set", "bits"], "expected KEY=VALUE"),
     ],
 )

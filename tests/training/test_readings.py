@@ -124,7 +124,6 @@ def test_what_does_not_apply_is_refused(change, message):
 @pytest.mark.parametrize(
     ("method", "own", "message"),
     [
-        ("hashnet", {"alpha": 0.1, "sharpness": 10.0}, "alpha stands in the place of sharpness"),
         ("dsh", {"soft_targets": "inner-product", "activation": "linear"}, "set activation: tanh"),
     ],
 )

@@ -434,9 +434,12 @@ def _with_masks(configuration: Configuration) -> str:
 
 
 def _check_ablation(configuration: Configuration, cell: Cell, where: str) -> None:
-    """Refuse an ablation of settings that nothing of the cell reads: it would be its base again."""
+    """Refuse an ablation of settings that nothing of the cell reads: it would be its base again.
+
+    To methods that the user puts in the place of a paper's, its ablations may mean nothing.
+    """
     base, name = split_variant(cell.variant)
-    if not name:
+    if not name or "methods" in configuration.chosen:
         return
     plain = replace(cell, variant=base)
     settings, own = (configuration.settings_of(each) for each in (plain, cell))

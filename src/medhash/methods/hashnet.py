@@ -8,10 +8,10 @@ Algorithm 1). Pairs are those of the batch, as in the authors' code and DeepHash
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -29,12 +29,6 @@ class HashNetSettings(StrictModel):
     """What the inner product is multiplied by for every q, instead of ``sharpness / q``."""
     continuation_epochs: Count = 20
     """beta is the square root of 1, 2, 3, …, one more after this many epochs."""
-
-    @model_validator(mode="after")
-    def _has_one_scale(self) -> Self:
-        if self.alpha is not None and "sharpness" in self.model_fields_set:
-            raise ValueError("alpha stands in the place of sharpness / q; leave one of them out")
-        return self
 
 
 class Method(HashingMethod[HashNetSettings]):

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from medhash.papers.claim_rules import Bound, Number, RowPair
-from medhash.verdicts.estimates import ANYWHERE, Estimate, Region, Uncertain
+from medhash.verdicts.estimates import ANYWHERE, AmountRange, Estimate, Uncertain
 from medhash.verdicts.grid import ClaimGrid, Spot
 from medhash.verdicts.numbers import Need
 
@@ -38,7 +38,7 @@ class Case:
     complete: bool
     outcome: CaseOutcome | None = None
     found: Uncertain | None = None
-    region: Region = ANYWHERE
+    region: AmountRange = ANYWHERE
     settled: bool = False
 
     @property

@@ -103,7 +103,7 @@ class Extreme:
 
 
 @dataclass(frozen=True)
-class Region:
+class AmountRange:
     """The amounts for which a claim holds: all between two ends.
 
     Attributes:
@@ -141,7 +141,7 @@ class Region:
         return amount > self.greatest if self.closed else amount >= self.greatest
 
 
-ANYWHERE = Region()
+ANYWHERE = AmountRange()
 """Where there is no end."""
 
 

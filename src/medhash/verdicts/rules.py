@@ -25,7 +25,7 @@ from medhash.verdicts.cases import (
     shown,
     values_and_gains,
 )
-from medhash.verdicts.estimates import Estimate, Extreme, Region, Uncertain, mean_of, spread_of
+from medhash.verdicts.estimates import AmountRange, Estimate, Extreme, Uncertain, mean_of, spread_of
 from medhash.verdicts.grid import ClaimGrid, Spot
 from medhash.verdicts.numbers import Need, SignedRanks
 
@@ -82,7 +82,7 @@ def number(claim: models.Number, grid: ClaimGrid) -> ClaimFinding:
     if not found:
         return ClaimFinding(cases, holds=None, summary="", same_here=same_here)
     result, printed, tolerance = _statistic(claim, found), *_decimals(claim)
-    within = Region(printed - tolerance, printed + tolerance, closed=True)
+    within = AmountRange(printed - tolerance, printed + tolerance, closed=True)
     interval = result.interval(1)
     holds = True if within.holds(interval) else False if within.fails(interval) else None
     ran = str(len(cases)) if len(found) == len(cases) else f"{len(found)} that ran, of {len(cases)}"
@@ -154,7 +154,7 @@ def _greater(
 ) -> Case:
     """A difference that has to be greater than the tolerance."""
     outcome = None if found is None else _outcome(found.amount, tolerance)
-    return Case(text, needs, complete, outcome, found, Region(least=tolerance))
+    return Case(text, needs, complete, outcome, found, AmountRange(least=tolerance))
 
 
 def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spot) -> Case:
@@ -170,7 +170,11 @@ def _tested(claim: models.Significant, grid: ClaimGrid, pair: RowPair, spot: Spo
     if test.p_value > float(claim.level):
         return Case(text, needs, True, "T", settled=_never_significant(test, float(claim.level)))
     # Queries tell that these networks differ; whether methods do, the seeds have to say.
-    side = Region(greatest=Decimal(0)) if right and not test.better else Region(least=Decimal(0))
+    side = (
+        AmountRange(greatest=Decimal(0))
+        if right and not test.better
+        else AmountRange(least=Decimal(0))
+    )
     return Case(text, needs, True, "W" if right else "L", test.difference, side)
 
 
@@ -189,7 +193,7 @@ def _spread_of_panel(claim: models.Spread, grid: ClaimGrid, title: str, spot: Sp
     amounts, found = [value.amount for value in values], spread_of(values)
     text = f"{name}: {min(amounts)} to {max(amounts)}"
     text += "" if complete else f" in {len(values)} of {len(needs)} settings"
-    region = Region(greatest=Decimal(claim.at_most), closed=True)
+    region = AmountRange(greatest=Decimal(claim.at_most), closed=True)
     outcome: CaseOutcome = "W" if found.amount in region else "L"
     return Case(text, needs, complete, outcome, found, region)
 
@@ -306,14 +310,14 @@ def _range(claim: Claim, cases: Sequence[Case], what: str = "") -> str:
     return f"; {what}{' to '.join(ends)} {claim.unit}"
 
 
-def _relation(claim: models.Bound) -> Region:
+def _relation(claim: models.Bound) -> AmountRange:
     value, tolerance = _decimals(claim)
     ends: dict[str, tuple[Decimal | None, Decimal | None]] = {
         "=": (value - tolerance, value + tolerance),
         ">": (value - tolerance, None),
         "<": (None, value + tolerance),
     }
-    return Region(*ends[claim.relation[0]], closed="=" in claim.relation)
+    return AmountRange(*ends[claim.relation[0]], closed="=" in claim.relation)
 
 
 def _decimals(claim: models.Bound | models.Number) -> tuple[Decimal, Decimal]:

@@ -52,7 +52,7 @@ where they are queries there, too.
 
 COMPARED: tuple[Scored, ...] = ("paper's split", "clean queries", "clean split")
 _NO_QUERY = "there is no such query"
-_Maps = Mapping["Row", Mapping[int, float]]
+_Maps = Mapping["LeakageRow", Mapping[int, float]]
 
 CSV_COLUMNS = (
     *("row", "dataset", "origin", "method", "variant", "bits", "scored", "status", "queries"),
@@ -78,7 +78,7 @@ class Transfer(StrictModel):
     variants: tuple[Name, ...] = Field(min_length=1)
 
 
-class Row(NamedTuple):
+class LeakageRow(NamedTuple):
     """A row: a method with a variant."""
 
     method: str
@@ -112,11 +112,11 @@ class LeakageSpec(ArtefactSpec):
         return dict(zip(self.datasets[::2], self.datasets[1::2], strict=True))
 
     @property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[LeakageRow]:
         """All rows; a dataset with a transfer may lack some."""
-        return [Row(*row) for row in product(self.methods, self.variants)]
+        return [LeakageRow(*row) for row in product(self.methods, self.variants)]
 
-    def has(self, dataset: str, row: Row) -> bool:
+    def has(self, dataset: str, row: LeakageRow) -> bool:
         """Whether a dataset has a row."""
         own = self.transfers.get(without_split(dataset))
         return own is None or (row.method in own.methods and row.variant in own.variants)
@@ -264,7 +264,7 @@ class Scoring:
     queries: frozenset[int]
     random: float
 
-    def maps(self, row: Row) -> dict[int, float]:
+    def maps(self, row: LeakageRow) -> dict[int, float]:
         """Seed -> mAP, a fraction, of a row's cells; nothing where none of the queries is."""
         own = (each for each in self.records if (each.cell.method, each.cell.variant) == row)
         scored = {each.cell.seed: self._scored(each) for each in own}
@@ -280,7 +280,7 @@ class Scoring:
         return [ap for query, ap in pairs if query in self.queries]
 
 
-def _numbers(row: Row, maps: _Maps, whole: _Maps) -> dict[str, Any]:
+def _numbers(row: LeakageRow, maps: _Maps, whole: _Maps) -> dict[str, Any]:
     """The columns of a row with numbers.
 
     Args:
@@ -298,7 +298,7 @@ def _numbers(row: Row, maps: _Maps, whole: _Maps) -> dict[str, Any]:
     leakage = _differences(whole[row], own)
     if leakage:
         found |= interval_columns("leakage_points", "leakage_{}_points", leakage)
-    gains = _differences(own, maps.get(Row(row.method, BASELINE), {}))
+    gains = _differences(own, maps.get(LeakageRow(row.method, BASELINE), {}))
     if gains and row.variant != BASELINE:
         found |= interval_columns("gain_points", "gain_{}_points", gains)
         found["verdict"] = _verdict(found)

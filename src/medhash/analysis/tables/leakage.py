@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, bits_label
-from medhash.analysis.numbers.leakage import COMPARED, LeakageSpec, Row
+from medhash.analysis.numbers.leakage import COMPARED, LeakageRow, LeakageSpec
 from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
 from medhash.papers.specs import Made, TableSpec
 
@@ -54,7 +54,7 @@ class Spec(LeakageSpec, TableSpec):
             ),
             blocks=tuple(
                 tuple(
-                    self._printed(points, Row(method, variant), columns, context)
+                    self._printed(points, LeakageRow(method, variant), columns, context)
                     for variant in self.variants
                 )
                 for method in self.methods
@@ -64,7 +64,11 @@ class Spec(LeakageSpec, TableSpec):
         return [{k: _text(v) for k, v in point.items()} for point in _rows(points)], printed
 
     def _printed(
-        self, points: pd.DataFrame, row: Row, columns: Sequence[tuple[str, int]], context: Context
+        self,
+        points: pd.DataFrame,
+        row: LeakageRow,
+        columns: Sequence[tuple[str, int]],
+        context: Context,
     ) -> PrintedRow:
         cells: list[PrintedCell] = []
         for dataset, bits in columns:
