@@ -38,14 +38,16 @@ class Spec(ProtocolsSpec, FigureSpec):
         axes = figure.subplots(1, len(COMPARISONS), squeeze=False)[0]
         for axis, name in zip(axes, COMPARISONS, strict=True):
             first, second = COMPARISONS[name]
-            axis.set_xlabel(f"{first}, gain in points")
+            axis.set_xlabel(first)
             axis.set_ylabel(second)
             _draw(axis, points[(points["comparison"] == name) & (points["status"] != NOT_RUN)])
+        figure.supxlabel("gain over the baseline in points")
         return figure
 
 
 def _draw(axis: Axes, own: pd.DataFrame) -> None:
     if own.empty:
+        axis.set(xticks=[], yticks=[])
         axis.text(0.5, 0.5, NOT_RUN, ha="center", va="center", transform=axis.transAxes)
         return
     axis.axline((0, 0), slope=1, color="0.6", linewidth=0.8)
