@@ -75,7 +75,7 @@ def test_every_step_is_found_by_each_of_its_files_and_by_its_receipt():
     every = steps.all()
     assert {step.rule for step in every} == {
         *("phantom", "split", "leakage", "pretrain", "train", "record", "explain", "fps"),
-        *("lesions", "table", "figure", "claims", "report"),
+        *("lesions", "pointing", "table", "figure", "claims", "report"),
     }
     files = [path for step in every for path in step.files]
     assert len(files) == len(set(files))
