@@ -100,6 +100,9 @@ def test_intervals_and_corrected_tests(table_spec, changes, records, with_report
     points = table_spec(**changes).points(records, with_reported)
     ran = points[points["status"] == "ran"].set_index("ablation")
     assert list(ran.index) == ["", "large"]
+    # the report finds a number by the title of its row
+    assert points["row"].is_unique
+    assert all(points["row"].str.startswith("HashNet+ACH, "))
     raw = {}
     for ablation, variant in (("", "ach"), ("large", "ach~large")):
         test = ttest_1samp(100 * np.asarray(GAINS[variant]), 0)

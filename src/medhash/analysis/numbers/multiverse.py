@@ -32,9 +32,19 @@ VERDICTS = ("sign and size", "sign only", "cannot")
 """What can be said of a printed gain where the seeds decide the sign."""
 
 CSV_COLUMNS = (
-    *("reading", "ablation", "dataset", "method", "variant", "bits", "status", "gain_points"),
-    *("interval_least_points", "interval_greatest_points", "p_value", "p_holm", "n_seeds", "seeds"),
-    *("baseline_variant", "printed_points", "verdict", "scale", "protocol", "synthetic", "note"),
+    *("row", "reading", "ablation", "dataset", "method", "variant", "bits", "status"),
+    *("gain_points", "interval_least_points", "interval_greatest_points", "p_value", "p_holm"),
+    *(
+        "n_seeds",
+        "seeds",
+        "baseline_variant",
+        "printed_points",
+        "verdict",
+        "scale",
+        "protocol",
+        "synthetic",
+        "note",
+    ),
 )
 
 
@@ -185,6 +195,7 @@ class MultiverseSpec(ArtefactSpec):
         base, ablation = split_variant(place.variant)
         printed = self._printed(place, context)
         row: dict[str, object] = place._asdict() | {
+            "row": f"{context.paper.method_title(place.method, base)}, {reading}",
             "reading": reading,
             "ablation": ablation,
             "variant": base,
@@ -196,7 +207,8 @@ class MultiverseSpec(ArtefactSpec):
             return row
         row |= {"gain_points": own.mean, "p_value": own.p_value, "p_holm": p_holm}
         if own.interval:
-            row |= zip(CSV_COLUMNS[8:10], own.interval, strict=True)
+            ends = ("interval_least_points", "interval_greatest_points")
+            row |= zip(ends, own.interval, strict=True)
         row |= {"n_seeds": len(own.seeds), "seeds": " ".join(map(str, own.seeds))}
         return row | {"verdict": "" if printed is None else verdict(own, float(printed))}
 
