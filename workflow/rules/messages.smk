@@ -1,6 +1,7 @@
 # What is said before the first job, and at the end of a run that failed.
 from medhash.data.upstream import missing_report
 from medhash.commands.warm import start_server
+from medhash.configuration.loading import check_weights
 
 
 def begins_jobs_in_copies():
@@ -16,7 +17,13 @@ onstart:
         for job in workflow.dag.needrun_jobs()
         if job.rule.name == "prepare"
     }
+    started = {
+        job.wildcards.network
+        for job in workflow.dag.needrun_jobs()
+        if job.rule.name == "weights"
+    }
     try:
+        check_weights(configuration, started)
         if on_slurm():
             check_slurm()
         waiting = configuration.artefacts_waiting(needed)

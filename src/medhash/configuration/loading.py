@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ from medhash.data.archives.finding import archive_folders
 from medhash.data.cards import load_cards
 from medhash.data.confounded import parse_name, resolve_card
 from medhash.errors import MedhashError
+from medhash.models import backbones
 from medhash.papers.ablations import known_variants
 from medhash.papers.paper import Paper
 from medhash.papers.specs import ArtefactSpec, FigureSpec, TableSpec
@@ -48,7 +49,7 @@ from medhash.schema.datasets import (
     split_name,
     without_split,
 )
-from medhash.schema.settings import Settings, Start
+from medhash.schema.settings import NetworkSettings, Settings, Start
 from medhash.schema.shown import ExplanationSettings, LesionSettings
 from medhash.schema.validation import (
     Origin,
@@ -84,6 +85,7 @@ class Configuration:
         phantoms: how phantoms are made, or None where datasets are real.
         archives: the first folder where archives are searched; downloads go there.
         download: whether archives that are not found are fetched.
+        weights: kind of network -> the file that its pretraining starts from.
         overrides: what the command line set.
         explanation: which images a cell is explained on.
         lesions: which lesion patches are queries.
@@ -101,6 +103,7 @@ class Configuration:
     phantoms: PhantomSettings | None
     archives: Path
     download: bool
+    weights: dict[str, Path]
     overrides: dict[str, Any]
     explanation: ExplanationSettings
     lesions: LesionSettings
@@ -237,6 +240,17 @@ class Configuration:
                 )
         return sharing[first]
 
+    def starting_network(self, paper: str, kind: str) -> NetworkSettings:
+        """The network of a kind whose pretraining starts from random numbers, or from a file.
+
+        Raises:
+            MedhashError: nothing of the paper pretrains one.
+        """
+        shared = self.settings[paper]
+        if shared.network.kind == kind and shared.mae is not None:
+            return shared.network
+        return self.stage_settings(paper, kind).network
+
     def every_settings(self) -> list[tuple[str, Settings]]:
         """All settings of the run, each with its paper."""
         own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
@@ -339,6 +353,7 @@ def load(
     is_own = replace(own, chosen={}) == of_scale
     configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
+    _check_weights(configuration, user.origin(("weights",)))
     for spec in configuration.artefacts.values():
         # What a cell can be depends on neither its length nor its seed.
         kinds = {replace(cell, bits=1, seed=0): cell for cell in spec.cells()}
@@ -365,6 +380,20 @@ def check_is_named(configuration: Configuration) -> None:
         "  medhash … --run mine\n"
         "  run: mine in config/config.yaml"
     )
+
+
+def check_weights(configuration: Configuration, networks: Iterable[str]) -> None:
+    """Refuse to start without the files that networks start from.
+
+    Raises:
+        MedhashError: one is not there.
+    """
+    for network in sorted(networks):
+        file = configuration.weights[network]
+        if not file.is_file():
+            raise MedhashError(
+                f"weights.{network}: {file}: no such file; put it there, or name where it is"
+            )
 
 
 def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
@@ -505,6 +534,7 @@ def _configured(
         phantoms=scale.phantoms,
         archives=config.archives,
         download=config.download,
+        weights=config.weights,
         overrides={},
         explanation=config.explanation,
         lesions=config.lesions,
@@ -629,6 +659,29 @@ def _check_axes(
 def _file_of(folder: Path, name: str, what: str, where: str) -> Path:
     check_name(name, sorted(path.stem for path in folder.glob("*.yaml")), what, where)
     return folder / f"{name}.yaml"
+
+
+def _check_weights(configuration: Configuration, asked_by: str) -> None:
+    """A file that no network starts from would be left out without a word."""
+    for kind, file in configuration.weights.items():
+        where = f"{asked_by}: weights.{kind}"
+        check_name(kind, backbones.kinds(), "network", where)
+        if file.suffix != ".safetensors":
+            raise MedhashError(f"{where}: {file}: is no .safetensors file; save the weights as one")
+        starting = filter(partial(_starts_from, configuration, kind), configuration.papers)
+        if next(starting, None) is None:
+            raise MedhashError(
+                f"{where}: no network of this run is pretrained from it; set start: classifier for "
+                "a method that stands on it, or leave it out"
+            )
+
+
+def _starts_from(configuration: Configuration, kind: str, paper: str) -> bool:
+    try:
+        configuration.starting_network(paper, kind)
+    except MedhashError:
+        return False
+    return True
 
 
 def _check_lesions(

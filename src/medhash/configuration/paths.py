@@ -38,6 +38,10 @@ class Layout:
         """The weights of a pretraining stage (safetensors)."""
         return self.root.joinpath(paper, "pretrain", dataset, f"{stage}.safetensors")
 
+    def weights(self, paper: str, network: str) -> Path:
+        """The weights from elsewhere that a network's pretraining starts from (safetensors)."""
+        return self.root.joinpath(paper, "weights", f"{network}.safetensors")
+
     def cell(self, cell: Cell | str) -> Path:
         """The folder of a cell; ``cell`` may be its text."""
         paper, _, coordinates = str(cell).partition("/")

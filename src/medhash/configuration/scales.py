@@ -118,6 +118,11 @@ class ConfigFile(StrictModel):
     variants: tuple[Name, ...] | None = Field(None, description="instead of the papers' lists")
     bits: tuple[Count, ...] | None = Field(None, description="instead of the papers' lists")
     seeds: tuple[NaturalNumber, ...] | None = Field(None, description="instead of the scale's")
+    weights: dict[Name, Path] = Field(
+        default_factory=dict,
+        description="kind of network -> a .safetensors file that its pretraining starts from, in "
+        "place of random numbers",
+    )
     explanation: ExplanationSettings = ExplanationSettings()
     lesions: LesionSettings = LesionSettings()
     settings: dict[str, Any] = Field(
@@ -134,6 +139,6 @@ class ConfigFile(StrictModel):
 
 CHOICES = (
     *("papers", "datasets", "methods", "variants", "bits", "seeds"),
-    *("explanation", "lesions", "settings"),
+    *("weights", "explanation", "lesions", "settings"),
 )
 """The keys of :class:`ConfigFile` that make a run another than the scale's own."""

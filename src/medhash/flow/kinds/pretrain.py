@@ -53,7 +53,7 @@ class Kind(ViewKind):
         return {"weights": weights} | {n: weights.with_suffix(s) for n, s in suffixes.items()}
 
     def parts(self, steps: Steps, *values: str) -> Parts:
-        """The training images, and the stage before."""
+        """The training images, and the stage before, or weights from elsewhere."""
         from medhash.configuration import relevant_settings
 
         configuration, (paper, dataset, stage) = steps.configuration, values
@@ -61,6 +61,8 @@ class Kind(ViewKind):
         if stage == _CLASSIFICATION:
             inputs["previous"] = configuration.layout.pretrained(paper, dataset, _MAE)
         chosen = configuration.stage_settings(paper, stage)
+        if stage != _CLASSIFICATION and chosen.network.kind in configuration.weights:
+            inputs["previous"] = configuration.layout.weights(paper, chosen.network.kind)
         modules = self.runs_in, relevant_settings.backbone(chosen)
         return Parts(inputs, relevant_settings.pretraining(chosen, stage), modules)
 
