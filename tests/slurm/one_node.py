@@ -14,6 +14,7 @@ import yaml
 from safetensors import safe_open
 
 from medhash.configuration.paths import Layout
+from remembered import bring_memories
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "slurm")
@@ -112,6 +113,7 @@ class Project:
                 shutil.copytree(source / part, root / part, ignore=NOT_COPIED)
             else:
                 shutil.copy(source / part, root / part, follow_symlinks=False)
+        bring_memories(root)
         self.edit_yaml(
             "config/scales/demo.yaml",
             {

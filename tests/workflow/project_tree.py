@@ -10,9 +10,10 @@ from pathlib import Path
 
 import yaml
 
+from remembered import bring_memories
+
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "small")
-DECLARATIONS = ".cache/medhash/declarations"
 
 MAKE_BY_HAND = """
 import sys
@@ -48,9 +49,7 @@ class Tree:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target, follow_symlinks=False)
-        # What methods say of themselves hangs on their text alone, and costs the import of torch.
-        if (PROJECT / DECLARATIONS).is_dir():
-            shutil.copytree(PROJECT / DECLARATIONS, root / DECLARATIONS)
+        bring_memories(root)
 
     def path(self, name):
         return self.root / name
