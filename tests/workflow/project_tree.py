@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
+from forked_snakemake import dry_run
 
 from remembered import bring_memories
 
@@ -87,6 +88,8 @@ class Tree:
 
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""
+        if not {"-n", "--dry-run"}.isdisjoint(arguments):
+            return dry_run(arguments, self.root, self.environment, timeout)
         return self._run([sys.executable, "-m", "snakemake", *arguments], timeout)
 
     def start(self, *arguments):
