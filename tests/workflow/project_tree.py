@@ -95,7 +95,8 @@ class Tree:
     def start(self, *arguments):
         """Start Snakemake in a group of processes of its own, and do not wait for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            # Where tests run in the background, Ctrl-C would be ignored.
+            ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.DEVNULL,
