@@ -114,10 +114,15 @@ class Project:
             else:
                 shutil.copy(source / part, root / part, follow_symlinks=False)
         bring_memories(root)
+        paper = yaml.safe_load((root / "config/papers/ach.yaml").read_text())
+        others = {*paper["tables"], *paper["figures"]} - {Path(TABLE).stem}
         self.edit_yaml(
             "config/scales/demo.yaml",
             {
+                # Every process of a job reads all of what a run consists of.
+                "artefacts": {f"ach/{name}": {"datasets": []} for name in sorted(others)},
                 "grid": {
+                    "papers": ["ach"],
                     "datasets": ["covid_ct"],
                     "methods": list(methods),
                     "variants": ["none"],
