@@ -18,11 +18,12 @@ MEMORY = Path(".cache/medhash")
 # They hang on texts and settings alone, which each memory has with it.
 KINDS = ("code", "declarations", "settings")
 FIND_OUT = """
+import sys
 from medhash.configuration.loading import load
 from medhash.flow.checked_settings import check_new_method_settings
 from medhash.flow.steps import Steps
 
-configuration = load(overrides={"scale": "demo"})
+configuration = load(overrides={"scale": sys.argv[1]})
 check_new_method_settings(configuration)
 Steps(configuration).all()
 """
@@ -33,11 +34,16 @@ def bring_memories(root: Path) -> None:
     for kind in KINDS:
         # Files with hidden names are being written by somebody else.
         hidden = shutil.ignore_patterns(".*")
-        shutil.copytree(_found_out() / kind, root / MEMORY / kind, ignore=hidden)
+        shutil.copytree(_known_of_project() / kind, root / MEMORY / kind, ignore=hidden)
+
+
+def find_out(folder: Path, scale: str) -> None:
+    """Let a folder remember what its processes would find out of a scale."""
+    variables = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
+    subprocess.run([sys.executable, "-c", FIND_OUT, scale], cwd=folder, env=variables, check=True)
 
 
 @cache
-def _found_out() -> Path:
-    variables = os.environ | {"PYTHONPATH": str(PROJECT / "src")}
-    subprocess.run([sys.executable, "-c", FIND_OUT], cwd=PROJECT, env=variables, check=True)
+def _known_of_project() -> Path:
+    find_out(PROJECT, "demo")
     return PROJECT / MEMORY
