@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_WIDTH, _LINE_HEIGHT = 3.6, 0.2
+_TITLE_CHARACTERS = 32
 _STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "o", "color": "0.25"},
     {"marker": "o", "color": "0.25", "markerfacecolor": "white"},
@@ -38,7 +40,7 @@ class Spec(LeakageSpec, FigureSpec):
         every = figure.subplots(1, len(panels), squeeze=False)[0]
         for (dataset, bits), axes in zip(panels, every, strict=True):
             heading = context.heading_of(dataset, self.origin_of(dataset))
-            axes.set_title(f"{heading}, {bits_label(bits)}")
+            axes.set_title(f"{textwrap.fill(heading, _TITLE_CHARACTERS)}, {bits_label(bits)}")
             own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
             _draw_panel(axes, own)
         figure.legend(
@@ -69,6 +71,7 @@ def _draw_panel(axes: Axes, points: pd.DataFrame) -> None:
         y = own["row"].map(place).to_numpy(float)
         axes.errorbar(x, y, xerr=half, linestyle="none", capsize=1.5, elinewidth=0.8, **style)
     axes.set_yticks(list(place.values()), labels=names)
+    axes.set_ylim(0.5 - len(names), 0.5)
     axes.set_xlabel("mAP (%)")
 
 
