@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
@@ -102,6 +102,14 @@ def signed(value: Decimal) -> str:
 def signed_points(value: float) -> str:
     """``+1.50``, ``−7.00``, ``0.00``; a dash for a number that is missing."""
     return "–" if math.isnan(value) else signed(Decimal(f"{value:.2f}"))
+
+
+def half_text(
+    point: Mapping[Any, Any] | pd.Series, mean: str, least: str, decimals: int = 2
+) -> str:
+    """`` ± 1.50``: half of an interval in a row of points; empty where there is none."""
+    half = point[mean] - point[least]
+    return "" if math.isnan(half) else f" ± {half:.{decimals}f}"
 
 
 def points_as_text(points: pd.DataFrame) -> list[dict[str, str]]:
