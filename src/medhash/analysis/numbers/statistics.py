@@ -195,6 +195,11 @@ def p_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float | None:
     return float(2 * stdtr(len(values) - 1, -statistic))
 
 
+def is_p_value(column: str) -> bool:
+    """Whether a column holds p-values, which may be tiny: one of the words of its name is ``p``."""
+    return "p" in column.split("_")
+
+
 def bootstrap_interval(values: ArrayLike) -> tuple[float, float]:
     """95 % percentile interval of the mean over samples drawn with replacement (Efron 1979).
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from tabulate import tabulate
 
+from medhash.analysis.numbers.statistics import is_p_value
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -123,7 +125,7 @@ def points_as_text(points: pd.DataFrame) -> list[dict[str, str]]:
         if pd.isna(value):
             return ""
         if isinstance(value, float):
-            form = "g" if name == "strength" else ".6e" if "_p_" in name else ".6f"
+            form = "g" if name == "strength" else ".6e" if is_p_value(name) else ".6f"
             return format(value, form)
         return str(value)
 
