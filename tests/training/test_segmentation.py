@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny_data import write_squares
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
@@ -14,7 +15,6 @@ from medhash.schema.cell import Cell
 from medhash.trained.segmentation import score_pixels
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs, Task
-from told import description
 
 CELL = Cell("ynet", "toy", "ynet", "none", 16, 0)
 CLASSES = ["background", "square", "nothing"]
@@ -29,25 +29,8 @@ def settings_of(**own):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Dark images with a bright square, a small one or a large one; masks are the squares."""
     folder = tmp_path_factory.mktemp("squares")
-    random = np.random.default_rng(5)
-    classes = np.arange(32) % 2
-    images = random.integers(0, 60, (32, 64, 64, 3), dtype=np.uint8)
-    masks = np.zeros((32, 64, 64), np.uint8)
-    for row, size in enumerate(np.where(classes == 1, 40, 12)):
-        top, left = random.integers(0, 64 - size, 2)
-        images[row, top : top + size, left : left + size] += 150
-        masks[row, top : top + size, left : left + size] = 1
-    np.save(folder / "images.npy", images)
-    np.save(folder / "masks.npy", masks)
-    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
-    lines = [
-        f"{row},{row},{'query' if row < 8 else 'database'},{int(row >= 8)}" for row in range(32)
-    ]
-    (folder / "split.csv").write_text("\n".join(["row,image_id,role,train", *lines, ""]))
-    told = description(mask_classes=CLASSES, synthetic=True)
-    (folder / "dataset.json").write_text(json.dumps(told))
+    write_squares(folder, 32, 8, CLASSES)
     return folder
 
 
