@@ -10,7 +10,8 @@ from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
 from medhash.methods.ynet import Method
-from medhash.records.segmentation import load_segmentation, pixel_scores
+from medhash.records.segmentation import pixel_scores
+from medhash.records.sources import READERS
 from medhash.schema.cell import Cell
 from medhash.trained.segmentation import score_pixels
 from medhash.training.cells import train_cell
@@ -57,7 +58,7 @@ def test_pixels_are_counted_as_a_loop_counts_them(task, data, tmp_path, monkeypa
     monkeypatch.setattr(Method, "segment", listened)
     monkeypatch.setattr("medhash.trained.segmentation.IMAGES_AT_ONCE", 3)
     score_pixels(task, tmp_path / "segmentation.json", "small")
-    scores = load_segmentation(tmp_path / "segmentation.json")
+    scores = READERS["segmentation"](tmp_path / "segmentation.json")
     called, truth = torch.cat(found).numpy(), np.load(data / "masks.npy")[:8]
     counts = [[int(((truth == t) & (called == c)).sum()) for c in range(3)] for t in range(3)]
     assert np.array(scores.counts).tolist() == counts
@@ -95,4 +96,4 @@ def test_scores_that_counts_do_not_give_are_refused(task, tmp_path):
     changed["metrics"]["accuracy"] /= 2
     path.write_text(json.dumps(changed))
     with pytest.raises(MedhashError, match="metrics are not what counts give"):
-        load_segmentation(path)
+        READERS["segmentation"](path)
