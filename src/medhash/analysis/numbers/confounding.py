@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from medhash.analysis.numbers.context import Context, Place
-from medhash.analysis.numbers.gains import gain, interval_columns, maps_by_place, seed_columns
-from medhash.analysis.numbers.statistics import holm, mean_and_half_width
+from medhash.analysis.numbers.gains import gain, map_columns, maps_by_place
+from medhash.analysis.numbers.statistics import holm
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
 from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
@@ -125,19 +125,10 @@ class ConfounderSpec(ConfoundedGrid):
     ) -> dict[str, Any]:
         place = Place(str(name), method, variant, self.bits[0])
         maps = maps_of.get(place, {})
-        row: dict[str, Any] = {
-            "row": context.paper.method_title(method, variant),
-            **name.__dict__,
-            "method": method,
-            "variant": variant,
-            "bits": self.bits[0],
-            "dataset": str(name),
-            **context.place_columns(self, str(name), bool(maps)),
-        }
+        row = context.place_row(self, place, bool(maps)) | name.__dict__
         if not maps:
             return row
-        own = mean_and_half_width([100 * value for value in maps.values()])
-        row |= seed_columns(maps) | interval_columns("map_percent", "interval_{}_percent", *own)
+        row |= map_columns(maps)
         found = gain(maps, maps_of.get(place._replace(variant=BASELINE), {}))
         if found and variant != BASELINE:
             row |= found.columns("difference_points", "difference_{}_points")

@@ -134,6 +134,15 @@ class Context:
         note = "" if ran else self.why_not_run(spec, dataset, origin, method)
         return {"status": "ran" if ran else NOT_RUN, **self.run_columns(dataset), "note": note}
 
+    def place_row(self, spec: ArtefactSpec, place: Place, ran: bool) -> dict[str, Any]:
+        """The names of a place, what a CSV says of its run, and whether it ran."""
+        return {
+            "row": self.paper.method_title(place.method, place.variant),
+            "column": self.column_label(GridColumn(place.dataset, place.bits)),
+            **place._asdict(),
+            **self.place_columns(spec, place.dataset, ran),
+        }
+
     def column_groups(
         self, columns: Iterable[GridColumn]
     ) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -269,7 +278,7 @@ def evaluated_epochs(facts: Iterable[Any]) -> list[str]:
     return [SELECTIONS[name] for name in sorted({each.selection for each in trained})]
 
 
-def seeds_of(records: Sequence[Record]) -> list[int]:
+def seeds_of(records: Sequence[Any]) -> list[int]:
     """The seeds that occur in the records, ascending."""
     return sorted({record.cell.seed for record in records})
 

@@ -101,6 +101,12 @@ def interval_columns(
     return {mean_key: mean} | {bound_key.format(name): end for name, end in ends.items()}
 
 
+def map_columns(maps: Mapping[int, float]) -> dict[str, Any]:
+    """The mAP of a place, seed -> fraction, in percent, with its interval and the seeds."""
+    told = mean_and_half_width([100 * value for value in maps.values()])
+    return seed_columns(maps) | interval_columns("map_percent", "interval_{}_percent", *told)
+
+
 def seed_columns(seeds: Collection[int]) -> dict[str, Any]:
     """How many seeds there are, and which."""
     return {"n_seeds": len(seeds), "seeds": " ".join(map(str, seeds))}

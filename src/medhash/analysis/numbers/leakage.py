@@ -21,8 +21,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from medhash.analysis.numbers.context import Context, Place
-from medhash.analysis.numbers.gains import gain, interval_columns, seed_columns
-from medhash.analysis.numbers.statistics import mean_and_half_width
+from medhash.analysis.numbers.gains import gain, map_columns
 from medhash.data.leakage import queries_without_partner
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split, read_summary, rows_of
@@ -181,14 +180,10 @@ class LeakageSpec(ArtefactSpec):
                 maps = {row: scoring.maps(row) for row in self.rows}
                 for row in self.rows:
                     if self.has(dataset, row):
+                        place = Place(dataset, *row, bits, self.origin_of(dataset))
                         yield {
-                            "row": context.paper.method_title(*row),
-                            "dataset": dataset,
-                            "origin": self.origin_of(dataset),
-                            **row._asdict(),
-                            "bits": bits,
+                            **context.place_row(self, place, bool(maps[row])),
                             "scored": scored,
-                            **context.place_columns(self, dataset, bool(maps[row])),
                             **({} if scoring.queries or not whole[row] else {"note": _NO_QUERY}),
                             **(scoring.facts | _numbers(row, maps, whole) if maps[row] else {}),
                         }
@@ -283,9 +278,7 @@ def _numbers(row: LeakageRow, maps: _Maps, whole: _Maps) -> dict[str, Any]:
         whole: the same of the paper's split.
     """
     own = maps[row]
-    mean, half_width = mean_and_half_width([100 * value for value in own.values()])
-    found = seed_columns(own)
-    found |= interval_columns("map_percent", "interval_{}_percent", mean, half_width)
+    found = map_columns(own)
     rivals = [
         fmean(maps[each].values()) for each in maps if each.variant == row.variant and maps[each]
     ]

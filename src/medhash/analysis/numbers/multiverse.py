@@ -185,14 +185,13 @@ class MultiverseSpec(ArtefactSpec):
         reading, place, baseline = compared
         base, ablation = split_variant(place.variant)
         printed = self._printed(place, context)
-        row: dict[str, object] = place._asdict() | {
+        row = context.place_row(self, place, own is not None) | {
             "row": f"{context.paper.method_title(place.method, base)}, {reading}",
             "reading": reading,
             "ablation": ablation,
             "variant": base,
             "baseline_variant": baseline.variant,
             "printed_points": None if printed is None else float(printed),
-            **context.place_columns(self, place.dataset, own is not None),
         }
         if own is None:
             return row

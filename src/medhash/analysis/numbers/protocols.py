@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from medhash.analysis.numbers.context import NOT_RUN, Context, GridColumn, Place
+from medhash.analysis.numbers.context import Context, Place
 from medhash.analysis.numbers.gains import Gain, gain, maps_by_place, seed_columns
 from medhash.analysis.numbers.paired_tests import compared_places
 from medhash.papers.specs import ArtefactSpec
@@ -82,16 +82,10 @@ class ProtocolsSpec(ArtefactSpec):
     def _row(
         self, name: str, place: Place, context: Context, turn: dict[str, Any] | str
     ) -> dict[str, Any]:
-        column = GridColumn(place.dataset, place.bits)
-        return {
-            "comparison": name,
-            **dict(zip(("first", "second"), COMPARISONS[name], strict=True)),
-            "row": context.paper.method_title(place.method, place.variant),
-            "column": context.column_label(column),
-            **{axis: getattr(place, axis) for axis in ("dataset", "method", "variant", "bits")},
-            **context.run_columns(place.dataset),
-            **({"status": NOT_RUN, "note": turn} if isinstance(turn, str) else turn),
-        }
+        first, second = COMPARISONS[name]
+        row = context.place_row(self, place, not isinstance(turn, str))
+        row |= {"comparison": name, "first": first, "second": second}
+        return row | ({"note": turn} if isinstance(turn, str) else turn)
 
     def _turn(
         self,
@@ -140,7 +134,6 @@ def _turned(first: Sequence[_Values], second: Sequence[_Values], said: str = "")
     moves = [100 * float(abs(b - a)) for a, b in zip(*rows, strict=True)]
     verdicts = said or _verdict(own), _verdict(other)
     return {
-        "status": "ran",
         "gain_first_points": own.mean,
         "gain_second_points": other.mean,
         "gain_moves_points": abs(other.mean - own.mean),
