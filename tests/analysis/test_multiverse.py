@@ -166,7 +166,7 @@ def test_a_tiny_p_value_is_not_printed_as_0(
     p_value = ttest_1samp(100 * gains, 0).pvalue
     assert 0 < p_value < 1e-9
     for column in ("p_value", "p_holm"):
-        assert float(row[column]) == pytest.approx(p_value, rel=1e-6)
+        assert float(row[column]) == pytest.approx(p_value, rel=1e-6, abs=0)
 
 
 def test_the_table_names_what_is_missing_and_counts_verdicts(

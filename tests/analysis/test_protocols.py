@@ -113,6 +113,8 @@ def test_the_figure_has_a_panel_a_choice(figure_spec, write, context):
     facts = write("hashnet/none", 0.70, move=0.01) + write("hashnet/ach", 0.705, move=-0.002)
     spec = figure_spec(**CHANGES)
     points = spec.points(facts, context)
+    # Numbers, also beside gains that have not run: text would have all digits of a float.
+    assert points["gain_first_points"].dtype == float
     with house_style():
         figure = spec.draw(points, context, ["Gains"])
     epoch, ties, *_ = figure.axes
