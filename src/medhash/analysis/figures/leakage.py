@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.figures.drawing import say_not_run, titled_figure
+from medhash.analysis.figures.drawing import TITLE_LINE, say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.analysis.numbers.leakage import COMPARED, LeakageSpec
 from medhash.papers.specs import FigureSpec
@@ -35,12 +35,16 @@ class Spec(LeakageSpec, FigureSpec):
     def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
         """A panel a dataset and code length; a line goes from the paper's to the clean split."""
         panels = list(product(self.pairs, self.bits))
-        height = _LINE_HEIGHT * len(self.rows) + 0.9
+        headings = [
+            textwrap.fill(context.heading_of(dataset, self.origin_of(dataset)), _TITLE_CHARACTERS)
+            for dataset, _ in panels
+        ]
+        wrapped = max(heading.count("\n") for heading in headings)
+        height = _LINE_HEIGHT * len(self.rows) + 0.9 + TITLE_LINE * wrapped
         figure = titled_figure(_PANEL_WIDTH * len(panels) + 0.6, height, titles)
         every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for (dataset, bits), axes in zip(panels, every, strict=True):
-            heading = context.heading_of(dataset, self.origin_of(dataset))
-            axes.set_title(f"{textwrap.fill(heading, _TITLE_CHARACTERS)}, {bits_label(bits)}")
+        for (dataset, bits), heading, axes in zip(panels, headings, every, strict=True):
+            axes.set_title(f"{heading}, {bits_label(bits)}")
             own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
             _draw_panel(axes, own)
         figure.legend(
