@@ -31,7 +31,8 @@ def check_targets(
         files = configuration.layout.root.as_posix()
         raise MedhashError(
             f"'{target}' is nothing that this run makes{nearest(target, named)}; named targets: "
-            f"{', '.join(sorted(named))}; or a file below {files}, as docs/architecture.md lists them"
+            f"{', '.join(sorted(named))}; or a file below {files}, as docs/architecture.md lists "
+            "them"
         )
 
 
