@@ -1,6 +1,7 @@
 # Configuration, stages, named targets. What is run is said in config/ and by the profiles.
 import gc
 import sys
+from pathlib import Path
 
 from snakemake.cli import get_argument_parser
 from snakemake.utils import min_version
@@ -12,7 +13,7 @@ from medhash.errors import MedhashError
 from medhash.flow.checked_settings import check_new_method_settings
 from medhash.flow.kinds import kinds
 from medhash.flow.steps import Steps
-from medhash.flow.targets import check_targets
+from medhash.flow.targets import check_omitted, check_targets
 
 min_version("9.0")
 
@@ -34,13 +35,6 @@ logs = f"logs/{configuration.run}"
 options = command_options({"scale": configuration.scale} | configuration.overrides)
 
 
-localrules:
-    all,
-    all_leakage,
-    all_tables,
-    all_figures,
-
-
 # what each named target asks for
 steps = Steps(configuration)
 targets = {kind.target: [] for kind in kinds() if kind.target}
@@ -52,8 +46,12 @@ if workflow.is_main_process:
     told, _ = get_argument_parser().parse_known_args(sys.argv[1:])
     try:
         check_targets(told.targets, targets, configuration, steps)
+        check_omitted(told.omit_from, steps)
     except MedhashError as error:
         sys.exit(f"medhash: {error}")
+    named = [*(told.targets or ["all"]), *told.forcerun, *told.until, *told.prioritize]
+    # Rules know steps by their receipts alone: every other file that is named becomes a target.
+    targets |= {name: [name] for name in named if steps.making(Path(name))}
 
 
 include: "workflow/rules/messages.smk"
@@ -62,23 +60,13 @@ include: "workflow/rules/inputs.smk"
 include: "workflow/rules/steps.smk"
 
 
-rule all_tables:
-    input:
-        targets["all_tables"],
+for target in [name for name in targets if name not in {kind.rule for kind in kinds()}]:
 
-
-rule all_figures:
-    input:
-        targets["all_figures"],
-
-
-rule all_leakage:
-    input:
-        targets["all_leakage"],
-
-
-# the target if none is named
-rule all:
-    default_target: True
-    input:
-        targets["all"],
+    rule:
+        name:
+            target
+        # the target if none is named
+        default_target: target == "all"
+        input:
+            receipts_for(targets[target]),
+        localrule: True

@@ -48,9 +48,10 @@ def own_part(seeds: list[int]) -> tuple[int, float]:
     start = time.process_time()
     configuration = load(overrides={"scale": "paper", "run": RUN, "seeds": seeds})
     steps = Steps(configuration)
-    wanted = [file for step in steps.asked() for file in step.files]
-    borrow(configuration, steps, wanted)
-    plan = Plan(steps, Receipts(steps), wanted)
+    wanted = [file for step in steps.asked() for file in step.outputs.values()]
+    receipts = Receipts(steps)
+    borrow(steps, receipts, wanted)
+    plan = Plan(steps, receipts, wanted)
     for step in plan.running:
         plan.inputs(step)
     return len(plan.running), time.process_time() - start

@@ -240,6 +240,24 @@ def test_the_figure_has_a_panel_a_dataset(figure_spec, records, context, files, 
     assert len(clean) == 2
 
 
+def test_nothing_of_the_figure_is_cut(figure_spec, records, context, files):
+    title = "A Dataset of Radiographs with a Long Name"
+    paper = context.paper.model_copy(
+        update={"datasets": {"covid_ct": title, "brain_tumor_mri": title}}
+    )
+    context = replace(context, files=files, paper=paper)
+    with house_style():
+        figure = figure_spec(**CHANGES).drawn(records, context, files)[1]()
+        figure.draw_without_rendering()
+    for axes in figure.axes:
+        drawn = axes.title.get_window_extent()
+        assert figure.bbox.x0 <= drawn.x0
+        assert drawn.x1 <= figure.bbox.x1
+        least, greatest = sorted(axes.get_ylim())
+        assert least < min(axes.get_yticks()) - 0.4
+        assert greatest > max(axes.get_yticks()) + 0.4
+
+
 @pytest.mark.parametrize("datasets", [["covid_ct"], ["covid_ct+clean", "covid_ct"]])
 def test_a_dataset_needs_its_clean_split_behind_it(table_spec, datasets):
     with pytest.raises(ValueError, match="each dataset with its split without leakage behind it"):

@@ -1,5 +1,7 @@
 """Gains under readings: which cells they need, what they are, and what is said of printed ones."""
 
+from csv import DictReader
+
 import numpy as np
 import pytest
 from scipy.stats import ttest_1samp
@@ -8,6 +10,7 @@ from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
 from medhash.analysis.numbers.gains import Gain, gain
 from medhash.analysis.numbers.multiverse import verdict
+from medhash.analysis.tables.make import make_table
 from medhash.papers.ablations import Ablation
 
 BASELINE = (0.70, 0.72, 0.71, 0.69)
@@ -140,7 +143,30 @@ def test_seeds_are_paired_by_number():
     assert found.mean == pytest.approx(15.0)
     assert gain({1: 0.5}, {2: 0.5}) is None
     same = gain({0: 0.5, 1: 0.5}, {0: 0.5, 1: 0.5})
-    assert (same.p_value, same.sign) == (1.0, 0)
+    assert (same.p_value, same.sign, same.verdict) == (1.0, 0, "undecided")
+    assert gain({0: 0.1, 1: 0.11}, {0: 0.2, 1: 0.2}).verdict == "lower"
+
+
+@pytest.mark.parametrize("kind", ["table", "figure"])
+def test_a_tiny_p_value_is_not_printed_as_0(
+    kind, table_spec, figure_spec, changes, record, with_reported, tmp_path
+):
+    gains = 0.1 + 1e-5 * np.arange(4)
+    records = [
+        record(f"ach/covid_ct/hashnet/{variant}/8/{seed}", 0.5 + float(own))
+        for variant, values in {"none": np.zeros(4), "ach": gains}.items()
+        for seed, own in enumerate(values)
+    ]
+    if kind == "table":
+        paths = make_table(table_spec(**changes), records, with_reported, tmp_path / "out")
+    else:
+        paths = make_figure(figure_spec(**changes), records, with_reported, tmp_path / "out", None)
+    (path,) = [path for path in paths if path.suffix == ".csv"]
+    (row,) = [row for row in DictReader(path.open(encoding="utf-8")) if row["status"] == "ran"]
+    p_value = ttest_1samp(100 * gains, 0).pvalue
+    assert 0 < p_value < 1e-9
+    for column in ("p_value", "p_holm"):
+        assert float(row[column]) == pytest.approx(p_value, rel=1e-6, abs=0)
 
 
 def test_the_table_names_what_is_missing_and_counts_verdicts(

@@ -10,7 +10,8 @@ from medhash.analysis.figures.drawing import house_style
 from medhash.analysis.figures.make import make_figure
 from medhash.errors import MedhashError
 from medhash.papers.kinds import TABLES
-from medhash.records.pointing import Pointing, load_pointing
+from medhash.records.pointing import Pointing
+from medhash.records.sources import READERS
 from medhash.schema.cell import Cell
 
 DATASETS = ["phantom_covid_ct~window-0", "phantom_covid_ct~window-0.75"]
@@ -95,7 +96,7 @@ def test_a_damaged_file_is_named(tmp_path):
     cell = "ach/phantom_covid_ct/hashnet/none/8/0"
     path.write_text(facts(cell, (0.5,)).replace('"hit": 0.5', '"hit": 1.5'))
     with pytest.raises(MedhashError, match=r"pointing.json.*hit"):
-        load_pointing(path)
+        READERS["pointing"](path)
 
 
 def test_places_of_masks_are_readings_of_a_confounded_phantom(table_spec, record, context):

@@ -8,7 +8,7 @@ from medhash.analysis.numbers.context import Context
 from medhash.analysis.tables.make import make_table
 from medhash.errors import MedhashError
 from medhash.papers.reported import ReportedPaper
-from medhash.records.speed import load_measurement
+from medhash.records.sources import READERS
 
 
 def measurement(dataset, bits, milliseconds, scale="small", load=1.0):
@@ -79,7 +79,7 @@ def make(tmp_path, table_spec, paper):
         context = Context(paper, "small", "tie-aware", reported=reported)
         stem = tmp_path / "table"
         files = make_table(
-            spec, [load_measurement(path) for path in paths if path.is_file()], context, stem
+            spec, [READERS["speed"](path) for path in paths if path.is_file()], context, stem
         )
         return [file.read_text() for file in files]
 

@@ -7,6 +7,7 @@ from scipy.stats import wilcoxon
 
 from medhash.analysis.numbers.statistics import (
     WinTieLoss,
+    bootstrap_interval,
     compare,
     count_outcomes,
     effect_size,
@@ -181,6 +182,19 @@ def test_mean_and_deviation_over_seeds():
     assert mean_and_deviation([0.7]) == (0.7, None)
     with pytest.raises(MedhashError, match="at least one value"):
         mean_and_deviation([])
+
+
+def test_the_interval_over_queries_is_of_means_drawn_again():
+    values = np.random.default_rng(3).random(9)
+    random = np.random.default_rng(0)
+    draws = random.integers(9, size=(2000, 9))
+    means = sorted(sum(values[place] for place in draw) / 9 for draw in draws)
+    ends = (means[int(0.025 * 1999)], means[int(0.975 * 1999) + 1])
+    assert bootstrap_interval(values) == pytest.approx(ends, abs=2e-3)
+    assert bootstrap_interval(values) == bootstrap_interval(values)
+    assert bootstrap_interval([0.7]) == (0.7, 0.7)
+    with pytest.raises(MedhashError, match="at least one value"):
+        bootstrap_interval([])
 
 
 @pytest.mark.parametrize("function", [wilcoxon_two_sided, effect_size, compare])

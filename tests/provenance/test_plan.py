@@ -90,16 +90,23 @@ def test_forced_steps_take_what_is_made_of_them_along(steps):
     assert forced == {f"train {CELL}", f"record {CELL}"}
 
 
-def test_a_step_with_files_gets_a_marker_that_is_newer(steps):
+def test_a_step_with_a_receipt_gets_a_marker_that_is_newer(steps):
     leakage = steps.of("leakage", "ach", DATASET)
-    leakage.receipt.unlink()
+    leakage.outputs["csv"].write_text("other")
     ahead = time.time() + 1e6
-    for path in leakage.outputs.values():
-        os.utime(path, (ahead, ahead))
+    os.utime(leakage.receipt, (ahead, ahead))
     plan = Plan(steps, Receipts(steps), [leakage.outputs["csv"]])
     [marker] = plan.inputs(leakage)
-    times = [path.stat().st_mtime for path in leakage.outputs.values()]
-    assert max(times) <= marker.stat().st_mtime <= time.time()
+    assert leakage.receipt.stat().st_mtime <= marker.stat().st_mtime <= time.time()
+    [fit] = plan.refused()
+    assert fit.reason.startswith(f"{leakage.outputs['csv']}: its SHA-256 is ")
+
+
+def test_files_without_a_receipt_are_refused_and_need_no_marker(steps):
+    leakage = steps.of("leakage", "ach", DATASET)
+    leakage.receipt.unlink()
+    plan = Plan(steps, Receipts(steps), [leakage.outputs["csv"]])
+    assert plan.inputs(leakage) == []
     assert [fit.reason for fit in plan.refused()] == [
         f"{leakage.outputs['csv']}: has no receipt ({leakage.receipt})"
     ]
@@ -134,12 +141,6 @@ def test_what_runs_waits_for_all_that_it_reads_told_by_the_last_of_them(steps, s
 def all_before(told, step):
     """All that a step waits for."""
     return told[step].union(*(all_before(told, maker) for maker in told[step]))
-
-
-def test_a_step_that_no_wanted_file_needs_keeps_its_inputs(steps):
-    plan = Plan(steps, Receipts(steps), [steps.of("leakage", "ach", DATASET).outputs["csv"]])
-    record = steps.of("record", CELL)
-    assert plan.inputs(record) == list(record.inputs.values())
 
 
 def test_what_gathers_asks_for_nothing_to_be_made(steps):

@@ -247,13 +247,13 @@ def test_a_cell_of_unknown_names_is_refused_with_the_nearest(key, message):
 @pytest.mark.parametrize(
     ("cell", "file"), [("crow/none/64/0", "descriptors"), ("itq/none/64/0", "codes")]
 )
-def test_training_writes_codes_or_descriptors_by_its_method_and_snakemake_names_them(cell, file):
+def test_training_writes_codes_or_descriptors_by_its_method(cell, file):
     choice = {"scale": "demo", "papers": ["ynet"]}
     steps = Steps(load(PROJECT / "config/config.yaml", choice))
     step = steps.of("train", f"ynet/phantom_covid_ct/{cell}")
     path = Path(f"results/demo/ynet/cells/phantom_covid_ct/{cell}/{file}.npz")
     assert step.outputs["codes"] == path
-    assert steps.declared(path) == path
+    assert steps.making(path) is step
     assert steps.of("record", f"ynet/phantom_covid_ct/{cell}").inputs["codes"] == path
     first = {"crow": "vgg16_bn", "itq": None}[cell.split("/")[0]]
     makers = {maker.rule: maker for maker in steps.makers(step)}

@@ -1,6 +1,5 @@
 """Cells of the methods that aggregate a map: of a shared classifier's, or of their own network."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +7,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_data import write_stripes
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
@@ -48,20 +48,8 @@ def settings_of(method, **own):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two classes of 64 x 64 images: stripes across or down."""
     folder = tmp_path_factory.mktemp("stripes")
-    random = np.random.default_rng(5)
-    classes = np.arange(48) % 2
-    images = random.integers(0, 120, (48, 64, 64, 3), dtype=np.uint8)
-    images[classes == 0, ::4] += 120
-    images[classes == 1, :, ::4] += 120
-    np.save(folder / "images.npy", images)
-    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
-    role = np.where(np.arange(48) < 12, "query", "database")
-    train = (role == "database").astype(int)
-    manifest = {"row": np.arange(48), "image_id": range(48), "role": role, "train": train}
-    pd.DataFrame(manifest).to_csv(folder / "split.csv", index=False)
-    (folder / "dataset.json").write_text(json.dumps({"synthetic": True}))
+    write_stripes(folder, 48)
     for method in ("rmac", "cam"):
         own = settings_of(method)
         out = folder / f"{own.network.kind}.safetensors"

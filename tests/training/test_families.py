@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tiny_data import write_stripes
 from tiny_settings import make_settings, write_receipt
 
 from medhash import methods
@@ -32,7 +33,6 @@ from medhash.trained.explanation import load_cell
 from medhash.training.cells import train_cell
 from medhash.training.pretraining import pretrain
 from medhash.training.task import CellInputs, Task
-from told import description
 
 ITQ = Cell("osdh", "toy", "itq", "none", 6, 0)
 CROW = Cell("ynet", "toy", "crow", "none", 26, 0)
@@ -50,24 +50,12 @@ def settings_of(cell, **changes):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Two classes of 64 x 64 images: stripes across or down."""
     folder = tmp_path_factory.mktemp("stripes")
-    random = np.random.default_rng(5)
-    classes = np.arange(60) % 2
-    images = random.integers(0, 120, (60, 64, 64, 3), dtype=np.uint8)
-    images[classes == 0, ::4] += 120
-    images[classes == 1, :, ::4] += 120
-    np.save(folder / "images.npy", images)
-    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
+    write_stripes(folder, 60)
     write_gist(folder / "images.npy", folder / "gist.npy")
-    role = np.where(np.arange(60) < 12, "query", "database")
-    train = (role == "database").astype(int)
-    manifest = {"row": np.arange(60), "image_id": range(60), "role": role, "train": train}
-    pd.DataFrame(manifest).to_csv(folder / "split.csv", index=False)
     pd.DataFrame({"image_id": range(60), "width": 70, "height": 80}).to_csv(
         folder / "index.csv", index=False
     )
-    (folder / "dataset.json").write_text(json.dumps(description(synthetic=True)))
     out = folder / "pretrain" / "vgg16_bn.safetensors"
     pretrain("vgg16_bn", settings_of(CROW), folder, folder / "split.csv", out)
     return folder

@@ -5,16 +5,17 @@ import json
 import numpy as np
 import pytest
 import torch
+from tiny_data import write_squares
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
 from medhash.methods.ynet import Method
-from medhash.records.segmentation import load_segmentation, pixel_scores
+from medhash.records.segmentation import pixel_scores
+from medhash.records.sources import READERS
 from medhash.schema.cell import Cell
 from medhash.trained.segmentation import score_pixels
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs, Task
-from told import description
 
 CELL = Cell("ynet", "toy", "ynet", "none", 16, 0)
 CLASSES = ["background", "square", "nothing"]
@@ -29,25 +30,8 @@ def settings_of(**own):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Dark images with a bright square, a small one or a large one; masks are the squares."""
     folder = tmp_path_factory.mktemp("squares")
-    random = np.random.default_rng(5)
-    classes = np.arange(32) % 2
-    images = random.integers(0, 60, (32, 64, 64, 3), dtype=np.uint8)
-    masks = np.zeros((32, 64, 64), np.uint8)
-    for row, size in enumerate(np.where(classes == 1, 40, 12)):
-        top, left = random.integers(0, 64 - size, 2)
-        images[row, top : top + size, left : left + size] += 150
-        masks[row, top : top + size, left : left + size] = 1
-    np.save(folder / "images.npy", images)
-    np.save(folder / "masks.npy", masks)
-    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
-    lines = [
-        f"{row},{row},{'query' if row < 8 else 'database'},{int(row >= 8)}" for row in range(32)
-    ]
-    (folder / "split.csv").write_text("\n".join(["row,image_id,role,train", *lines, ""]))
-    told = description(mask_classes=CLASSES, synthetic=True)
-    (folder / "dataset.json").write_text(json.dumps(told))
+    write_squares(folder, 32, 8, CLASSES)
     return folder
 
 
@@ -74,7 +58,7 @@ def test_pixels_are_counted_as_a_loop_counts_them(task, data, tmp_path, monkeypa
     monkeypatch.setattr(Method, "segment", listened)
     monkeypatch.setattr("medhash.trained.segmentation.IMAGES_AT_ONCE", 3)
     score_pixels(task, tmp_path / "segmentation.json", "small")
-    scores = load_segmentation(tmp_path / "segmentation.json")
+    scores = READERS["segmentation"](tmp_path / "segmentation.json")
     called, truth = torch.cat(found).numpy(), np.load(data / "masks.npy")[:8]
     counts = [[int(((truth == t) & (called == c)).sum()) for c in range(3)] for t in range(3)]
     assert np.array(scores.counts).tolist() == counts
@@ -112,4 +96,4 @@ def test_scores_that_counts_do_not_give_are_refused(task, tmp_path):
     changed["metrics"]["accuracy"] /= 2
     path.write_text(json.dumps(changed))
     with pytest.raises(MedhashError, match="metrics are not what counts give"):
-        load_segmentation(path)
+        READERS["segmentation"](path)

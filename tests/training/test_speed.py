@@ -13,7 +13,7 @@ from tiny_settings import write_receipt
 
 from medhash.data.preparation import prepare_image
 from medhash.errors import MedhashError
-from medhash.records.speed import load_measurement
+from medhash.records.sources import READERS
 from medhash.retrieval.codes import Codes
 from medhash.schema.cell import Cell
 from medhash.trained import speed
@@ -72,7 +72,7 @@ def test_a_measurement_is_written_and_can_be_read(settings, files, data, cell_fo
     receipt = write_receipt(cell_folder)
     task = Task(CELL, settings, CellInputs(data, files.split), cell_folder, "cpu")
     speed.measure_speed(task, receipt, path, "small")
-    measurement = load_measurement(path)
+    measurement = READERS["speed"](path)
     assert measurement.cell == CELL
     assert measurement.single.queries == 15
     assert 0 < measurement.single.median_seconds <= measurement.single.p95_seconds < 5

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from safetensors.torch import load_file
+from tiny_data import write_squares
 from tiny_settings import make_settings
 
 from medhash.errors import MedhashError
@@ -21,7 +22,6 @@ from medhash.trained.cell import encode_again, load_encoder
 from medhash.trained.explanation import explain_cell
 from medhash.training.cells import train_cell
 from medhash.training.task import CellInputs, Task
-from told import description
 
 YNET = Cell("ynet", "toy", "ynet", "none", 16, 0)
 NETWORK = {"kind": "ynet_main", "image_size": 64, "width": 0.125}
@@ -37,25 +37,8 @@ def settings_of(name="ynet", **own):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """Dark images with a bright square: a small one or a large one; masks are the squares."""
     folder = tmp_path_factory.mktemp("squares")
-    random = np.random.default_rng(5)
-    classes = np.arange(48) % 2
-    images = random.integers(0, 60, (48, 64, 64, 3), dtype=np.uint8)
-    masks = np.zeros((48, 64, 64), np.uint8)
-    for row, size in enumerate(np.where(classes == 1, 40, 12)):
-        top, left = random.integers(0, 64 - size, 2)
-        images[row, top : top + size, left : left + size] += 150
-        masks[row, top : top + size, left : left + size] = 1
-    np.save(folder / "images.npy", images)
-    np.save(folder / "masks.npy", masks)
-    np.save(folder / "labels.npy", np.eye(2, dtype=np.uint8)[classes])
-    role = np.where(np.arange(48) < 12, "query", "database")
-    train = (role == "database").astype(int)
-    manifest = {"row": np.arange(48), "image_id": range(48), "role": role, "train": train}
-    pd.DataFrame(manifest).to_csv(folder / "split.csv", index=False)
-    told = description(mask_classes=["background", "square"], synthetic=True)
-    (folder / "dataset.json").write_text(json.dumps(told))
+    write_squares(folder, 48, 12, ["background", "square"])
     return folder
 
 

@@ -161,11 +161,11 @@ def merge(below, above):
 
 
 def job_counts(output):
-    """The table that Snakemake prints under ``Job stats:``."""
+    """The table that Snakemake prints under ``Job stats:``; a file that was named is no job."""
     if "Job stats:" not in output:
         assert "Nothing to be done" in output, output
         return Counter()
     table = output.split("Job stats:", 1)[1].split("\n\n", 1)[0]
-    counts = Counter({name: int(n) for name, n in re.findall(r"^(\w+) +(\d+)$", table, re.M)})
+    counts = Counter({name: int(n) for name, n in re.findall(r"^(\S+) +(\d+)$", table, re.M)})
     assert counts.pop("total") == counts.total()
-    return counts
+    return Counter({name: n for name, n in counts.items() if "/" not in name})

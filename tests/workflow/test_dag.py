@@ -204,6 +204,21 @@ def test_a_wrong_target_is_one_message_with_the_right_ones(project, target, mess
     assert "Traceback" not in result.stdout
 
 
+def test_files_are_named_as_what_they_are_wherever_a_target_is_asked_for(project):
+    """Snakemake itself knows of each step its receipt alone."""
+    table = "results/demo/ach/tables/table4.csv"
+    cell = "results/demo/ach/cells/phantom_covid_ct/csq/none/8/0"
+    named = ["--until", f"./{cell}/codes.npz", "--prioritize", f"{cell}/codes.npz", "--"]
+    counts = project.planned("--profile", "demo", *named, table)
+    assert counts == {"phantom": 1, "split": 1, "pretrain": 2, "train": 1}
+    counts = project.planned("--profile", "demo", "--forcerun", f"{cell}/record.json", "--", table)
+    assert counts["record"] == counts["train"] > counts["table"] == 1
+    omitted = project.snakemake("--profile", "demo", "-n", "--omit-from", table, "--", table)
+    assert omitted.returncode != 0
+    receipt = "results/demo/receipts/table/ach/table4.json"
+    assert f"--omit-from {table}: name its receipt instead: {receipt}" in omitted.stdout
+
+
 def test_the_name_of_a_run_of_another_scale_is_one_message(project):
     for scale in ("demo", "small"):
         settings = ["run=twice", "datasets=[covid_ct]", "bits=[8]"]

@@ -15,11 +15,11 @@ def inputs_of(kind):
     """An input function for a rule whose wildcards are the parts of its steps' keys."""
 
     def inputs(wildcards):
-        step = steps.find(kind.rule, kind.key(*values_of(kind, wildcards)))
         # The process of a single job, on a cluster's node, makes what it is told to make.
         if not workflow.is_main_process:
-            return [ancient(str(steps.declared(p))) for p in step.inputs.values()]
-        return [steps.declared(path) for path in the_plan().inputs(step)]
+            return []
+        key = kind.key(*values_of(kind, wildcards))
+        return the_plan().inputs(steps.find(kind.rule, key))
 
     return inputs
 
@@ -29,17 +29,23 @@ def values_of(kind, wildcards):
     return [getattr(wildcards, wildcard.name) for wildcard in kind.wildcards]
 
 
+def receipts_for(files):
+    """The receipts of the steps that write some files."""
+    makers = (steps.making(Path(file)) for file in files)
+    return list(dict.fromkeys(maker.receipt for maker in makers))
+
+
 @cache
 def the_plan():
     """What has to run for the targets of this run; says which files are refused."""
     asked = workflow.dag_settings
     if asked.forceall or asked.forcetargets or asked.forcerun:
         os.environ[FORCED] = "1"
-    named = asked.targets or ["all"]
-    wanted = [file for name in named for file in targets.get(name, [name])]
+    wanted = [file for name in named for file in targets.get(name, ())]
     try:
-        borrow(configuration, steps, map(Path, wanted))
-        plan = Plan(steps, Receipts(steps), map(Path, wanted), forced_by(asked, wanted))
+        receipts = Receipts(steps)
+        borrow(steps, receipts, map(Path, wanted))
+        plan = Plan(steps, receipts, map(Path, wanted), forced_by(asked, wanted))
     except MedhashError as error:
         sys.exit(f"medhash: {error}")
     refused = [f"\n  {fit.reason}" for fit in plan.refused()]

@@ -1,10 +1,12 @@
-# The rules of the flow, one for each description in medhash.flow.kinds.
+# The rules of the flow, one for each description in medhash.flow.kinds. A rule names one file, the
+# receipt that a step leaves behind when all else is written: Snakemake takes its time for each file
+# of each job, and which files a step has only the step can say.
 from snakemake.persistence import FileBackupMixin
 
 from medhash.flow.kinds import kinds
 
 # Of outputs that it does not remove, Snakemake copies the old ones, and copies them back over those
-# of a job that failed, through links, too. Nothing here needs it: see kept().
+# of a job that failed, through links, too. A receipt needs none of it.
 FileBackupMixin.backup_output = lambda self, path: None
 FileBackupMixin.restore_output = lambda self, path: False
 
@@ -37,35 +39,22 @@ def command_of(kind):
     return command
 
 
-def kept(files):
-    """Files that Snakemake leaves as they are before a job, and after one that failed: a step
-    writes each beside the old one and renames it, and whether it fits its receipt says.
-    """
-    return {name: update(str(file)) for name, file in files.items()}
-
-
-def forms():
-    """Each kind with its rules; the wildcards in braces stand for the parts of a key."""
-    for kind in kinds():
-        names = [str(wildcard) for wildcard in kind.wildcards]
-        for form in kind.forms(layout, *names):
-            yield kind, form, kind.key(*names)
-
-
-for kind, form, key in forms():
+for kind in kinds():
+    key = kind.key(*map(str, kind.wildcards))
 
     rule:
         name:
-            form.rule
+            kind.rule
         input:
             inputs_of(kind),
+        # Snakemake leaves it as it is before a job, and after one that failed: a step writes each
+        # of its files beside the old one and renames it, and whether they fit the receipt says.
         output:
-            **kept(form.outputs | {"receipt": layout.receipt(kind.rule, key)}),
+            update(str(layout.receipt(kind.rule, key))),
         log:
             f"{logs}/{kind.rule}/{key}.log",
         wildcard_constraints:
-            **{wildcard.name: wildcard.pattern for wildcard in kind.wildcards}
-            | form.patterns,
+            **{wildcard.name: wildcard.pattern for wildcard in kind.wildcards},
         localrule: kind.resources.local
         conda:
             "../../environment.yml"

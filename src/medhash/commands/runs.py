@@ -92,8 +92,9 @@ def restore(scale: Scale = None, assignments: Assignments = None, run: Run = Non
 
     configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
-    borrow(configuration, steps, (step.receipt for step in steps.asked()))
-    found = restoration(configuration.label, steps, Receipts(steps))
+    receipts = Receipts(steps)
+    borrow(steps, receipts, (step.receipt for step in steps.asked()))
+    found = restoration(configuration.label, steps, receipts)
     typer.echo(found.text())
     if not found.complete:
         raise typer.Exit(1)

@@ -38,6 +38,7 @@ def status(
     and why, the jobs that Slurm knows, the time used, and an estimate of what is left.
     """
     from medhash.flow.borrowing import borrow
+    from medhash.flow.receipts import Receipts
     from medhash.flow.steps import Steps
     from medhash.running.durations import parse_duration
     from medhash.running.slurm_jobs import slurm_jobs
@@ -48,7 +49,7 @@ def status(
         raise MedhashError("--watch and --json exclude each other")
     configuration = configuration_of(scale, assignments, run)
     steps = Steps(configuration)
-    borrow(configuration, steps, (step.receipt for step in steps.asked()))
+    borrow(steps, Receipts(steps), (step.receipt for step in steps.asked()))
 
     def look() -> Status:
         return read_status(configuration, steps, slurm_jobs(project_folder()))

@@ -18,7 +18,15 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
     Raises:
         MedhashError: names the nearest valid name.
     """
-    cell, where = Cell.parse(text), f"cell {text}"
+    cell = Cell.parse(text)
+    names = str(cell).rsplit("/", 2)[0]  # a plan asks of every length and seed
+    if names not in configuration.known_names:
+        _check_names(configuration, cell, f"cell {text}")
+        configuration.known_names.add(names)
+    return cell
+
+
+def _check_names(configuration: Configuration, cell: Cell, where: str) -> None:
     check_name(cell.paper, configuration.papers, "paper", where)
     if SEPARATOR in cell.dataset:
         configuration.card(cell.dataset)
@@ -32,7 +40,6 @@ def known_cell(configuration: Configuration, text: str) -> Cell:
     if cell.origin:
         check_name(cell.origin, [SCRATCH, *configuration.cards], "dataset", where)
     check_cell(configuration, cell, where)
-    return cell
 
 
 def known_view(configuration: Configuration, text: str) -> tuple[str, str]:

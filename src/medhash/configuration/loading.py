@@ -201,9 +201,22 @@ class Configuration:
 
     def settings_of(self, cell: Cell) -> Settings:
         """The settings that a cell is trained with: its paper's, its method's, its ablation's."""
-        shared = self.settings[cell.paper]
-        own = self.own_settings[cell.paper].get(cell.method, shared)
-        return self.papers[cell.paper].settings_of(cell.variant, own)
+        names = cell.paper, cell.method, cell.variant
+        if names not in self._settled:
+            shared = self.settings[cell.paper]
+            own = self.own_settings[cell.paper].get(cell.method, shared)
+            self._settled[names] = self.papers[cell.paper].settings_of(cell.variant, own)
+        return self._settled[names]
+
+    @cached_property
+    def _settled(self) -> dict[tuple[str, str, str], Settings]:
+        """Paper, method and variant -> settings, which all lengths and seeds share."""
+        return {}
+
+    @cached_property
+    def known_names(self) -> set[str]:
+        """Cells without length and seed that were found to be possible; see known_cells."""
+        return set()
 
     def start_of(self, cell: Cell) -> Start:
         """Where a cell's weights come from: by its settings, or else as its method says."""

@@ -14,7 +14,7 @@ from medhash.flow.receipts import Receipts, read, sha256_of_output
 from medhash.flow.steps import Step, Steps
 
 
-def borrow(configuration: Configuration, steps: Steps, targets: Iterable[Path]) -> None:
+def borrow(steps: Steps, receipts: Receipts, targets: Iterable[Path]) -> None:
     """Link into a named run what its scale has made and the run would make alike.
 
     A step of the run is the scale's own if key, version and the content of all that it reads are
@@ -25,25 +25,26 @@ def borrow(configuration: Configuration, steps: Steps, targets: Iterable[Path]) 
     A dry run, ``status`` and ``restore`` borrow, too: only so can they tell what is left to make.
 
     Args:
-        configuration: of the run; a scale's own run borrows nothing.
-        steps: of the configuration.
+        steps: of the run; a scale's own run borrows nothing.
+        receipts: of these steps; they know afterwards what is borrowed.
         targets: files that are asked for; steps behind them are looked at.
 
     Raises:
         MedhashError: the run's name is that of a run of another scale.
     """
+    configuration = steps.configuration
     if configuration.of_scale is None or not configuration.is_named:
         return
     remember(configuration)
     theirs = Steps(configuration.of_scale)
-    judged, own = Receipts(theirs), Receipts(steps)
+    judged = Receipts(theirs)
     for step in steps.needed_for(*targets):
-        if own.fits(step).ok and all(path.exists() for path in step.outputs.values()):
+        if receipts.fits(step).ok and all(path.exists() for path in step.outputs.values()):
             continue
         twin = _twin(theirs, step)
-        if twin and judged.fits(twin).ok and _reads_the_same(steps, own, step, twin):
+        if twin and judged.fits(twin).ok and _reads_the_same(steps, receipts, step, twin):
             _link(step, twin)
-            own.forget(step)
+            receipts.forget(step)
 
 
 def home_of(configuration: Configuration, step: Step, path: Path) -> Path:

@@ -87,21 +87,6 @@ class Parts:
     further: Files = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Form:
-    """A rule of Snakemake, which names all its outputs; steps that differ in theirs need two.
-
-    Attributes:
-        rule: its name.
-        outputs: name -> file.
-        patterns: of the wildcards, where they are narrower than those of the kind.
-    """
-
-    rule: str
-    outputs: Files
-    patterns: dict[str, str] = field(default_factory=dict)
-
-
 class StepKind:
     """A rule; the docstring of a description is the help of its command.
 
@@ -144,7 +129,7 @@ class StepKind:
     facts: ClassVar[str] = ""
     target: ClassVar[str] = ""
 
-    @property
+    @cached_property
     def rule(self) -> str:
         """Its name is that of its file."""
         return type(self).__module__.rpartition(".")[2]
@@ -156,10 +141,6 @@ class StepKind:
     def further(self, layout: Layout, *values: str) -> Files:
         """All files that only some steps write, those whose parts say so."""
         return {}
-
-    def forms(self, layout: Layout, *values: str) -> list[Form]:
-        """Its rules of Snakemake; what none of them names Snakemake knows by the receipt."""
-        return [Form(self.rule, self.outputs(layout, *values))]
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """What a step reads and depends on."""

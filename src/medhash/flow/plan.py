@@ -2,7 +2,7 @@
 
 Snakemake compares times of files. It is therefore shown a flow in which times say what the
 receipts say: a step that need not run has no inputs, so that nothing can set it off, and one that
-must run although its outputs are there has one input more, a marker that is newer than they are.
+must run although its receipt is there has one input more, a marker that is newer than that.
 """
 
 from __future__ import annotations
@@ -68,19 +68,18 @@ class Plan:
         return frozenset(running)
 
     def inputs(self, step: Step) -> list[Path]:
-        """What Snakemake is told that a step waits for; all inputs if no wanted file needs it.
+        """What Snakemake is told that a step waits for; nothing if it does not run.
 
         A step that runs waits for the receipts of those before it that run, too, and of these for
-        the last ones alone: they wait for the others. Snakemake looks for the rule of every file
-        that it is told of, and there are several of each step.
+        the last ones alone: they wait for the others.
         """
-        if step not in self._needed:
-            return list(step.inputs.values())
         if step not in self.running:
             return []
-        self._bring_to_the_present(step)
         waits = [maker.receipt for maker in self._last_before(step)]
-        return [*waits, self._marker] if any(path.exists() for path in step.files) else waits
+        if not step.receipt.exists():
+            return waits
+        self._bring_to_the_present(step.receipt)
+        return [*waits, self._marker]
 
     def refused(self) -> list[Fit]:
         """Why files that are here are not accepted, one reason a step."""
@@ -151,8 +150,7 @@ class Plan:
         atexit.register(marker.unlink, missing_ok=True)
         return marker
 
-    def _bring_to_the_present(self, step: Step) -> None:
-        """Files of a clock that goes ahead would be newer than what is made of them."""
-        for path in step.files:
-            if path.exists() and path.stat().st_mtime > self._before:
-                os.utime(path, (self._before, self._before))
+    def _bring_to_the_present(self, receipt: Path) -> None:
+        """That of a clock that goes ahead would be newer than what is made after it."""
+        if receipt.stat().st_mtime > self._before:
+            os.utime(receipt, (self._before, self._before))

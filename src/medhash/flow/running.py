@@ -56,7 +56,7 @@ def run_step(configuration: Configuration, steps: Steps, step: Step, job: Job) -
             before are as they were.
         PausedError: ``job.pause`` said so; there is no new receipt.
     """
-    borrow(configuration, steps, step.inputs.values())
+    borrow(steps, Receipts(steps), step.inputs.values())
     alone = held(configuration.layout, step) if step.kind.trains else nullcontext()
     with alone:
         if job.if_outdated and _is_done(steps, step):

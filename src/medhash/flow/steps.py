@@ -7,6 +7,7 @@ are compared by :mod:`medhash.flow.receipts`.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,6 @@ class Steps:
         self._made: dict[tuple[str, Values], Step] = {}
         self._makers: dict[Path, Step] = {}
         self._makers_of: dict[Step, list[Step]] = {}
-        self._declared: dict[Step, set[Path]] = {}
 
     def of(self, command: str, *coordinates: object) -> Step:
         """The step that a command runs: ``of("train", cell)``, ``of("split", paper, dataset)``.
@@ -132,13 +132,10 @@ class Steps:
         """
         kind = kind_of(rule)
         values = kind.values(key) if kind else None
-        if kind is not None and values is not None:
-            if (rule, values) in self._made:
-                return self._made[rule, values]
-            given = "/".join(value for _, value in kind.typed(*values))
-            if kind.find(self.configuration, given) == values:
-                return self._step(kind, values)
-        raise MedhashError(f"scale {self.configuration.label}: no step '{rule} {key}'")
+        step = None if kind is None or values is None else self._known(kind, values)
+        if step is None:
+            raise MedhashError(f"scale {self.configuration.label}: no step '{rule} {key}'")
+        return step
 
     def making(self, path: Path) -> Step | None:
         """The step that writes a file (or is receipted there), or None."""
@@ -146,21 +143,11 @@ class Steps:
             text = path.as_posix()
             for kind in kinds():
                 for values in kind.making(self._layout, text):
-                    try:
-                        self.find(kind.rule, kind.key(*values))
-                    except MedhashError:
-                        continue
+                    with suppress(MedhashError):
+                        self._known(kind, values)
+                if path in self._makers:
+                    break
         return self._makers.get(path)
-
-    def declared(self, path: Path) -> Path:
-        """What Snakemake waits for instead of a file that none of its rules names."""
-        maker = self.making(path)
-        if maker is None or path == maker.receipt:
-            return path
-        if maker not in self._declared:
-            forms = maker.kind.forms(self._layout, *maker.values)
-            self._declared[maker] = {file for form in forms for file in form.outputs.values()}
-        return path if path in self._declared[maker] else maker.receipt
 
     def makers(self, step: Step) -> list[Step]:
         """The steps that write what a step reads, in the order of its inputs."""
@@ -190,6 +177,14 @@ class Steps:
     def all(self) -> list[Step]:
         """Every step of the run: those asked for, and those behind them."""
         return self.needed_for(*(step.receipt for step in self.asked()))
+
+    def _known(self, kind: StepKind, values: Values) -> Step | None:
+        """The step of a key, if the configuration has it; see :meth:`StepKind.find`."""
+        if (kind.rule, values) not in self._made:
+            given = "/".join(value for _, value in kind.typed(*values))
+            if kind.find(self.configuration, given) != values:
+                return None
+        return self._step(kind, values)
 
     def _step(self, kind: StepKind, values: Values) -> Step:
         if (kind.rule, values) not in self._made:

@@ -31,5 +31,22 @@ def check_targets(
         files = configuration.layout.root.as_posix()
         raise MedhashError(
             f"'{target}' is nothing that this run makes{nearest(target, named)}; named targets: "
-            f"{', '.join(sorted(named))}; or a file below {files}, as `snakemake -n` lists them"
+            f"{', '.join(sorted(named))}; or a file below {files}, as docs/architecture.md lists "
+            "them"
         )
+
+
+def check_omitted(asked: Iterable[str], steps: Steps) -> None:
+    """Refuse to leave out a file that Snakemake does not know: it would leave out nothing.
+
+    Args:
+        asked: what a command line names after ``--omit-from``.
+        steps: of the run.
+
+    Raises:
+        MedhashError: names what to say instead.
+    """
+    for target in asked:
+        maker = steps.making(Path(target))
+        if maker is not None and Path(target) != maker.receipt:
+            raise MedhashError(f"--omit-from {target}: name its receipt instead: {maker.receipt}")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from medhash.schema.cell import Cell
-from medhash.stored import Part, read_model
+from medhash.stored import Part
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -43,12 +42,3 @@ class Pointing(Part):
     cell: Cell
     images: int = Field(ge=1)
     epochs: tuple[Epoch, ...] = Field(min_length=1)
-
-
-def load_pointing(path: Path) -> Pointing:
-    """Read one file.
-
-    Raises:
-        MedhashError: it is not whole; the message names the file and the key.
-    """
-    return read_model(path, Pointing, what="measurement")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,7 +11,7 @@ from pydantic import Field, model_validator
 
 from medhash.schema.base import NaturalNumber, Score
 from medhash.schema.cell import Cell
-from medhash.stored import Part, read_model
+from medhash.stored import Part
 
 
 class PixelScores(Part):
@@ -80,12 +79,3 @@ def pixel_scores(counts: NDArray[np.int64], classes: Sequence[str]) -> dict[str,
     there = [value for value in iou.values() if value is not None]
     accuracy = float(right.sum() / counts.sum())
     return {"accuracy": accuracy, "iou": iou, "mean_iou": float(np.mean(there))}
-
-
-def load_segmentation(path: Path) -> Segmentation:
-    """Read one file.
-
-    Raises:
-        MedhashError: it is not whole; the message names the file and the key.
-    """
-    return read_model(path, Segmentation, what="segmentation")

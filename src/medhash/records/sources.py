@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from medhash.configuration.paths import Layout
 from medhash.records.lesions import load_lesion_search
-from medhash.records.pointing import load_pointing
+from medhash.records.pointing import Pointing
 from medhash.records.record import load_record
-from medhash.records.segmentation import load_segmentation
-from medhash.records.speed import load_measurement
+from medhash.records.segmentation import Segmentation
+from medhash.records.speed import Measurement
 from medhash.schema.cell import Cell
 from medhash.schema.measures import Source
+from medhash.stored import read_model
 
 READERS: Mapping[Source, Callable[[Path], Any]] = {
     "record": load_record,
-    "speed": load_measurement,
+    "speed": partial(read_model, model=Measurement, what="measurement"),
     "lesions": load_lesion_search,
-    "segmentation": load_segmentation,
-    "pointing": load_pointing,
+    "segmentation": partial(read_model, model=Segmentation, what="segmentation"),
+    "pointing": partial(read_model, model=Pointing, what="measurement"),
 }
 """Source -> what reads its file; :class:`~medhash.configuration.paths.Layout` says where it is."""
 

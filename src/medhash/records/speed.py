@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
 from medhash.records.measured import Measured, Positive, Single
-from medhash.stored import Part, read_model
+from medhash.stored import Part
 
 
 class Batched(Part):
@@ -48,12 +47,3 @@ class Measurement(Measured):
     single: Single
     batched: Batched
     steps: StepTimes | None = None
-
-
-def load_measurement(path: Path) -> Measurement:
-    """Read one file.
-
-    Raises:
-        MedhashError: it is no whole measurement; the message names the file and the key.
-    """
-    return read_model(path, Measurement, what="measurement")

@@ -10,14 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
-from medhash.analysis.numbers.context import (
-    NOT_RUN,
-    Context,
-    GridColumn,
-    Place,
-    bits_label,
-    seeds_of,
-)
+from medhash.analysis.numbers.context import NOT_RUN, Context, Place, bits_label, seeds_of
+from medhash.analysis.numbers.gains import seed_columns
 from medhash.papers.specs import FigureSpec
 from medhash.records.record import Record
 from medhash.schema.variants import parts_of
@@ -78,15 +72,9 @@ class CurveSpec(FigureSpec):
         for bits, dataset, method, variant in axes:
             place = Place(dataset, method, variant, bits)
             own = by_place.get(place, [])
-            common: dict[str, object] = {
-                "row": context.paper.method_title(method, variant),
-                "column": context.column_label(GridColumn(dataset, bits)),
-                **place._asdict(),
-                **context.place_columns(self, dataset, bool(own)),
-            }
+            common = context.place_row(self, place, bool(own))
             if own:
-                seeds = seeds_of(own)
-                common |= {"n_seeds": len(seeds), "seeds": " ".join(map(str, seeds))}
+                common |= seed_columns(seeds_of(own))
             rows += [common | point for point in (self.curve(own) if own else [{}])]
         frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
         return frame.astype({"k": "Int64", "radius": "Int64", "n_seeds": "Int64"})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.figures.drawing import say_not_run, titled_figure
+from medhash.analysis.figures.drawing import TITLE_LINE, say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, bits_label
 from medhash.analysis.numbers.leakage import COMPARED, LeakageSpec
 from medhash.papers.specs import FigureSpec
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANEL_WIDTH, _LINE_HEIGHT = 3.6, 0.2
+_TITLE_CHARACTERS = 32
 _STYLES: tuple[dict[str, Any], ...] = (
     {"marker": "o", "color": "0.25"},
     {"marker": "o", "color": "0.25", "markerfacecolor": "white"},
@@ -33,11 +35,15 @@ class Spec(LeakageSpec, FigureSpec):
     def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
         """A panel a dataset and code length; a line goes from the paper's to the clean split."""
         panels = list(product(self.pairs, self.bits))
-        height = _LINE_HEIGHT * len(self.rows) + 0.9
+        headings = [
+            textwrap.fill(context.heading_of(dataset, self.origin_of(dataset)), _TITLE_CHARACTERS)
+            for dataset, _ in panels
+        ]
+        wrapped = max(heading.count("\n") for heading in headings)
+        height = _LINE_HEIGHT * len(self.rows) + 0.9 + TITLE_LINE * wrapped
         figure = titled_figure(_PANEL_WIDTH * len(panels) + 0.6, height, titles)
         every = figure.subplots(1, len(panels), squeeze=False)[0]
-        for (dataset, bits), axes in zip(panels, every, strict=True):
-            heading = context.heading_of(dataset, self.origin_of(dataset))
+        for (dataset, bits), heading, axes in zip(panels, headings, every, strict=True):
             axes.set_title(f"{heading}, {bits_label(bits)}")
             own = points[(points["dataset"] == dataset) & (points["bits"] == bits)]
             _draw_panel(axes, own)
@@ -69,6 +75,7 @@ def _draw_panel(axes: Axes, points: pd.DataFrame) -> None:
         y = own["row"].map(place).to_numpy(float)
         axes.errorbar(x, y, xerr=half, linestyle="none", capsize=1.5, elinewidth=0.8, **style)
     axes.set_yticks(list(place.values()), labels=names)
+    axes.set_ylim(0.5 - len(names), 0.5)
     axes.set_xlabel("mAP (%)")
 
 

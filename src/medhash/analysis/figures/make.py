@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from medhash.analysis.figures.drawing import write_pictures
 from medhash.analysis.numbers.context import Context, select
+from medhash.analysis.numbers.statistics import is_p_value
 from medhash.files import write_text
 from medhash.papers.specs import FigureSpec
 
@@ -41,5 +42,11 @@ def make_figure(
     points, draw = spec.drawn(select(spec, facts, context), context, files)
     paths = [output_stem.with_name(f"{output_stem.name}.{each}") for each in ("pdf", "png", "csv")]
     write_pictures(draw, *paths[:2])
-    write_text(paths[2], points.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
+    p_values = {
+        name: points[name].map("{:.6e}".format, na_action="ignore")
+        for name in map(str, points)
+        if is_p_value(name)
+    }
+    told = points.assign(**p_values)
+    write_text(paths[2], told.to_csv(index=False, lineterminator="\n", float_format="%.8f"))
     return paths

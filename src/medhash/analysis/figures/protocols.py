@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from medhash.analysis.figures.drawing import titled_figure
 from medhash.analysis.numbers.context import NOT_RUN, Context
-from medhash.analysis.numbers.protocols import COMPARISONS, CSV_COLUMNS, ProtocolsSpec
+from medhash.analysis.numbers.protocols import COMPARISONS, ProtocolsSpec
 from medhash.papers.specs import FigureSpec
 
 if TYPE_CHECKING:
@@ -25,12 +25,6 @@ class Spec(ProtocolsSpec, FigureSpec):
     axes: ClassVar[tuple[str, str] | None] = ("gain_first_points", "gain_second_points")
 
     kind: Literal["protocols"]
-
-    def points(self, facts: Sequence[Any], context: Context) -> pd.DataFrame:
-        """One row a comparison and gain."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows(facts, context), columns=list(CSV_COLUMNS))
 
     def draw(self, points: pd.DataFrame, context: Context, titles: Sequence[str]) -> Figure:
         """What lies on the line does not move; a filled point is a verdict that turns."""

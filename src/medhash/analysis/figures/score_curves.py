@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from medhash.analysis.figures.drawing import say_not_run, titled_figure
 from medhash.analysis.numbers.context import Context, Place, bits_label
+from medhash.analysis.numbers.gains import seed_columns
 from medhash.analysis.numbers.summaries import Summary, row_title, summarise
 from medhash.papers.specs import FigureSpec
 from medhash.schema.base import Count
@@ -148,15 +149,13 @@ def _point(
     place: Place,
     summary: Summary | None,
 ) -> dict[str, object]:
-    own = {name: getattr(place, name) for name in ("dataset", "method", "variant", "bits")}
-    row = {"row": row_title(spec, place, context), "against": panel.against, **own}
+    row = context.place_row(spec, place, summary is not None)
+    row |= {"row": row_title(spec, place, context), "against": panel.against}
     row |= {"measure": panel.measure, "k": measured.cutoff}
-    row |= context.place_columns(spec, place.dataset, summary is not None)
     if summary is None:
         return row
     numbers = {"value": summary.mean, "deviation": summary.deviation}
-    seeds = {"n_seeds": len(summary.seeds), "seeds": " ".join(map(str, summary.seeds))}
-    return row | numbers | seeds | {"random": summary.chance("random")}
+    return row | numbers | seed_columns(summary.seeds) | {"random": summary.chance("random")}
 
 
 def _title(spec: Spec, panel: ScorePanel, context: Context) -> str:

@@ -114,8 +114,8 @@ class Spec(FigureSpec):
             for (label, variant), dataset, method, bits in axes:
                 place = Place(dataset, method, variant, bits)
                 found = summaries.get(place)
-                row: dict[str, object] = {"panel": panel.title, "label": label, **place._asdict()}
-                row |= context.place_columns(self, dataset, found is not None)
+                row = context.place_row(self, place, found is not None)
+                row |= {"panel": panel.title, "label": label}
                 if found is not None:
                     row |= {"map": found.mean, "deviation": found.deviation}
                     row |= {"n_seeds": len(found.seeds)}

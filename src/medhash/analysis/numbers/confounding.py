@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
-import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.context import PROTOCOLS, Context, Place, evaluated_epochs, seeds_of
-from medhash.analysis.numbers.gains import gain, maps_by_place
-from medhash.analysis.numbers.statistics import holm, mean_and_half_width
+from medhash.analysis.numbers.context import Context, Place
+from medhash.analysis.numbers.gains import gain, map_columns, maps_by_place
+from medhash.analysis.numbers.statistics import holm
 from medhash.data.confounded import ConfoundedName, check_confounders, parse_name
 from medhash.papers.specs import ArtefactSpec, Name
 from medhash.records.record import Record
@@ -114,15 +113,7 @@ class ConfounderSpec(ConfoundedGrid):
 
     def details(self, facts: Sequence[Any], context: Context) -> str:
         """Code length, scale, seeds, evaluated epoch and protocol."""
-        seeds = seeds_of(facts)
-        parts = [
-            f"{self.bits[0]} bits",
-            f"scale {context.label}",
-            f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
-            *evaluated_epochs(facts),
-            PROTOCOLS.get(context.protocol, context.protocol),
-        ]
-        return f"{'; '.join(parts)}."
+        return context.details_over_seeds(facts, f"{self.bits[0]} bits")
 
     def _point(
         self,
@@ -134,23 +125,13 @@ class ConfounderSpec(ConfoundedGrid):
     ) -> dict[str, Any]:
         place = Place(str(name), method, variant, self.bits[0])
         maps = maps_of.get(place, {})
-        row: dict[str, Any] = {
-            "row": context.paper.method_title(method, variant),
-            **name.__dict__,
-            "method": method,
-            "variant": variant,
-            "bits": self.bits[0],
-            "dataset": str(name),
-            **context.place_columns(self, str(name), bool(maps)),
-        }
+        row = context.place_row(self, place, bool(maps)) | name.__dict__
         if not maps:
             return row
-        row |= {"n_seeds": len(maps), "seeds": " ".join(map(str, maps))}
-        row |= interval_columns("map_percent", "interval_{}_percent", list(maps.values()))
+        row |= map_columns(maps)
         found = gain(maps, maps_of.get(place._replace(variant=BASELINE), {}))
         if found and variant != BASELINE:
-            bounds = found.mean, found.half_width
-            row |= _columns("difference_points", "difference_{}_points", *bounds)
+            row |= found.columns("difference_points", "difference_{}_points")
             row |= {} if found.p_value is None else {"difference_p_value": found.p_value}
         return row
 
@@ -169,20 +150,3 @@ def panel_title(panel: Panel, context: Context) -> str:
     """``Phantom of COVID-CT-Dataset, confounder: window``."""
     confounder = panel.confounder.replace("_", " ")
     return f"{context.paper.dataset_title(panel.phantom)}, confounder: {confounder}"
-
-
-def interval_columns(mean_key: str, bound_key: str, fractions: Sequence[float]) -> dict[str, float]:
-    """Mean over seeds in percent and its 95 % interval as columns; one seed has no interval."""
-    return _columns(mean_key, bound_key, *mean_and_half_width(100 * np.asarray(fractions)))
-
-
-def _columns(
-    mean_key: str, bound_key: str, mean: float, half_width: float | None
-) -> dict[str, float]:
-    if half_width is None:
-        return {mean_key: mean}
-    return {
-        mean_key: mean,
-        bound_key.format("least"): mean - half_width,
-        bound_key.format("greatest"): mean + half_width,
-    }

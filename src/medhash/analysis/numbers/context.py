@@ -28,6 +28,7 @@ PROTOCOLS = {
 
 NOT_RUN = "not run"
 NOTHING_RAN = "Nothing of this table has run."
+OWN_EXPERIMENT = "This experiment is medhash's own; the paper has no counterpart."
 SELECTIONS = {"last-epoch": "last epoch", "best-query-map": "epoch picked on the query set"}
 
 CELL_COLUMNS = ("row", "column", "dataset", "method", "variant", "bits", "seed")
@@ -133,6 +134,15 @@ class Context:
         note = "" if ran else self.why_not_run(spec, dataset, origin, method)
         return {"status": "ran" if ran else NOT_RUN, **self.run_columns(dataset), "note": note}
 
+    def place_row(self, spec: ArtefactSpec, place: Place, ran: bool) -> dict[str, Any]:
+        """The names of a place, what a CSV says of its run, and whether it ran."""
+        return {
+            "row": self.paper.method_title(place.method, place.variant),
+            "column": self.column_label(GridColumn(place.dataset, place.bits)),
+            **place._asdict(),
+            **self.place_columns(spec, place.dataset, ran),
+        }
+
     def column_groups(
         self, columns: Iterable[GridColumn]
     ) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -196,17 +206,28 @@ class Context:
             records: those that it shows.
         """
         ran = {(record.cell.dataset, record.cell.origin) for record in records}
-        seeds = [str(seed) for seed in seeds_of(records)]
+        shown = ", ".join(
+            self.heading_of(*group) + ("" if group in ran else f" ({NOT_RUN})")
+            for group in _groups_of(spec)
+        )
+        return self._details(records, [shown], "{0} {2}", spec.shows_scores)
+
+    def details_over_seeds(self, records: Sequence[Any], *further: str) -> str:
+        """The same with the number of seeds and without datasets, behind what is ``further``."""
+        return self._details(records, further, "{1} {0} ({2})")
+
+    def _details(
+        self, records: Sequence[Any], first: Sequence[str], seeds: str, scores: bool = True
+    ) -> str:
+        own = seeds_of(records)
+        named = "seed" if len(own) == 1 else "seeds"
         parts = [
-            ", ".join(
-                self.heading_of(*group) + ("" if group in ran else f" ({NOT_RUN})")
-                for group in _groups_of(spec)
-            ),
+            *first,
             f"scale {self.label}",
-            f"seed{'s' * (len(seeds) != 1)} {', '.join(seeds) or 'none'}",
+            seeds.format(named, len(own), ", ".join(map(str, own)) or "none"),
             *evaluated_epochs(records),
         ]
-        if spec.shows_scores:
+        if scores:
             parts.append(PROTOCOLS.get(self.protocol, self.protocol))
         return f"{'; '.join(parts)}."
 
@@ -257,7 +278,7 @@ def evaluated_epochs(facts: Iterable[Any]) -> list[str]:
     return [SELECTIONS[name] for name in sorted({each.selection for each in trained})]
 
 
-def seeds_of(records: Sequence[Record]) -> list[int]:
+def seeds_of(records: Sequence[Any]) -> list[int]:
     """The seeds that occur in the records, ascending."""
     return sorted({record.cell.seed for record in records})
 

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 from pydantic import Field, model_validator
 
-from medhash.analysis.numbers.confounding import interval_columns
-from medhash.analysis.numbers.context import PROTOCOLS, Context, Place, evaluated_epochs, seeds_of
+from medhash.analysis.numbers.context import Context, Place
+from medhash.analysis.numbers.gains import gain, map_columns
 from medhash.data.leakage import queries_without_partner
 from medhash.data.prepared import PreparedDataset
 from medhash.data.splits.manifest import read_split, read_summary, rows_of
@@ -156,14 +156,7 @@ class LeakageSpec(ArtefactSpec):
 
     def details(self, facts: Sequence[Any], context: Context) -> str:
         """Scale, seeds, evaluated epoch and protocol."""
-        seeds = seeds_of(facts)
-        parts = [
-            f"scale {context.label}",
-            f"{len(seeds)} seed{'s' * (len(seeds) != 1)} ({', '.join(map(str, seeds)) or 'none'})",
-            *evaluated_epochs(facts),
-            PROTOCOLS.get(context.protocol, context.protocol),
-        ]
-        return f"{'; '.join(parts)}."
+        return context.details_over_seeds(facts)
 
     def points(self, facts: Sequence[Record], context: Context) -> pd.DataFrame:
         """One row a dataset x code length x :data:`SCORED` x row, with :data:`CSV_COLUMNS`.
@@ -187,14 +180,10 @@ class LeakageSpec(ArtefactSpec):
                 maps = {row: scoring.maps(row) for row in self.rows}
                 for row in self.rows:
                     if self.has(dataset, row):
+                        place = Place(dataset, *row, bits, self.origin_of(dataset))
                         yield {
-                            "row": context.paper.method_title(*row),
-                            "dataset": dataset,
-                            "origin": self.origin_of(dataset),
-                            **row._asdict(),
-                            "bits": bits,
+                            **context.place_row(self, place, bool(maps[row])),
                             "scored": scored,
-                            **context.place_columns(self, dataset, bool(maps[row])),
                             **({} if scoring.queries or not whole[row] else {"note": _NO_QUERY}),
                             **(scoring.facts | _numbers(row, maps, whole) if maps[row] else {}),
                         }
@@ -268,7 +257,7 @@ class Scoring:
         """Seed -> mAP, a fraction, of a row's cells; nothing where none of the queries is."""
         own = (each for each in self.records if (each.cell.method, each.cell.variant) == row)
         scored = {each.cell.seed: self._scored(each) for each in own}
-        return {seed: float(np.mean(values)) for seed, values in scored.items() if values}
+        return {seed: fmean(values) for seed, values in scored.items() if values}
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -289,27 +278,16 @@ def _numbers(row: LeakageRow, maps: _Maps, whole: _Maps) -> dict[str, Any]:
         whole: the same of the paper's split.
     """
     own = maps[row]
-    found: dict[str, Any] = {"n_seeds": len(own), "seeds": " ".join(map(str, own))}
-    found |= interval_columns("map_percent", "interval_{}_percent", list(own.values()))
+    found = map_columns(own)
     rivals = [
         fmean(maps[each].values()) for each in maps if each.variant == row.variant and maps[each]
     ]
     found["rank"] = 1 + sum(rival > fmean(own.values()) for rival in rivals)
-    leakage = _differences(whole[row], own)
+    leakage = gain(whole[row], own)
     if leakage:
-        found |= interval_columns("leakage_points", "leakage_{}_points", leakage)
-    gains = _differences(own, maps.get(LeakageRow(row.method, BASELINE), {}))
-    if gains and row.variant != BASELINE:
-        found |= interval_columns("gain_points", "gain_{}_points", gains)
-        found["verdict"] = _verdict(found)
+        found |= leakage.columns("leakage_points", "leakage_{}_points")
+    gained = gain(own, maps.get(LeakageRow(row.method, BASELINE), {}))
+    if gained and row.variant != BASELINE:
+        found |= gained.columns("gain_points", "gain_{}_points")
+        found["verdict"] = gained.verdict
     return found
-
-
-def _differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
-    return [first[seed] - second[seed] for seed in first if seed in second]
-
-
-def _verdict(found: Mapping[str, Any]) -> str:
-    if found.get("gain_least_points", 0) > 0:
-        return "higher"
-    return "lower" if found.get("gain_greatest_points", 0) < 0 else "undecided"

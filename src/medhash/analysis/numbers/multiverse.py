@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from pydantic import Field, model_validator
 
 from medhash.analysis.numbers.context import Context, GridColumn, Place
-from medhash.analysis.numbers.gains import Gain, gain, maps_by_place
+from medhash.analysis.numbers.gains import Gain, gain, maps_by_place, seed_columns
 from medhash.analysis.numbers.statistics import holm
 from medhash.papers.ablations import Ablation, AblationName
 from medhash.papers.specs import ArtefactSpec, FileName, without_repeats
@@ -34,17 +34,8 @@ VERDICTS = ("sign and size", "sign only", "cannot")
 CSV_COLUMNS = (
     *("row", "reading", "ablation", "dataset", "method", "variant", "bits", "status"),
     *("gain_points", "interval_least_points", "interval_greatest_points", "p_value", "p_holm"),
-    *(
-        "n_seeds",
-        "seeds",
-        "baseline_variant",
-        "printed_points",
-        "verdict",
-        "scale",
-        "protocol",
-        "synthetic",
-        "note",
-    ),
+    *("n_seeds", "seeds", "baseline_variant", "printed_points", "verdict"),
+    *("scale", "protocol", "synthetic", "note"),
 )
 
 
@@ -194,22 +185,18 @@ class MultiverseSpec(ArtefactSpec):
         reading, place, baseline = compared
         base, ablation = split_variant(place.variant)
         printed = self._printed(place, context)
-        row: dict[str, object] = place._asdict() | {
+        row = context.place_row(self, place, own is not None) | {
             "row": f"{context.paper.method_title(place.method, base)}, {reading}",
             "reading": reading,
             "ablation": ablation,
             "variant": base,
             "baseline_variant": baseline.variant,
             "printed_points": None if printed is None else float(printed),
-            **context.place_columns(self, place.dataset, own is not None),
         }
         if own is None:
             return row
-        row |= {"gain_points": own.mean, "p_value": own.p_value, "p_holm": p_holm}
-        if own.interval:
-            ends = ("interval_least_points", "interval_greatest_points")
-            row |= zip(ends, own.interval, strict=True)
-        row |= {"n_seeds": len(own.seeds), "seeds": " ".join(map(str, own.seeds))}
+        row |= own.columns("gain_points", "interval_{}_points")
+        row |= {"p_value": own.p_value, "p_holm": p_holm, **seed_columns(own.seeds)}
         return row | {"verdict": "" if printed is None else verdict(own, float(printed))}
 
     def _printed(self, place: Place, context: Context) -> Decimal | None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medhash.analysis.numbers.confounding import ConfoundedGrid
-from medhash.analysis.numbers.context import Context
+from medhash.analysis.numbers.context import Context, Place, seeds_of
+from medhash.analysis.numbers.gains import interval_columns, seed_columns
 from medhash.analysis.numbers.statistics import mean_and_half_width
 from medhash.records.pointing import Epoch, Pointing
 from medhash.schema.measures import Source
@@ -38,34 +39,23 @@ class PointingSpec(ConfoundedGrid):
 
         rows: list[dict[str, object]] = []
         for dataset, method, variant in product(self.datasets, self.methods, self.variants):
-            wanted = (dataset, method, variant)
-            own = [e for e in facts if (e.cell.dataset, e.cell.method, e.cell.variant) == wanted]
-            place = {
-                "row": context.paper.method_title(method, variant),
-                **dict(zip(("dataset", "method", "variant"), wanted, strict=True)),
-                "bits": self.bits[0],
-                **context.place_columns(self, dataset, bool(own)),
-            }
+            place = Place(dataset, method, variant, self.bits[0])
+            own = [each for each in facts if Place.of(each.cell) == place]
+            row = context.place_row(self, place, bool(own))
             if own:
-                seeds = [each.cell.seed for each in own]
-                place |= {"n_seeds": len(seeds), "seeds": " ".join(map(str, seeds))}
-                place |= {"images": own[0].images}
+                row |= seed_columns(seeds_of(own)) | {"images": own[0].images}
             by_epoch = zip(*(each.epochs for each in own), strict=True)
-            rows += [place | _numbers(epochs) for epochs in by_epoch] or [place]
+            rows += [row | _numbers(epochs) for epochs in by_epoch] or [row]
         frame = pd.DataFrame(rows, columns=list(CSV_COLUMNS))
         return frame.astype(dict.fromkeys(("epoch", "images", "n_seeds"), "Int64"))
 
 
 def _numbers(epochs: Sequence[Epoch]) -> dict[str, object]:
     """Of one epoch, over seeds."""
-    mean, half_width = mean_and_half_width([100 * each.hit for each in epochs])
-    numbers: dict[str, object] = {
+    hits = mean_and_half_width([100 * each.hit for each in epochs])
+    return {
         "epoch": epochs[0].epoch,
-        "hit_percent": mean,
+        **interval_columns("hit_percent", "interval_{}_percent", *hits),
         "window_percent": 100 * float(np.mean([each.window for each in epochs])),
         "chance_percent": 100 * float(np.mean([each.chance for each in epochs])),
     }
-    if half_width is not None:
-        ends = {"least": mean - half_width, "greatest": mean + half_width}
-        numbers |= {f"interval_{name}_percent": end for name, end in ends.items()}
-    return numbers

@@ -195,17 +195,18 @@ def p_of_mean(values: Sequence[float] | NDArray[np.float64]) -> float | None:
     return float(2 * stdtr(len(values) - 1, -statistic))
 
 
-def bootstrap_interval(
-    values: ArrayLike, confidence: float = 0.95, draws: int = 2000
-) -> tuple[float, float]:
-    """Percentile interval of the mean over samples drawn with replacement (Efron 1979).
+def is_p_value(column: str) -> bool:
+    """Whether a column holds p-values, which may be tiny: one of the words of its name is ``p``."""
+    return "p" in column.split("_")
+
+
+def bootstrap_interval(values: ArrayLike) -> tuple[float, float]:
+    """95 % percentile interval of the mean over samples drawn with replacement (Efron 1979).
 
     The draws have a seed of their own: the same values have the same interval.
 
     Args:
         values: one of each query, shape (queries,).
-        confidence: share of the drawn means that lie within.
-        draws: how many samples.
 
     Raises:
         MedhashError: no value was given.
@@ -213,9 +214,14 @@ def bootstrap_interval(
     numbers = np.asarray(values, dtype=np.float64)
     if numbers.ndim != 1 or not numbers.size:
         raise MedhashError("an interval over queries needs at least one value")
-    chosen = np.random.default_rng(0).integers(numbers.size, size=(draws, numbers.size))
-    tail = (1 - confidence) / 2
-    least, greatest = np.quantile(numbers[chosen].mean(axis=1), (tail, 1 - tail))
+    if numbers.size == 1:  # which SciPy refuses
+        return float(numbers[0]), float(numbers[0])
+    from scipy.stats import bootstrap
+
+    drawn = bootstrap(
+        (numbers,), np.mean, n_resamples=2000, method="percentile", rng=np.random.default_rng(0)
+    )
+    least, greatest = drawn.confidence_interval
     return float(least), float(greatest)
 
 

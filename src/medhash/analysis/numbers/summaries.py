@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, GridColumn, Place
+from medhash.analysis.numbers.gains import gain
 from medhash.analysis.numbers.statistics import (
     bootstrap_interval,
     mean_and_deviation,
@@ -57,10 +58,8 @@ class Summary:
 
     def difference_half_width(self, other: Summary) -> float | None:
         """The same of the difference to another place, seed by seed; ``None`` without two seeds."""
-        paired = [
-            v - other.by_seed[seed] for seed, v in self.by_seed.items() if seed in other.by_seed
-        ]
-        return mean_and_half_width(paired)[1] if len(paired) == len(self.by_seed) else None
+        found = gain(self.by_seed, other.by_seed, factor=1)
+        return found.half_width if found and len(found.seeds) == len(self.by_seed) else None
 
     @property
     def printed(self) -> Decimal:
@@ -165,6 +164,12 @@ def shared_notes(
     if measured == {MAP}:
         notes += _chance_notes(spec, by_place, context)
     return [*notes, *missing]
+
+
+def places_notes(ran: int, places: int, where: str = "") -> list[str]:
+    """How many places of an experiment of ours, ``where`` they are counted, did not run."""
+    missing = places - ran
+    return [f"{missing} of {places} places{where} have not run."] if missing else []
 
 
 def not_run_notes(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from medhash.analysis.numbers.confounding import ConfounderSpec, panel_title, panels_of
-from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, OWN_EXPERIMENT, Context
 from medhash.analysis.numbers.statistics import SIGNIFICANCE_LEVEL
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, points_as_text
+from medhash.analysis.numbers.summaries import places_notes
+from medhash.analysis.tables.rendering import (
+    PrintedCell,
+    PrintedRow,
+    PrintedTable,
+    half_text,
+    points_as_text,
+)
 from medhash.papers.specs import Made, TableSpec
 
 if TYPE_CHECKING:
@@ -42,23 +48,17 @@ class Spec(ConfounderSpec, TableSpec):
         return points_as_text(points), printed
 
 
-def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
-    return points.to_dict("records")
-
-
 def _row(points: pd.DataFrame, method: str, variant: str, context: Context) -> PrintedRow:
     own = points[(points["method"] == method) & (points["variant"] == variant)]
-    cells = tuple(_cell(point) for point in _rows(own))
+    cells = tuple(map(_cell, own.to_dict("records")))
     return PrintedRow(context.paper.method_title(method, variant), cells)
 
 
 def _cell(point: dict[Any, Any]) -> PrintedCell:
     if point["status"] == NOT_RUN:
         return PrintedCell(NOT_RUN)
-    text = f"{point['map_percent']:.2f}"
-    if not math.isnan(point["interval_least_percent"]):
-        text += f" ± {point['map_percent'] - point['interval_least_percent']:.2f}"
-    return PrintedCell(text)
+    half = half_text(point, "map_percent", "interval_least_percent")
+    return PrintedCell(f"{point['map_percent']:.2f}{half}")
 
 
 def _notes(points: pd.DataFrame) -> list[str]:
@@ -69,7 +69,7 @@ def _notes(points: pd.DataFrame) -> list[str]:
         "Strength: in the database the confounder has its class's value with this probability, "
         "otherwise any; in the queries, with the same probability, the value of another class. "
         "At strength 0 it says nothing about the class.",
-        "This experiment is medhash's own; the paper has no counterpart.",
+        OWN_EXPERIMENT,
     ]
     if ran["interval_least_percent"].notna().any():
         notes.insert(
@@ -85,5 +85,4 @@ def _notes(points: pd.DataFrame) -> list[str]:
             f"0, and {int((corrected <= SIGNIFICANCE_LEVEL).sum())} of them p ≤ "
             f"{SIGNIFICANCE_LEVEL} after Holm's correction over the table, which the CSV has."
         )
-    missing = len(points) - len(ran)
-    return [*notes, f"{missing} of {len(points)} places have not run."] if missing else notes
+    return [*notes, *places_notes(len(ran), len(points))]

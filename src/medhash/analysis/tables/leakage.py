@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context, bits_label
+from medhash.analysis.numbers.context import (
+    NOT_RUN,
+    NOTHING_RAN,
+    OWN_EXPERIMENT,
+    Context,
+    bits_label,
+)
 from medhash.analysis.numbers.leakage import COMPARED, LeakageRow, LeakageSpec
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.numbers.summaries import places_notes
+from medhash.analysis.tables.rendering import (
+    PrintedCell,
+    PrintedRow,
+    PrintedTable,
+    half_text,
+    points_as_text,
+)
 from medhash.papers.specs import Made, TableSpec
 
 if TYPE_CHECKING:
@@ -23,7 +37,6 @@ _READING = (
     "is above or below its baseline, with the whole 95 % interval of the difference over the "
     "seeds; without an arrow it is undecided.",
 )
-_OWN = "This experiment is medhash's own; the paper has no counterpart."
 _SEEDS = (
     "Means over seeds ± half of the 95 % interval (Student's t). Seeds differ in the hash layer's "
     "start and in the batches; split and pretrained backbone are the same."
@@ -61,7 +74,7 @@ class Spec(LeakageSpec, TableSpec):
             ),
             notes=tuple(self._notes(points, columns, context)),
         )
-        return [{k: _text(v) for k, v in point.items()} for point in _rows(points)], printed
+        return points_as_text(points), printed
 
     def _printed(
         self,
@@ -96,10 +109,8 @@ class Spec(LeakageSpec, TableSpec):
             parts = list(_findings(_of(ran, dataset, bits)))
             if parts:
                 yield f"{title}: {'; '.join(parts)}."
-        yield _OWN
-        missing = len(points) - len(ran)
-        if missing:
-            yield f"{missing} of {len(points)} places of the CSV have not run."
+        yield OWN_EXPERIMENT
+        yield from places_notes(len(ran), len(points), " of the CSV")
 
 
 def _findings(points: pd.DataFrame) -> Iterator[str]:
@@ -153,28 +164,13 @@ def _rows(points: pd.DataFrame) -> list[dict[Any, Any]]:
 def _cell(point: dict[Any, Any]) -> PrintedCell:
     if point["status"] == NOT_RUN:
         return PrintedCell(NOT_RUN)
-    text = f"{point['map_percent']:.2f}{_half(point, 'map_percent', 'interval_least_percent')}"
-    return PrintedCell(text, suffix=f"({point['rank']}){_ARROWS.get(point['verdict'], '')}")
+    half = half_text(point, "map_percent", "interval_least_percent")
+    suffix = f"({point['rank']}){_ARROWS.get(point['verdict'], '')}"
+    return PrintedCell(f"{point['map_percent']:.2f}{half}", suffix=suffix)
 
 
 def _difference(point: dict[Any, Any]) -> PrintedCell:
-    if _is_missing(point["leakage_points"]):
+    if math.isnan(point["leakage_points"]):
         return PrintedCell(NOT_RUN)
-    half = _half(point, "leakage_points", "leakage_least_points")
+    half = half_text(point, "leakage_points", "leakage_least_points")
     return PrintedCell(f"{point['leakage_points']:.2f}{half}".replace("-", "−"))
-
-
-def _half(point: dict[Any, Any], mean: str, least: str) -> str:
-    return "" if _is_missing(point[least]) else f" ± {point[mean] - point[least]:.2f}"
-
-
-def _text(value: Any) -> str:
-    if _is_missing(value):
-        return ""
-    return f"{value:.6f}" if isinstance(value, float) else str(value)
-
-
-def _is_missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +13,7 @@ from medhash.analysis.tables.rendering import (
     PrintedCell,
     PrintedRow,
     PrintedTable,
+    half_text,
     points_as_text,
     signed_points,
 )
@@ -139,9 +139,9 @@ def _cells(point: pd.Series | None, named: Sequence[str]) -> list[PrintedCell]:
     texts = {"printed": signed_points(point["printed_points"])} if "printed" in named else {}
     if ran:
         texts |= {"gain": signed_points(point["gain_points"]), "verdict": point["verdict"]}
-        half = point["interval_greatest_points"] - point["gain_points"]
-        texts["gain"] += "" if math.isnan(half) else f" ± {half:.2f}"
-        texts["p (Holm)"] = "–" if math.isnan(half) else f"{point['p_holm']:.2g}"
+        half = half_text(point, "gain_points", "interval_least_points")
+        texts["gain"] += half
+        texts["p (Holm)"] = f"{point['p_holm']:.2g}" if half else "–"
     significant = ran and point["p_holm"] <= SIGNIFICANCE_LEVEL
     return [
         PrintedCell(texts.get(name, NOT_RUN), "best" if significant and name == "gain" else "")

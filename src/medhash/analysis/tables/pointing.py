@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
+from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, OWN_EXPERIMENT, Context
 from medhash.analysis.numbers.pointing import PointingSpec
+from medhash.analysis.numbers.summaries import places_notes
 from medhash.analysis.tables.rendering import (
     PrintedCell,
     PrintedRow,
     PrintedTable,
+    half_text,
     points_as_text,
 )
 from medhash.papers.specs import Made, TableSpec
@@ -57,8 +58,8 @@ def _cells(epochs: pd.DataFrame) -> list[PrintedCell]:
 
 
 def _hit(point: pd.Series) -> str:
-    half = point["interval_greatest_percent"] - point["hit_percent"]
-    return f"{point['hit_percent']:.1f}" + ("" if math.isnan(half) else f" ± {half:.1f}")
+    half = half_text(point, "hit_percent", "interval_least_percent", 1)
+    return f"{point['hit_percent']:.1f}{half}"
 
 
 def _notes(points: pd.DataFrame) -> list[str]:
@@ -70,8 +71,7 @@ def _notes(points: pd.DataFrame) -> list[str]:
         "patch with lesion: mean over seeds, ± half of the 95 % interval (Student's t) where there "
         "are several. Beside it what chance would hit after the last epoch: any patch of the "
         "salient area that was found, and any patch of the image.",
-        "This experiment is medhash's own; the paper has no counterpart.",
+        OWN_EXPERIMENT,
     ]
     every = points.drop_duplicates(["dataset", "method", "variant"])
-    missing = int((every["status"] == NOT_RUN).sum())
-    return [*notes, f"{missing} of {len(every)} places have not run."] if missing else notes
+    return [*notes, *places_notes(int((every["status"] != NOT_RUN).sum()), len(every))]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from medhash.analysis.numbers.context import NOT_RUN, NOTHING_RAN, Context
 from medhash.analysis.numbers.protocols import COMPARISONS, ProtocolsSpec
-from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable
+from medhash.analysis.tables.rendering import PrintedCell, PrintedRow, PrintedTable, points_as_text
 from medhash.papers.specs import Made, TableSpec
 
 _COLUMNS = ("mAP moves", "gain moves", "verdicts that turn")
@@ -28,7 +28,8 @@ class Spec(ProtocolsSpec, TableSpec):
 
     def made(self, facts: Sequence[Any], context: Context) -> Made:
         """One row of the CSV a comparison and gain."""
-        rows = self.rows(facts, context)
+        points = self.points(facts, context)
+        rows = points.to_dict("records")
         printed = PrintedTable(
             title=f"{context.heading(self)} {context.details(self, facts)}",
             groups=tuple(
@@ -38,9 +39,9 @@ class Spec(ProtocolsSpec, TableSpec):
             notes=(_READING, *_reasons(rows)) if facts else (NOTHING_RAN,),
             corner="Protocols",
         )
-        return [{name: _text(value) for name, value in row.items()} for row in rows], printed
+        return points_as_text(points), printed
 
-    def _printed(self, name: str, rows: Sequence[dict[str, Any]]) -> PrintedRow:
+    def _printed(self, name: str, rows: Sequence[dict[Any, Any]]) -> PrintedRow:
         cells: list[PrintedCell] = []
         for dataset in self.datasets:
             own = [r for r in rows if r["comparison"] == name and r["dataset"] == dataset]
@@ -49,17 +50,13 @@ class Spec(ProtocolsSpec, TableSpec):
         return PrintedRow(" / ".join(COMPARISONS[name]), tuple(cells))
 
 
-def _summed(ran: Sequence[dict[str, Any]]) -> list[str]:
+def _summed(ran: Sequence[dict[Any, Any]]) -> list[str]:
     moves = ([row[key] for row in ran] for key in ("value_moves_points", "gain_moves_points"))
     texts = [f"{sum(own) / len(own):.2f}, at most {max(own):.2f}" for own in moves]
     return [*texts, f"{sum(row['changed'] == 'true' for row in ran)} of {len(ran)}"]
 
 
-def _reasons(rows: Sequence[dict[str, Any]]) -> list[str]:
+def _reasons(rows: Sequence[dict[Any, Any]]) -> list[str]:
     """Why comparisons did not run."""
     absent = dict.fromkeys((r["comparison"], r["note"]) for r in rows if r["status"] == NOT_RUN)
     return [f"{' / '.join(COMPARISONS[name])}: {NOT_RUN} ({reason})." for name, reason in absent]
-
-
-def _text(value: Any) -> str:
-    return f"{value:.6f}" if isinstance(value, float) else str(value)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from tabulate import tabulate
+
+from medhash.analysis.numbers.statistics import is_p_value
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,6 +106,14 @@ def signed_points(value: float) -> str:
     return "–" if math.isnan(value) else signed(Decimal(f"{value:.2f}"))
 
 
+def half_text(
+    point: Mapping[Any, Any] | pd.Series, mean: str, least: str, decimals: int = 2
+) -> str:
+    """`` ± 1.50``: half of an interval in a row of points; empty where there is none."""
+    half = point[mean] - point[least]
+    return "" if math.isnan(half) else f" ± {half:.{decimals}f}"
+
+
 def points_as_text(points: pd.DataFrame) -> list[dict[str, str]]:
     """The points of a figure as rows of a CSV: numbers to six decimals, strengths as given.
 
@@ -115,7 +125,7 @@ def points_as_text(points: pd.DataFrame) -> list[dict[str, str]]:
         if pd.isna(value):
             return ""
         if isinstance(value, float):
-            form = "g" if name == "strength" else ".6e" if "_p_" in name else ".6f"
+            form = "g" if name == "strength" else ".6e" if is_p_value(name) else ".6f"
             return format(value, form)
         return str(value)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from medhash.data.prepared_files import GIST, MASKS
 from medhash.flow.files import CELL_FILES, cell_files, pretrained_weights, view_files
-from medhash.flow.kind import CellKind, Files, Form, Parts, Resources
+from medhash.flow.kind import CellKind, Files, Parts, Resources
 
 if TYPE_CHECKING:
     from medhash.configuration.paths import Layout
@@ -42,25 +42,6 @@ class Kind(CellKind):
         """Codes, or descriptors; the method says which."""
         folder = layout.cell("/".join(values))
         return {name: folder / f"{name}.npz" for name in ("codes", "descriptors")}
-
-    def forms(self, layout: Layout, *values: str) -> list[Form]:
-        """One for cells with codes, one for those with descriptors, told apart by their methods."""
-        from medhash import methods
-        from medhash.configuration.declarations import declaration_of
-
-        distances = {name: declaration_of(name).distance for name in methods.names()}
-        codes = [name for name, distance in distances.items() if distance == "hamming"]
-        written = {"codes": codes, "descriptors": sorted(set(distances) - set(codes))}
-        own, further = self.outputs(layout, *values), self.further(layout, *values)
-        return [
-            Form(
-                self.rule if name == "codes" else f"{self.rule}_{name}",
-                own | {name: further[name]},
-                {"cell": f"[^/]+/(?:{'|'.join(chosen)})/[^/]+/[0-9]+/[0-9]+"},
-            )
-            for name, chosen in written.items()
-            if chosen
-        ]
 
     def parts(self, steps: Steps, *values: str) -> Parts:
         """Its images and where it starts; of other methods' files it knows nothing."""
