@@ -1,12 +1,13 @@
 """The fingerprint on small packages of our own, and on medhash against what Python really loads."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from medhash.flow import code
+from medhash.flow import code, code_memory
 from medhash.flow.code import fingerprint
 
 BASE = {
@@ -151,6 +152,46 @@ def test_all_that_python_loads_is_in_the_fingerprint(entries):
     loaded = set(result.stdout.split())
     assert loaded
     assert loaded <= set(fingerprint(*entries)["modules"])
+
+
+@pytest.fixture
+def memory(reread, tmp_path, monkeypatch):
+    """A memory of the small package, as a new process finds it; and how often it read the code."""
+    reads = []
+
+    def read(*modules):
+        reads.append(modules)
+        return fingerprint(*modules)
+
+    def recall():
+        forget_memory()
+        return code_memory.remembered_fingerprint("medhash.entry"), len(reads)
+
+    def forget_memory():
+        forget()
+        code_memory._state_of_package.cache_clear()
+        code_memory.remembered_fingerprint.cache_clear()
+
+    reread()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(code_memory, "_PACKAGE", tmp_path)
+    monkeypatch.setattr(code_memory, "fingerprint", read)
+    yield recall
+    forget_memory()
+
+
+def test_it_is_remembered_while_all_texts_are_the_same(memory, tmp_path):
+    first, reads = memory()
+    assert reads == 1
+    os.utime(tmp_path / "used.py", (0, 0))
+    assert memory() == (first, 1)
+    (tmp_path / "used.py").write_text("LIMIT = 4\n")
+    changed, reads = memory()
+    assert reads == 2
+    assert changed["modules"].keys() == first["modules"].keys()
+    assert changed["fingerprint"] != first["fingerprint"]
+    (tmp_path / "further.py").write_text("LIMIT = 3\n")
+    assert memory() == (changed, 3)
 
 
 def test_a_cell_reaches_its_own_method_and_no_other():

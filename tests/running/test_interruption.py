@@ -12,6 +12,8 @@ import pytest
 from safetensors import safe_open
 from tiny_project import CELLS, DATASET, environment, make_project, medhash, start, until
 
+from remembered import find_out
+
 pytestmark = pytest.mark.xdist_group("interruption")
 
 CSQ = CELLS[0]
@@ -51,6 +53,7 @@ def project_with(folder, epochs):
         for command in (("prepare", DATASET), ("split", DATASET), *stages):
             result = medhash(*command, "--scale", "tiny")
             assert result.exit_code == 0, result.output
+    find_out(folder, "tiny")
     return folder
 
 

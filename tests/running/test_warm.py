@@ -1,6 +1,7 @@
 """Commands that do their work in a copy of a process that has loaded the packages."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,11 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny_project import CELLS, environment, until
+from tiny_project import CELLS, environment, make_project, until
 
 from medhash.commands.warm import ADDRESS
 from medhash.configuration.paths import Layout
 from medhash.schema.cell import Cell
+from remembered import find_out
 
 HOLD_A_SERVER = """
 import os, sys
@@ -100,6 +102,21 @@ def holder():
     yield holder
     holder.process.kill()
     holder.process.wait()
+
+
+@pytest.fixture(scope="module")
+def knowing(tmp_path_factory):
+    """A project whose processes need no torch to read its configuration."""
+    folder = make_project(tmp_path_factory.mktemp("knowing") / "project")
+    find_out(folder, "tiny")
+    return folder
+
+
+@pytest.fixture
+def project(knowing, tmp_path):
+    folder = tmp_path / "project"
+    shutil.copytree(knowing, folder, symlinks=True)
+    return folder
 
 
 def run(process):

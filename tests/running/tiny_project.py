@@ -13,6 +13,8 @@ from pathlib import Path
 import yaml
 from typer.testing import CliRunner
 
+from remembered import bring_memories
+
 PROJECT = Path(__file__).resolve().parents[2]
 STAGE = {"epochs": 2, "batch_size": 16, "learning_rate": 1e-3}
 SCALE = {
@@ -57,6 +59,7 @@ def make_project(root: Path, **settings: object) -> Path:
         "artefacts": {f"ach/{name}": {"datasets": []} for name in sorted(others)},
     }
     (root / "config/scales/tiny.yaml").write_text(yaml.safe_dump(scale))
+    bring_memories(root)
     return root
 
 

@@ -14,6 +14,7 @@ import yaml
 from safetensors import safe_open
 
 from medhash.configuration.paths import Layout
+from remembered import bring_memories
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "slurm")
@@ -112,10 +113,16 @@ class Project:
                 shutil.copytree(source / part, root / part, ignore=NOT_COPIED)
             else:
                 shutil.copy(source / part, root / part, follow_symlinks=False)
+        bring_memories(root)
+        paper = yaml.safe_load((root / "config/papers/ach.yaml").read_text())
+        others = {*paper["tables"], *paper["figures"]} - {Path(TABLE).stem}
         self.edit_yaml(
             "config/scales/demo.yaml",
             {
+                # Every process of a job reads all of what a run consists of.
+                "artefacts": {f"ach/{name}": {"datasets": []} for name in sorted(others)},
                 "grid": {
+                    "papers": ["ach"],
                     "datasets": ["covid_ct"],
                     "methods": list(methods),
                     "variants": ["none"],

@@ -9,10 +9,12 @@ from collections import Counter
 from pathlib import Path
 
 import yaml
+from forked_snakemake import dry_run
+
+from remembered import bring_memories
 
 PROJECT = Path(__file__).resolve().parents[2]
 PARTS = ("Snakefile", "workflow", "config", "src", "environment.yml", "default", "demo", "small")
-DECLARATIONS = ".cache/medhash/declarations"
 
 MAKE_BY_HAND = """
 import sys
@@ -48,9 +50,7 @@ class Tree:
                 shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, target, follow_symlinks=False)
-        # What methods say of themselves hangs on their text alone, and costs the import of torch.
-        if (PROJECT / DECLARATIONS).is_dir():
-            shutil.copytree(PROJECT / DECLARATIONS, root / DECLARATIONS)
+        bring_memories(root)
 
     def path(self, name):
         return self.root / name
@@ -88,12 +88,15 @@ class Tree:
 
     def snakemake(self, *arguments, timeout=300):
         """Run Snakemake with the copy's own package; both streams in ``stdout``."""
+        if not {"-n", "--dry-run"}.isdisjoint(arguments):
+            return dry_run(arguments, self.root, self.environment, timeout)
         return self._run([sys.executable, "-m", "snakemake", *arguments], timeout)
 
     def start(self, *arguments):
         """Start Snakemake in a group of processes of its own, and do not wait for it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "snakemake", *arguments],
+            # Where tests run in the background, Ctrl-C would be ignored.
+            ["env", "--default-signal=INT", sys.executable, "-m", "snakemake", *arguments],
             cwd=self.root,
             env=self.environment,
             stdout=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Fingerprints of code, remembered while no file of the package changes.
+"""Fingerprints of code, remembered while no file of the package changes, also in a copy of it.
 
 Reading the syntax trees of a hundred modules takes longer than most steps that need no torch.
 """
@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from medhash.files import sha256_of_value
+from medhash.files import sha256_of_file, sha256_of_value
 from medhash.flow.code import fingerprint
 from medhash.memory import Memory
 
@@ -25,7 +25,7 @@ def remembered_fingerprint(*modules: str) -> dict[str, Any]:
     Raises:
         ModuleNotFoundError: a module does not exist.
     """
-    name, state = [str(_PACKAGE), *modules], _state_of_package()
+    name, state = list(modules), _state_of_package()
     code: dict[str, Any] | None = _MEMORY.recall(name, state)
     if code is None:
         code = fingerprint(*modules)
@@ -35,12 +35,8 @@ def remembered_fingerprint(*modules: str) -> dict[str, Any]:
 
 @cache
 def _state_of_package() -> str:
-    """Changes when a source file is written, added or removed; ``ctime`` cannot be set."""
+    """Changes with the text of a source file, or when one is added or removed."""
     files = sorted(_PACKAGE.rglob("*.py"))
-    states = [(path, path.stat()) for path in files]
     return sha256_of_value(
-        [
-            [path.as_posix(), state.st_size, state.st_mtime_ns, state.st_ctime_ns]
-            for path, state in states
-        ]
+        {path.relative_to(_PACKAGE).as_posix(): sha256_of_file(path) for path in files}
     )
