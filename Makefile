@@ -30,8 +30,9 @@ demo: install
 	  results/families/{ynet/figures/fig{3,4,5,7,8},mth/figures/attention}.pdf
 	$(RUN) medhash show --scale demo
 
+# One thread a worker: more would wait for each other.
 test: install
-	$(RUN) pytest -n $(CORES) --dist loadgroup
+	$(RUN) OMP_NUM_THREADS=1 pytest -n $(CORES) --dist loadgroup
 
 lint: install
 	$(RUN) ruff format --check .
