@@ -231,6 +231,18 @@ def test_the_classifier_is_equation_3():
         assert found["classification"][sample].item() == pytest.approx(cost, rel=1e-4)
 
 
+def test_the_classifier_s_biases_start_near_nought_or_at_the_log_odds():
+    labels = torch.tensor([[1, 0, 1], [1, 0, 0], [0, 0, 0], [1, 0, 0]], dtype=torch.float32)
+    own = make(labels, first_bias="frequencies").classifier.bias
+    assert own[0].item() == pytest.approx(math.log(0.75 / 0.25))
+    assert own[2].item() == pytest.approx(math.log(0.25 / 0.75))
+    # No image has the second label: as if one of a thousand had.
+    assert own[1].item() == pytest.approx(math.log(0.001 / 0.999))
+    free = make(labels).classifier
+    assert not torch.equal(free.bias.detach(), own.detach())
+    assert free.bias.abs().max() <= 1 / math.sqrt(free.in_features), "torch's own start"
+
+
 def test_a_weight_of_nought_is_the_ablation():
     for own, silent in [("ranking_weight", "similarity"), ("classification_weight", "other")]:
         method = make(**{own: 0})

@@ -20,6 +20,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from medhash.methods.families.companions import draw
 from medhash.methods.families.hashing import Coded, HashingMethod, References
 from medhash.schema.base import Count, StrictModel
+from medhash.schema.later import later
 
 LIST = 3
 """Images of a list: M of Eq. 2."""
@@ -48,6 +49,8 @@ class OsdhSettings(StrictModel):
     """D of Eq. 2: (q - <g, g'>) / 2 as in DSRH's code, or |g - g'|^2 / 4; equal for signs."""
     scales: Annotated[tuple[Scale, ...], Field(min_length=1)] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
     """alpha, stage by stage. The paper's tenth, infinity, is the sign and passes no gradient."""
+    first_bias: Literal["random", "frequencies"] = later("random")
+    """Where the classifier's biases start: at torch's small numbers, or each label's log-odds."""
     stage_epochs: Count = 62
     """Epochs of a stage: 10,000 iterations of 64 queries from 10,400 images."""
 
@@ -68,6 +71,9 @@ class Method(HashingMethod[OsdhSettings]):
         super().__init__(settings, bits, labels, generator)
         self.register_buffer("alpha", torch.tensor(settings.scales[0], dtype=torch.float32))
         self.classifier = nn.Linear(bits, labels.shape[1])
+        if settings.first_bias == "frequencies":
+            with torch.no_grad():
+                self.classifier.bias.copy_(labels.float().mean(dim=0).logit(eps=1e-3))
         # Lists are drawn on the CPU, wherever the method is.
         self.listed_labels = labels.cpu()
         if settings.lists == "batch":
