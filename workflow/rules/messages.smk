@@ -11,19 +11,18 @@ def begins_jobs_in_copies():
     return sum(not job.is_norun for job in workflow.dag.needrun_jobs()) > 2
 
 
+def wildcards_of_jobs(rule):
+    """Those of the jobs of a rule that have to run."""
+    jobs = workflow.dag.needrun_jobs()
+    return [job.wildcards for job in jobs if job.rule.name == rule]
+
+
 onstart:
-    needed = {
-        job.wildcards.dataset: configuration.cards[job.wildcards.dataset]
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "prepare"
-    }
-    started = {
-        job.wildcards.network
-        for job in workflow.dag.needrun_jobs()
-        if job.rule.name == "weights"
-    }
+    datasets = (wildcards.dataset for wildcards in wildcards_of_jobs("prepare"))
+    needed = {dataset: configuration.cards[dataset] for dataset in datasets}
+    networks = {wildcards.network for wildcards in wildcards_of_jobs("weights")}
     try:
-        check_weights(configuration, started)
+        check_weights(configuration, networks)
         if on_slurm():
             check_slurm()
         waiting = configuration.artefacts_waiting(needed)

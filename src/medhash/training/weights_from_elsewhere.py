@@ -32,7 +32,7 @@ PUBLISHED_NAMES = {
     "resnet101": _RESIDUAL,
     "vgg16_bn": {"classifier.0.": "hidden.2.", "classifier.3.": "hidden.5."},
     "vit": {
-        f"{part}": f"transformer.{part}" for part in ("cls_token", "pos_embed", "patch_", "blocks.")
+        part: f"transformer.{part}" for part in ("cls_token", "pos_embed", "patch_", "blocks.")
     },
 }
 """Kind of network -> how names begin in torchvision's files (of vit: timm's) -> and in ours."""
