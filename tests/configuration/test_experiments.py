@@ -59,7 +59,7 @@ def test_a_confounded_dataset_has_card_settings_and_split(config_path):
     configuration = load(config_path, {"scale": "demo"})
     cell = configuration.tables[STEM].cells()[0]
     assert configuration.card(cell.dataset).split.rule == "official"
-    assert configuration.settings_of(cell) == configuration.settings["ach"]
+    assert configuration.settings_of(cell) == configuration.settings["ach"].shared
     assert configuration.split_of(cell).parts[-2:] == (cell.dataset, "0.csv")
 
 

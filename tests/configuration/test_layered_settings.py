@@ -24,7 +24,7 @@ def resolve(settings=(), own=(), scale=(), run=()) -> PaperSettings:
         {
             "paper": "p",
             "title": "P",
-            "datasets": {},
+            "datasets": {"covid_ct": "CT", "jsrt": "JSRT"},
             "variants": {},
             "methods": {"osdh": {"title": "OSDH", "settings": dict(own)}, "csq": {"title": "CSQ"}},
             "settings": base | dict(settings),
@@ -35,8 +35,8 @@ def resolve(settings=(), own=(), scale=(), run=()) -> PaperSettings:
     return resolve_settings(paper, PATH, scale_file, SCALE_PATH, layers)
 
 
-def epochs(settings: PaperSettings, method: str = "osdh") -> int:
-    return settings.own.get(method, settings.shared).hashing.epochs
+def epochs(settings: PaperSettings, method: str = "osdh", on: str = "covid_ct") -> int:
+    return settings.on(on).of(method).hashing.epochs
 
 
 def test_later_layers_win():
@@ -52,7 +52,14 @@ def test_later_layers_win():
     scale["papers"]["p"]["methods"] = {"osdh": {"hashing": {"epochs": 4}}}
     assert epochs(resolve(own=own, scale=scale)) == 4
     assert epochs(resolve(own=own, scale=scale), "csq") == 3
-    assert epochs(resolve(own=own, scale=scale, run={"hashing": {"epochs": 5}})) == 5
+    scale["papers"]["p"]["datasets"] = {"jsrt": {"hashing": {"epochs": 6}}}
+    assert epochs(resolve(own=own, scale=scale)) == 4
+    assert epochs(resolve(own=own, scale=scale), on="jsrt") == 6
+    assert epochs(resolve(own=own, scale=scale), "csq", on="jsrt") == 6
+    last = resolve(own=own, scale=scale, run={"hashing": {"epochs": 5}})
+    assert epochs(last) == epochs(last, "csq", on="jsrt") == 5
+    given = {each.hashing.epochs for each in resolve(own=own, scale=scale).every()}
+    assert given == {3, 4, 6}
 
 
 def test_what_a_scale_says_of_another_paper_is_its_own():
@@ -102,6 +109,14 @@ def test_the_run_may_name_the_kind_that_it_means():
         (
             {"scale": {"papers": {"p": {"methods": {"osdhh": {"hashing": {}}}}}}},
             r"s\.yaml: papers\.p\.methods: unknown method 'osdhh'; did you mean 'osdh'",
+        ),
+        (
+            {"scale": {"papers": {"p": {"datasets": {"covid-ct": {}}}}}},
+            r"s\.yaml: papers\.p\.datasets: unknown dataset 'covid-ct'; did you mean 'covid_ct'",
+        ),
+        (
+            {"scale": {"papers": {"p": {"datasets": {"jsrt": {"methods": {"oshd": {}}}}}}}},
+            r"s\.yaml: settings\.methods: unknown method 'oshd'; did you mean 'osdh'",
         ),
     ],
 )

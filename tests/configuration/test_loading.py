@@ -231,7 +231,7 @@ def test_later_layers_win_key_by_key(config_path):
     edit(config_path, settings={"hashing": {"epochs": 7}})
     edit(scale(config_path), settings={"hashing": {"epochs": 5, "batch_size": 16}})
     overrides = {"scale": "demo", "settings": {"mae": {"epochs": 9}}}
-    with_override = load(config_path, overrides).settings["ach"]
+    with_override = load(config_path, overrides).settings["ach"].shared
     assert with_override.hashing.epochs == 7  # config.yaml over the scale
     assert with_override.hashing.batch_size == 16  # the scale over the paper
     assert with_override.hashing.weight_decay == 0.05  # the paper
@@ -247,7 +247,7 @@ def test_numbers_arrive_from_snakemake_as_text(config_path):
     }
     configuration = load(config_path, overrides)
     assert {cell.bits for cell in configuration.cells} == {8, 16}
-    assert configuration.settings["ach"].hashing.learning_rate == 0.001
+    assert configuration.settings["ach"].shared.hashing.learning_rate == 0.001
 
 
 def test_the_cells_of_the_paper_scale_are_the_papers_grid(config_path):
@@ -325,6 +325,21 @@ def test_what_is_compared_is_not_trained_if_the_user_left_it_out(config_path):
     assert "ach/table4" not in configuration.tables
     bases = {split_variant(cell.variant)[0] for cell in configuration.cells}
     assert bases == {"none", "dbw"}
+
+
+def test_a_dataset_is_trained_on_as_the_scale_says_its_phantom_and_its_splits_too(config_path):
+    there = {"classification": {"epochs": 3}, "hashing": {"epochs": 2}}
+    edit(scale(config_path), papers={"ach": {"datasets": {"covid_ct": there}}})
+    configuration = load(config_path, {"scale": "demo"})
+
+    def epochs(dataset, origin=""):
+        cell = Cell("ach", dataset, "dsh", "ach~window-6", 8, 0, origin)
+        stage = configuration.stage_settings("ach", dataset, "classification")
+        return configuration.settings_of(cell).hashing.epochs, stage.classification.epochs
+
+    other = epochs("phantom_covid_radiograph")
+    assert other == epochs("phantom_brain_tumor_mri", "phantom_covid_ct") != (2, 3)
+    assert epochs("phantom_covid_ct") == epochs("phantom_covid_ct+clean") == (2, 3)
 
 
 def test_a_scale_thins_lists_and_drops_what_has_nothing_left(config_path):

@@ -143,7 +143,7 @@ def test_a_name_alone_says_again_what_a_run_is(tree):
     medhash("prepare", "phantom_covid_ct/16", *ONE_EPOCH, "--run", "short")
     assert remembered("short")["settings"] == {"hashing": {"epochs": 1}}
     again = configuration_of_run("short")
-    assert again.settings["mini"].hashing.epochs == 1
+    assert again.settings["mini"].shared.hashing.epochs == 1
     assert "run short" in medhash("show", "--run", "short")
     link = medhash("audit", f"results/short/{TABLE}.csv")
     assert "results/short" in link
@@ -205,7 +205,7 @@ class TestCompare:
     def test_values_and_choices_stand_side_by_side(self, short):
         text = medhash("compare", "synthetic", "short")
         line = next(line for line in text.splitlines() if "epochs" in line)
-        assert line.split() == ["settings.mini.hashing.epochs", "2", "1"]
+        assert line.split() == ["settings.mini.shared.hashing.epochs", "2", "1"]
         assert "mini/table1: 1 values in both" in text
 
     def test_each_value_is_that_of_its_file(self, short):

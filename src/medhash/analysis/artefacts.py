@@ -69,7 +69,7 @@ def context_of(configuration: Configuration, spec: ArtefactSpec) -> Context:
     return Context(
         configuration.papers[spec.paper],
         configuration.scale,
-        configuration.settings[spec.paper].evaluation.protocol,
+        configuration.settings[spec.paper].shared.evaluation.protocol,
         reported=find_reported(spec.paper),
         run=configuration.run if configuration.is_named else "",
         files=configuration,

@@ -119,6 +119,7 @@ def config_check(scale: Scale = None, assignments: Assignments = None, run: Run 
 def config_show(scale: Scale = None, assignments: Assignments = None, run: Run = None) -> None:
     """Print the merged configuration as YAML: grid and settings as this run uses them."""
     import yaml
+    from pydantic_core import to_jsonable_python
 
     configuration = configuration_of(scale, assignments, run)
     content = {
@@ -128,10 +129,7 @@ def config_show(scale: Scale = None, assignments: Assignments = None, run: Run =
         "artefacts": {
             key: spec.model_dump(mode="json") for key, spec in configuration.artefacts.items()
         },
-        "settings": {
-            paper: settings.model_dump(mode="json")
-            for paper, settings in configuration.settings.items()
-        },
+        "settings": to_jsonable_python(configuration.settings),
     }
     typer.echo(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), nl=False)
 

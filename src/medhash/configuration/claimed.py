@@ -110,7 +110,7 @@ class Claimed:
 
     @property
     def _settings(self) -> Any:
-        return self.configuration.settings[self.printed.paper]
+        return self.configuration.settings[self.printed.paper].shared
 
     @cached_property
     def _run_files(self) -> frozenset[Path]:

@@ -1,13 +1,13 @@
 """The settings of a paper's cells, and of each of its methods, from the layers of several files.
 
 In this order: the paper's, the method's own in the paper's file, the scale's, the scale's for this
-paper and for this method of it, the run's.
+paper, for this method of it and for this dataset of it, the run's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,25 @@ class PaperSettings:
     Attributes:
         shared: of its images, its pretrained backbones, and the methods without own settings.
         own: method -> its settings, for those that have some of their own.
+        datasets: dataset -> both of them there, for those that are trained on otherwise.
     """
 
     shared: Settings
     own: dict[str, Settings]
+    datasets: dict[str, PaperSettings] = field(default_factory=dict)
+
+    def on(self, dataset: str) -> PaperSettings:
+        """Those on a dataset, by its name or by that of what a phantom stands for."""
+        return self.datasets.get(dataset, self)
+
+    def of(self, method: str) -> Settings:
+        """A method's."""
+        return self.own.get(method, self.shared)
+
+    def every(self) -> list[Settings]:
+        """All of them."""
+        below = (each for settings in self.datasets.values() for each in settings.every())
+        return [self.shared, *self.own.values(), *below]
 
 
 def resolve_settings(
@@ -60,27 +75,40 @@ def resolve_settings(
     """
     at_scale = scale.papers.get(paper.paper, PaperAtScale())
 
-    def resolved(method: str, stored: dict[str, Any]) -> Settings:
+    where = f"{scale_path}: papers.{paper.paper}"
+
+    def resolved(method: str, stored: dict[str, Any], on: dict[str, Any]) -> Settings:
         own = paper.methods[method].settings if method in paper.methods else {}
         choosing = [(stored, str(path)), (paper.settings, str(path)), (own, str(path))]
-        of_paper = [at_scale.settings, at_scale.methods.get(method, {})]
+        of_paper = [at_scale.settings, at_scale.methods.get(method, {}), on]
         layers = [(layer, True) for layer in choosing]
         layers += [((scale.settings, str(scale_path)), False)]
         layers += [((tree, str(scale_path)), True) for tree in of_paper]
         layers += [(layer, False) for layer in run]
         return _validated(Layers(*_fitting(layers)))
 
-    shared = resolved("", {})
+    def resolved_on(on: dict[str, Any]) -> PaperSettings:
+        shared = resolved("", {}, on)
+        stored = {"stored_size": shared.stored}
+        return PaperSettings(shared, {name: resolved(name, stored, on) for name in names})
+
     names = [name for name, each in paper.methods.items() if each.settings] + [*at_scale.methods]
-    own = {name: resolved(name, {"stored_size": shared.stored}) for name in names}
-    for name, settings in own.items():
-        check_name(name, methods.names(), "method", f"{scale_path}: papers.{paper.paper}.methods")
-        if settings.stored != shared.stored:
+    plain = resolved_on({})
+    for name, settings in plain.own.items():
+        check_name(name, methods.names(), "method", f"{where}.methods")
+        if settings.stored != plain.shared.stored:
             raise MedhashError(
                 f"{path}: methods.{name}.settings: its images are stored with {settings.stored} "
-                f"pixels, those of the paper with {shared.stored}; set stored_size for the paper"
+                f"pixels, those of the paper with {plain.shared.stored}; set stored_size for the "
+                "paper"
             )
-    return PaperSettings(shared, own)
+    for dataset in at_scale.datasets:
+        check_name(dataset, paper.datasets, "dataset", f"{where}.datasets")
+    datasets = {
+        dataset: resolved_on(on.model_dump(exclude_unset=True))
+        for dataset, on in at_scale.datasets.items()
+    }
+    return replace(plain, datasets=datasets)
 
 
 def _fitting(layers: Sequence[tuple[Layer, bool]]) -> list[Layer]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -78,8 +78,8 @@ class Configuration:
         run: name of the run: the scale's, unless it was given one of its own.
         chosen: what ``config.yaml`` and the command line choose beside scale, papers and archives.
         papers: paper -> its names, and its tables and figures as this run makes them.
-        settings: paper -> the settings of its images, pretrained backbones and most methods.
-        own_settings: paper -> method -> settings, of methods that have some of their own.
+        settings: paper -> its settings, and those of methods and datasets that have some of their
+            own.
         cards: dataset -> card, phantoms included.
         datasets: paper -> its datasets in this run; each gets a split and a leakage table.
         phantoms: how phantoms are made, or None where datasets are real.
@@ -96,8 +96,7 @@ class Configuration:
     run: str
     chosen: dict[str, Any]
     papers: dict[str, Paper]
-    settings: dict[str, Settings]
-    own_settings: dict[str, dict[str, Settings]]
+    settings: dict[str, PaperSettings]
     cards: dict[str, DatasetCard]
     datasets: dict[str, tuple[str, ...]]
     phantoms: PhantomSettings | None
@@ -181,7 +180,7 @@ class Configuration:
 
     def image_size(self, paper: str) -> int:
         """The side of the square images that a paper's datasets are prepared to, in pixels."""
-        return self.settings[paper].stored
+        return self.settings[paper].shared.stored
 
     def data_for(self, paper: str, dataset: str) -> Path:
         """The folder of a dataset, prepared at a paper's size; all its splits have one."""
@@ -201,17 +200,20 @@ class Configuration:
 
     def settings_of(self, cell: Cell) -> Settings:
         """The settings that a cell is trained with: its paper's, its method's, its ablation's."""
-        names = cell.paper, cell.method, cell.variant
+        names = cell.paper, cell.dataset, cell.method, cell.variant
         if names not in self._settled:
-            shared = self.settings[cell.paper]
-            own = self.own_settings[cell.paper].get(cell.method, shared)
+            own = self._settings_on(cell.paper, cell.dataset).of(cell.method)
             self._settled[names] = self.papers[cell.paper].settings_of(cell.variant, own)
         return self._settled[names]
 
     @cached_property
-    def _settled(self) -> dict[tuple[str, str, str], Settings]:
-        """Paper, method and variant -> settings, which all lengths and seeds share."""
+    def _settled(self) -> dict[tuple[str, str, str, str], Settings]:
+        """Paper, dataset, method and variant -> settings, which all lengths and seeds share."""
         return {}
+
+    def _settings_on(self, paper: str, dataset: str) -> PaperSettings:
+        card = self.card(dataset)
+        return self.settings[paper].on(card.stands_for or card.name)
 
     @cached_property
     def known_names(self) -> set[str]:
@@ -222,22 +224,31 @@ class Configuration:
         """Where a cell's weights come from: by its settings, or else as its method says."""
         return self.settings_of(cell).start or declaration_of(cell.method).start
 
-    def stage_settings(self, paper: str, stage: str) -> Settings:
+    def stage_settings(self, paper: str, dataset: str, stage: str) -> Settings:
         """The settings of a stage of pretraining; a shared classifier has those of its methods.
 
         Raises:
             MedhashError: no method of the paper starts from that classifier, or two that do have
                 networks or classification settings of their own.
         """
+        return self._of_stage(paper, self._settings_on(paper, dataset), stage)
+
+    def starting_network(self, paper: str, kind: str) -> NetworkSettings:
+        """The network of a kind whose pretraining starts from random numbers, or from a file.
+
+        Raises:
+            MedhashError: nothing of the paper pretrains one.
+        """
+        settings = self.settings[paper]
+        pretrained = settings.shared.mae is not None and settings.shared.network.kind == kind
+        return self._of_stage(paper, settings, "mae" if pretrained else kind).network
+
+    def _of_stage(self, paper: str, settings: PaperSettings, stage: str) -> Settings:
         if stage in ("mae", "classification"):
-            return self.settings[paper]
-        sharing = {
-            method: self.own_settings[paper].get(method, self.settings[paper])
-            for method in self.papers[paper].methods
-        }
+            return settings.shared
         sharing = {
             method: each
-            for method, each in sharing.items()
+            for method, each in ((name, settings.of(name)) for name in self.papers[paper].methods)
             if each.network.kind == stage
             and (each.start or declaration_of(method).start) == "classifier"
         }
@@ -253,21 +264,9 @@ class Configuration:
                 )
         return sharing[first]
 
-    def starting_network(self, paper: str, kind: str) -> NetworkSettings:
-        """The network of a kind whose pretraining starts from random numbers, or from a file.
-
-        Raises:
-            MedhashError: nothing of the paper pretrains one.
-        """
-        shared = self.settings[paper]
-        if shared.network.kind == kind and shared.mae is not None:
-            return shared.network
-        return self.stage_settings(paper, kind).network
-
     def every_settings(self) -> list[tuple[str, Settings]]:
         """All settings of the run, each with its paper."""
-        own = [(name, each) for name, of in self.own_settings.items() for each in of.values()]
-        return [*self.settings.items(), *own]
+        return [(paper, each) for paper, own in self.settings.items() for each in own.every()]
 
     def method_settings(self) -> list[tuple[str, str, dict[str, object]]]:
         """What is given of methods' own hyperparameters: by what, the method, the values."""
@@ -279,9 +278,9 @@ class Configuration:
         for name, paper in self.papers.items():
             for ablation, change in paper.ablations.items():
                 for method, values in change.methods.items():
-                    below = self.own_settings[name].get(method, self.settings[name]).methods
+                    below = self.settings[name].of(method).methods.get(method, {})
                     where = f"ablations.{ablation} of the paper '{name}'"
-                    given.append((where, method, below.get(method, {}) | values))
+                    given.append((where, method, below | values))
         return given
 
     def required_phantoms(self) -> PhantomSettings:
@@ -366,7 +365,7 @@ def load(
     is_own = replace(own, chosen={}) == of_scale
     configuration = replace(own, overrides=typed, of_scale=None if is_own else of_scale)
     _check_scales_are_not_mixed(configuration, user.origin(("datasets",)))
-    _check_weights(configuration, user.origin(("weights",)))
+    _check_weights_are_read(configuration, user.origin(("weights",)))
     for spec in configuration.artefacts.values():
         # What a cell can be depends on neither its length nor its seed.
         kinds = {replace(cell, bits=1, seed=0): cell for cell in spec.cells()}
@@ -454,7 +453,7 @@ def check_cell(configuration: Configuration, cell: Cell, where: str) -> None:
     _check_ablation(configuration, cell, where)
     if cell.origin or configuration.start_of(cell) != "pretrained":
         return
-    shared = configuration.settings[cell.paper]
+    shared = configuration.settings[cell.paper].shared
     if shared.mae is None or shared.classification is None:
         raise MedhashError(
             f"{where}: the method '{cell.method}' starts from a pretrained backbone, but the "
@@ -525,23 +524,21 @@ def _configured(
 ) -> Configuration:
     """A configuration of checked parts; ``chosen`` are the user's settings."""
     restriction = Restriction(config, scale, cards, [paper for _, paper in papers.values()])
-    resolved = {
+    settings = {
         name: resolve_settings(paper, path, scale, scale_path, chosen)
         for name, (path, paper) in papers.items()
     }
-    settings = {name: each.shared for name, each in resolved.items()}
     return Configuration(
         scale=config.scale,
         run=config.run or config.scale,
         chosen=config.model_dump(mode="json", include=set(CHOICES), exclude_defaults=True),
         papers={
             name: _without_waiting(
-                restriction.paper(paper).merge_ablations(settings[name]), resolved[name]
+                restriction.paper(paper).merge_ablations(settings[name].shared), settings[name]
             )
             for name, (_, paper) in papers.items()
         },
         settings=settings,
-        own_settings={name: each.own for name, each in resolved.items()},
         cards=cards,
         datasets={name: restriction.datasets(paper) for name, (_, paper) in papers.items()},
         phantoms=scale.phantoms,
@@ -560,7 +557,7 @@ def _without_waiting(paper: Paper, settings: PaperSettings) -> Paper:
     waiting = {
         method: why
         for method in dict.fromkeys(method for spec in artefacts for method in spec.methods)
-        if (why := why_not_run(method, settings.own.get(method, settings.shared)))
+        if (why := why_not_run(method, settings.of(method)))
     }
 
     def marked(spec: Spec) -> Spec:
@@ -674,15 +671,14 @@ def _file_of(folder: Path, name: str, what: str, where: str) -> Path:
     return folder / f"{name}.yaml"
 
 
-def _check_weights(configuration: Configuration, asked_by: str) -> None:
+def _check_weights_are_read(configuration: Configuration, asked_by: str) -> None:
     """A file that no network starts from would be left out without a word."""
     for kind, file in configuration.weights.items():
         where = f"{asked_by}: weights.{kind}"
         check_name(kind, backbones.kinds(), "network", where)
         if file.suffix != ".safetensors":
             raise MedhashError(f"{where}: {file}: is no .safetensors file; save the weights as one")
-        starting = filter(partial(_starts_from, configuration, kind), configuration.papers)
-        if next(starting, None) is None:
+        if not any(_starts_from(configuration, kind, paper) for paper in configuration.papers):
             raise MedhashError(
                 f"{where}: no network of this run is pretrained from it; set start: classifier for "
                 "a method that stands on it, or leave it out"

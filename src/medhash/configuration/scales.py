@@ -57,12 +57,25 @@ class ArtefactGrid(GridSettings):
     )
 
 
+class DatasetAtScale(StrictModel):
+    """How a paper's networks train on one dataset; what they are is the same for all."""
+
+    classification: dict[str, Any] = Field(default_factory=dict)
+    hashing: dict[str, Any] = Field(default_factory=dict)
+    methods: dict[Name, dict[str, Any]] = Field(
+        default_factory=dict, description="method -> its own hyperparameters"
+    )
+
+
 class PaperAtScale(StrictModel):
     """What a scale overrides for one paper, after what it overrides for all."""
 
     settings: dict[str, Any] = Field(default_factory=dict, description="of all its methods")
     methods: dict[Name, dict[str, Any]] = Field(
         default_factory=dict, description="method -> overrides of that method's settings"
+    )
+    datasets: dict[Name, DatasetAtScale] = Field(
+        default_factory=dict, description="dataset, or what a phantom stands for -> overrides there"
     )
 
 

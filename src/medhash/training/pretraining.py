@@ -38,10 +38,9 @@ if TYPE_CHECKING:
 
 def run(configuration: Configuration, step: Step, job: Job) -> None:
     """Train the stage of a step."""
-    paper, _, stage = step.values
     pretrain(
-        stage,
-        configuration.stage_settings(paper, stage),
+        step.values[-1],
+        configuration.stage_settings(*step.values),
         step.inputs["images"].parent,
         step.inputs["split"],
         step.outputs["weights"],

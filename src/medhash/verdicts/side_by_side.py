@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from pydantic_core import to_jsonable_python
 from tabulate import tabulate
 
 from medhash.analysis.numbers.places import DESCRIBING, column_title, read_lines
@@ -106,7 +107,7 @@ def comparison_csv(pairs: Sequence[ValuePair]) -> str:
 
 
 def _choices(configuration: Configuration) -> dict[str, Any]:
-    settings = {name: own.model_dump(mode="json") for name, own in configuration.settings.items()}
+    settings = to_jsonable_python(configuration.settings)
     chosen = {key: value for key, value in configuration.chosen.items() if key != "settings"}
     return {"scale": configuration.scale, **chosen, "settings": settings}
 

@@ -60,7 +60,7 @@ class Kind(ViewKind):
         inputs = view_files(configuration, paper, dataset, "images", "labels")
         if stage == _CLASSIFICATION:
             inputs["previous"] = configuration.layout.pretrained(paper, dataset, _MAE)
-        chosen = configuration.stage_settings(paper, stage)
+        chosen = configuration.stage_settings(*values)
         if stage != _CLASSIFICATION and chosen.network.kind in configuration.weights:
             inputs["previous"] = configuration.layout.weights(paper, chosen.network.kind)
         modules = self.runs_in, relevant_settings.backbone(chosen)
@@ -68,7 +68,7 @@ class Kind(ViewKind):
 
     def number_of_threads(self, configuration: Configuration, *values: str) -> int:
         """Those of the paper's settings."""
-        return configuration.settings[values[0]].threads
+        return configuration.settings[values[0]].shared.threads
 
     def epochs(self, settings: dict[str, Any], *values: str) -> int:
         """Those of the stage; a network that methods share is a classifier."""

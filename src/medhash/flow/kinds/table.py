@@ -70,6 +70,6 @@ def artefact_settings(configuration: Configuration, spec: ArtefactSpec) -> dict[
     """What a table or figure depends on beside its files."""
     from medhash.configuration import dependencies
 
-    protocol = configuration.settings[spec.paper].evaluation.protocol
+    protocol = configuration.settings[spec.paper].shared.evaluation.protocol
     named_run = {"run": configuration.run} if configuration.is_named else {}
     return dependencies.artefact(spec, configuration.papers[spec.paper], protocol) | named_run
