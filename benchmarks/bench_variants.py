@@ -43,7 +43,7 @@ Step = Callable[[], None]
 
 def main() -> None:
     arguments = parse_arguments()
-    settings = load(overrides={"scale": arguments.scale}).settings["ach"]
+    settings = load(overrides={"scale": arguments.scale}).settings["ach"].shared
     precision = arguments.precision or settings.precision
     options = {"threads": settings.threads, "compile": settings.compile}
     device = choose_device(arguments.device, precision=precision, **options)
