@@ -45,8 +45,12 @@ def main() -> None:
     arguments = parse_arguments()
     settings = load(overrides={"scale": arguments.scale}).settings["ach"].shared
     precision = arguments.precision or settings.precision
-    options = {"threads": settings.threads, "compile": settings.compile}
-    device = choose_device(arguments.device, precision=precision, **options)
+    device = choose_device(
+        arguments.device,
+        precision=precision,
+        threads=settings.threads,
+        compile=settings.compile,
+    )
     size = arguments.batch_size or settings.hashing.batch_size
     batch = random_batch(settings.network.image_size, size, device)
     print(f"scale {arguments.scale}, HashNet, batches of {size}, {device.machine()}\n")
