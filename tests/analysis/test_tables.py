@@ -196,6 +196,18 @@ def test_a_block_is_ranked_by_itself(table_spec, record, make):
     }
 
 
+def test_methods_of_one_row_each_are_ranked_together(table_spec, record, make):
+    methods = {"hashnet": 0.5, "csq": 0.9, "dsh": 0.8}
+    records = [record(f"ach/covid_ct/{name}/none/8/0", value) for name, value in methods.items()]
+    made = make(table_spec(methods=list(methods), variants=["none"]), records)
+    assert made.printed() == {
+        "HashNet": ["50.00"],
+        "CSQ": ["**90.00**"],
+        "DSH": ["<ins>80.00</ins>"],
+    }
+    assert "Bold: best, underlined: second best of a column." in made.notes
+
+
 def test_an_equal_value_is_no_win(table_spec, record, make):
     records = [record(f"ach/covid_ct/hashnet/{variant}/8/0", 0.7) for variant in ("none", "ach")]
     printed = make(table_spec(variants=["none", "ach"]), records).printed()

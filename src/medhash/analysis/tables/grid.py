@@ -56,7 +56,8 @@ ONE_SEED = (
 INTERVAL = ("interval_least", "interval_greatest")
 """The columns of an interval over queries."""
 
-READING = "Bold: best, underlined: second best, among the rows of one method in one column."
+_READING = "Bold: best, underlined: second best, among the rows of one method in one column."
+_READING_WHOLE = "Bold: best, underlined: second best of a column."
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ class Grid:
         facts: the files of cells that the table shows.
         columns: from left to right.
         labels: what stands below the heading of each column.
-        ranked_whole: whether best and second best are those of all blocks together.
+        ranked_whole: whether best and second best are those of all blocks together; they always
+            are where a block is one row.
         intervals: whether an interval over queries stands behind each value.
     """
 
@@ -156,10 +158,14 @@ class Grid:
         together = (tuple(row for block in self.blocks for row in block),)
         return {
             (row, number): standing
-            for block in (together if self.ranked_whole else self.blocks)
+            for block in (together if self._ranked_together else self.blocks)
             for number in range(len(self.columns))
             for row, standing in self._compared(block, number)
         }
+
+    @property
+    def _ranked_together(self) -> bool:
+        return self.ranked_whole or all(len(block) == 1 for block in self.blocks)
 
     @property
     def summaries(self) -> list[Summary]:
@@ -182,7 +188,6 @@ class Grid:
         notes: Sequence[str] = (),
         differences: str = "",
         more: tuple[tuple[PrintedRow, ...], ...] = (),
-        reading: str = READING,
     ) -> PrintedTable:
         """The table, with the reported numbers beside its own below it.
 
@@ -190,13 +195,12 @@ class Grid:
             notes: said first, if anything ran.
             differences: what proportions and arrows mean, said if there are any.
             more: further blocks of rows.
-            reading: what marks mean.
         """
         return PrintedTable(
             title=self.title,
             groups=self.groups(range(len(self.columns))),
             blocks=(*(tuple(map(self._printed_row, block)) for block in self.blocks), *more),
-            notes=(*(notes if self.summaries else ()), *self._notes(differences, reading)),
+            notes=(*(notes if self.summaries else ()), *self._notes(differences)),
             comparison=self._comparison(),
         )
 
@@ -300,11 +304,11 @@ class Grid:
         column = self.columns[number]
         return column.dataset, column.origin, column.heading
 
-    def _notes(self, differences: str, reading: str) -> list[str]:
+    def _notes(self, differences: str) -> list[str]:
         """What is said below the table."""
         notes = []
         if self.summaries:
-            notes.append(reading)
+            notes.append(_READING_WHOLE if self._ranked_together else _READING)
         shown = (s for (row, _), s in self.standings.items() if row.arrows or row.counted)
         if differences and any(standing.difference is not None for standing in shown):
             notes.append(differences)

@@ -48,7 +48,6 @@ _PIXELS = (
     "Over all pixels of all query images; mIoU is the mean over the classes of pixels, without one "
     "that is in no mask and is never found."
 )
-_READING = "Bold: best, underlined: second best of a column."
 
 
 class Spec(TableSpec):
@@ -155,7 +154,7 @@ class Spec(TableSpec):
         )
         chance = () if "dataset" in self.rows else _chance_rows(grid)
         notes = (_PIXELS,) if self.source == "segmentation" else ()
-        printed = grid.printed(notes=notes, more=(chance,) if chance else (), reading=_READING)
+        printed = grid.printed(notes=notes, more=(chance,) if chance else ())
         if chance:
             printed = replace(printed, notes=(*printed.notes, _chance_note(chance)))
         names = (*COLUMNS, *(INTERVAL if self.intervals else ()))
