@@ -30,9 +30,10 @@ demo: install
 	  results/families/{ynet/figures/fig{3,4,5,7,8},mth/figures/attention}.pdf
 	$(RUN) medhash show --scale demo
 
-# One thread a worker: more would wait for each other.
+# One thread a worker: more would wait for each other. One worker more than cores: one waits for
+# Slurm, and leaves its core idle.
 test: install
-	$(RUN) OMP_NUM_THREADS=1 pytest -n $(CORES) --dist loadgroup
+	$(RUN) OMP_NUM_THREADS=1 pytest -n $$(( $(CORES) + 1 )) --dist loadgroup
 
 lint: install
 	$(RUN) ruff format --check .

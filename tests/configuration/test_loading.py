@@ -295,7 +295,8 @@ def test_a_scale_restricts_datasets_unless_the_user_names_them(config_path):
 
 
 def test_a_dataset_of_ones_own_becomes_a_column(config_path):
-    configuration = load(config_path, {"scale": "small", "datasets": ["covid_ct", "folder"]})
+    chosen = {"papers": ["ach"], "datasets": ["covid_ct", "folder"]}
+    configuration = load(config_path, {"scale": "small"} | chosen)
     spec = configuration.tables["ach/table3"]
     assert spec.datasets == ("covid_radiograph", "covid_ct", "folder")
     assert {cell.dataset for cell in spec.cells()} == {"covid_ct", "folder"}

@@ -16,7 +16,7 @@ from medhash.retrieval.evaluation import evaluate
 from medhash.retrieval.reading import load
 
 ROOT = Path(__file__).parents[2]
-RECORDS = sorted((ROOT / "results/small").glob("**/record.json"))
+CODES = sorted((ROOT / "results/small").glob("**/codes.npz"))
 
 
 @pytest.mark.parametrize(
@@ -52,9 +52,10 @@ def test_sums_add_up_as_those_of_numpy(size):
         terms = np.random.default_rng(used).normal(size=size)
 
 
-@pytest.mark.parametrize("path", RECORDS[::7], ids=lambda path: str(path.parent.relative_to(ROOT)))
+@pytest.mark.parametrize("path", CODES[::7], ids=lambda path: str(path.parent.relative_to(ROOT)))
 def test_committed_records_are_made_again_to_the_last_bit(path):
-    codes, record = load(path.with_name("codes.npz")), json.loads(path.read_text(encoding="utf-8"))
+    codes = load(path)
+    record = json.loads(path.with_name("record.json").read_text(encoding="utf-8"))
     evaluation = evaluate(codes, cutoffs=[int(k) for k in record["metrics"]["map_at"]])
     assert json.loads(json.dumps(evaluation.metrics)) == record["metrics"]
     assert evaluation.per_query_ap.tolist() == record["per_query_ap"]
